@@ -1,0 +1,144 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// Ctx is all that an actor can reach while it handles one message: the time,
+// its host's disk, chance, and a list of effects. It is valid during Step only.
+type Ctx struct {
+	// Now is the true virtual time, UTC. Hosts may think otherwise: Clock.
+	Now time.Time
+	// Host is the name of the machine, IP its address, Unit the actor's own
+	// name on it; PID is the process id in its logs.
+	Host, IP, Unit string
+	PID            int
+	// Skew is how far the host's clock is ahead of Now.
+	Skew time.Duration
+	// Disk is the host's disk. Changes are noted as trace.File by the world.
+	Disk *Disk
+	// Chance is where all randomness comes from.
+	Chance *Chance
+	// Cause is the observation that led to this step; Note and Log carry it.
+	Cause uint64
+
+	// Effects is what the world will carry out when Step returns.
+	Effects []Effect
+
+	// NextStream and Observe are the world's: they number exchanges and
+	// observations. Lines collects what Log writes.
+	NextStream func() uint64
+	Observe    func(o trace.Observation) uint64
+	Journal    func(line string)
+}
+
+// Clock is the host's own idea of the time, UTC.
+func (c *Ctx) Clock() time.Time { return c.Now.Add(c.Skew) }
+
+// Actor is the address "host/unit".
+func (c *Ctx) Actor() string { return c.Host + "/" + c.Unit }
+
+// Send starts an exchange over the actor's connection named conn, which is
+// dialled as d says when it is not open (an open one is used as it is: a
+// client that wants new credentials closes it first). The answer comes as
+// MsgResponse or MsgFailed with the returned stream.
+func (c *Ctx) Send(conn string, d Dial, r Request) uint64 {
+	r.Stream = c.NextStream()
+	c.Effects = append(c.Effects, Effect{Kind: EffSend, Conn: conn, Dial: &d, Req: &r, Stream: r.Stream, Cause: c.Cause})
+	return r.Stream
+}
+
+// Cancel ends an exchange from the client's side.
+func (c *Ctx) Cancel(stream uint64) {
+	c.Effects = append(c.Effects, Effect{Kind: EffCancel, Stream: stream, Cause: c.Cause})
+}
+
+// CloseConn closes the actor's connection of that name; exchanges on it fail
+// with "http2: client connection force closed via ClientConn.Close".
+func (c *Ctx) CloseConn(conn string) {
+	c.Effects = append(c.Effects, Effect{Kind: EffClose, Conn: conn, Cause: c.Cause})
+}
+
+// Reply answers an exchange, Push adds a frame to an open answer, End ends it.
+func (c *Ctx) Reply(stream uint64, r Response) {
+	c.Effects = append(c.Effects, Effect{Kind: EffReply, Stream: stream, Resp: &r, Cause: c.Cause})
+}
+func (c *Ctx) Push(stream uint64, data []byte) {
+	c.Effects = append(c.Effects, Effect{Kind: EffPush, Stream: stream, Data: data, Cause: c.Cause})
+}
+func (c *Ctx) End(stream uint64) {
+	c.Effects = append(c.Effects, Effect{Kind: EffEnd, Stream: stream, Cause: c.Cause})
+}
+
+// Listen opens (or changes what is presented at) an address.
+func (c *Ctx) Listen(l Listen) {
+	c.Effects = append(c.Effects, Effect{Kind: EffListen, Listen: &l})
+}
+
+// Wake asks for MsgWake with tag at the time at (not before Now). Wakes can't
+// be taken back: put a generation into the tag and ignore old ones.
+func (c *Ctx) Wake(at time.Time, tag string) {
+	if at.Before(c.Now) {
+		at = c.Now
+	}
+	c.Effects = append(c.Effects, Effect{Kind: EffWake, At: at, Tag: tag, Cause: c.Cause})
+}
+
+// Exit ends the actor's process with that status.
+func (c *Ctx) Exit(code int) {
+	c.Effects = append(c.Effects, Effect{Kind: EffExit, Code: code, Cause: c.Cause})
+}
+
+// UnitOrder asks the host's init to start, stop or restart a unit; the answer
+// comes as MsgUnit with the same stream.
+func (c *Ctx) UnitOrder(verb, unit string) uint64 {
+	s := c.NextStream()
+	c.Effects = append(c.Effects, Effect{Kind: EffUnit, Verb: verb, Unit: unit, Stream: s, Cause: c.Cause})
+	return s
+}
+
+// Note records an observation by this actor and returns its ID.
+func (c *Ctx) Note(kind trace.Kind, subject string, args map[string]string, payload string) uint64 {
+	return c.Observe(trace.Observation{At: c.Now, Cause: c.Cause, Actor: c.Actor(), Kind: kind, Subject: subject, Args: args, Payload: payload})
+}
+
+// Log writes a line to the unit's journal as klog words it:
+// "I0101 00:00:05.249661   14655 server.go:991] msg". Level is 'I', 'W' or
+// 'E'; v is the verbosity that shows it; msg comes without the header.
+func (c *Ctx) Log(level byte, v int, source, msg string) {
+	t := c.Clock()
+	line := fmt.Sprintf("%c%02d%02d %02d:%02d:%02d.%06d %7d %s] %s", level, int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, c.PID, source, msg)
+	c.LogLine(level, v, line)
+}
+
+// LogLine writes a line to the unit's journal as it is.
+func (c *Ctx) LogLine(level byte, v int, line string) {
+	c.Observe(trace.Observation{At: c.Now, Cause: c.Cause, Actor: c.Actor(), Kind: trace.Log, Subject: c.Unit, Args: map[string]string{"level": string(level), "v": fmt.Sprint(v)}, Payload: line})
+	if c.Journal != nil {
+		c.Journal(line)
+	}
+}
+
+// KV renders structured log text as klog's text format does: KV("msg", "k", v …)
+// gives `"msg" k="v"`. Strings are quoted, other values printed plainly.
+func KV(msg string, kv ...any) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%q", msg)
+	for i := 0; i+1 < len(kv); i += 2 {
+		switch v := kv[i+1].(type) {
+		case string:
+			fmt.Fprintf(&b, " %s=%q", kv[i], v)
+		case error:
+			fmt.Fprintf(&b, " %s=%q", kv[i], v.Error())
+		case fmt.Stringer:
+			fmt.Fprintf(&b, " %s=%q", kv[i], v.String())
+		default:
+			fmt.Fprintf(&b, " %s=%v", kv[i], v)
+		}
+	}
+	return b.String()
+}
