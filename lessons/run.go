@@ -1,0 +1,124 @@
+package lessons
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// Patience is how long a session waits for a command, in virtual time. One
+// that still runs then is left running, and interrupted when the next line is
+// typed at its host.
+const Patience = time.Minute
+
+// Failure is an expectation that does not hold. Printed is what was printed
+// instead.
+type Failure struct {
+	Name    string
+	Line    int
+	Says    string
+	Printed string
+}
+
+func (f *Failure) Error() string {
+	head := fmt.Sprintf("%s:%d: %s", f.Name, f.Line, f.Says)
+	if f.Printed == "" {
+		return head + "; nothing was printed"
+	}
+	return head + "; what was printed:\n" + strings.TrimSuffix(f.Printed, "\n")
+}
+
+// Check finds the first step that a world can't do: a host that is not there.
+func (s *Session) Check(hosts []string) error {
+	for _, d := range s.Does {
+		known := d.Verb != Type
+		for _, h := range hosts {
+			known = known || h == d.Host
+		}
+		if !known {
+			return &SyntaxError{s.Name, d.Line, d.Col, fmt.Sprintf("there is no host %q; there are %s", d.Host, strings.Join(hosts, ", "))}
+		}
+	}
+	return nil
+}
+
+// Run plays a session in a world and hands each step's observations to see, in
+// order. The error is a *SyntaxError before anything ran, or the *Failure of
+// the first expectation that does not hold.
+func (s *Session) Run(w *engine.World, see func(Do, []trace.Observation)) error {
+	if err := s.Check(w.Hosts()); err != nil {
+		return err
+	}
+	var last said
+	for _, d := range s.Does {
+		var obs []trace.Observation
+		switch d.Verb {
+		case Type:
+			var err error
+			if obs, err = w.Say(d.Host, d.Text, Patience); err != nil {
+				return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
+			}
+			last = listen(obs, d.Host)
+			last.running = w.Busy(d.Host)
+		case Advance:
+			w.AdvanceTo(w.Now().Add(d.For))
+			obs = w.Drain()
+			last = listen(obs, "")
+		default:
+			if why := last.check(d); why != "" {
+				return &Failure{s.Name, d.Line, why, last.printed}
+			}
+			continue
+		}
+		see(d, obs)
+	}
+	return nil
+}
+
+// said is what came back from one step.
+type said struct {
+	printed string
+	status  string
+	running bool
+}
+
+// listen collects what was printed, by whomever, and the last status at a
+// host ("" for any).
+func listen(obs []trace.Observation, host string) (s said) {
+	var b strings.Builder
+	for _, o := range obs {
+		switch o.Kind {
+		case trace.Printed:
+			b.WriteString(o.Payload)
+		case trace.Done:
+			if host == "" || o.Host() == host {
+				s.status = o.Args["status"]
+			}
+		}
+	}
+	s.printed = b.String()
+	return s
+}
+
+// check returns why an expectation does not hold, empty when it does.
+func (s said) check(d Do) string {
+	has := strings.Contains(s.printed, d.Text)
+	switch {
+	case d.Verb == Expect && !has:
+		return fmt.Sprintf("expected %q", d.Text)
+	case d.Verb == Refuse && has:
+		return fmt.Sprintf("refused %q, and it was printed", d.Text)
+	case d.Verb == Exit && s.running:
+		return fmt.Sprintf("expected exit status %d, and the command is still running", d.Status)
+	case d.Verb == Exit && s.status != strconv.Itoa(d.Status):
+		if s.status == "" {
+			return fmt.Sprintf("expected exit status %d, and no command ended in this step", d.Status)
+		}
+		return fmt.Sprintf("expected exit status %d, it was %s", d.Status, s.status)
+	}
+	return ""
+}
