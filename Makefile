@@ -51,7 +51,7 @@ test-browser: server
 	set -x; cd test/browser && CHROME="$$chromium" JOINERY="$(CURDIR)/joinery" ARTIFACTS="$(CURDIR)/artifacts" $(GO) test -count=1 -timeout 8m ./...
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./engine
+	JOINERY_BENCH=1 $(GO) test -count=1 -v -run TestSpeed ./engine
 
 # app.wasm against its budgets.
 size: wasm

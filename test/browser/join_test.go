@@ -1,0 +1,100 @@
+package browser
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// TestJoin is a newcomer's way: a node joins by buttons, in each language, and
+// a year later has rotated its certificate.
+func TestJoin(t *testing.T) {
+	for lang, words := range map[string][]string{
+		"en": {"A node joins"},
+		"zh": {"一个节点加入集群"},
+	} {
+		t.Run(lang, func(t *testing.T) {
+			p := newTab(t, 1440, 900)
+			p.open("/?lesson=first-join&seed=first-join", "")
+			p.press("lang-" + lang)
+			for _, w := range words {
+				p.until(w, fmt.Sprintf("document.body.innerText.includes(%q)", w))
+			}
+			require.Equal(t, lang, js[string](p, "document.documentElement.lang.slice(0, 2)"))
+			p.shot("start-" + lang)
+
+			p.press("start")
+			p.press("play")
+			p.met("start")
+			p.met("forbidden")
+			p.shot("forbidden-" + lang)
+
+			p.press("bind")
+			p.met("bind")
+			p.met("pending")
+			p.until("a CSR that is Pending", find("csr-condition")+"?.innerText.includes('Pending')")
+			p.shot("pending-" + lang)
+
+			p.press("approve")
+			p.met("approve")
+			p.until("a CSR that is Issued", find("csr-condition")+"?.innerText.includes('Approved,Issued')")
+			p.met("files")
+			p.met("node")
+			p.types("kubectl get nodes", "node-1")
+			p.shot("joined-" + lang)
+
+			p.press("bind-renewal")
+			p.met("renewal")
+			p.press("skip-year")
+			p.met("rotated")
+			p.shot("rotated-" + lang)
+			p.silent()
+		})
+	}
+}
+
+// TestDeny sees that what is denied is not issued.
+func TestDeny(t *testing.T) {
+	p := newTab(t, 1440, 900)
+	p.open("/?lesson=first-join&seed=first-join", "")
+	p.press("start")
+	p.press("play")
+	p.met("forbidden")
+	p.press("bind")
+	p.met("pending")
+	p.press("deny")
+	p.until("a CSR that is Denied", find("csr-condition")+"?.innerText.includes('Denied')")
+	require.Equal(t, "false", js[string](p, find("goal-approve")+".dataset.met"))
+	p.silent()
+}
+
+// TestBackInTime drags the world back and lets it go on.
+func TestBackInTime(t *testing.T) {
+	p := newTab(t, 1440, 900)
+	p.open("/?lesson=first-join&seed=first-join", "")
+	p.press("start")
+	p.press("play")
+	p.met("forbidden")
+	p.press("pause")
+	p.press("step-back")
+	p.press("step")
+	p.do(chromedp.WaitVisible(part("timeline")))
+	p.silent()
+}
+
+// TestSizes keeps a picture of each size that the page is made for, and sees
+// that nothing hangs out at the side.
+func TestSizes(t *testing.T) {
+	for _, size := range [][2]int64{{1440, 900}, {1024, 768}, {390, 844}} {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			p := newTab(t, size[0], size[1])
+			p.open("/", "")
+			p.press("start")
+			p.shot(fmt.Sprintf("size-%dx%d", size[0], size[1]))
+			require.LessOrEqual(t, js[int](p, "document.documentElement.scrollWidth"), int(size[0]))
+			p.silent()
+		})
+	}
+}
