@@ -1,0 +1,19 @@
+// Package enginetest plays transcripts: what was typed, and all that the world
+// printed, word for word.
+//
+// A transcript is a text file of steps. A step is a line typed at a host, or
+// an advance; then a line of dashes; then everything that was printed, up to
+// a blank line:
+//
+//	# The kubelet is installed and stopped.
+//	node-1# systemctl is-active kubelet
+//	----
+//	inactive
+//
+//	advance 5m
+//	----
+//
+// Output with blank lines stands between two pairs of dashed lines, as in
+// datadriven. Run the tests with -rewrite to write what is printed now into
+// the files, and read the difference before you commit it.
+package enginetest

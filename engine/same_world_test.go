@@ -1,0 +1,247 @@
+package engine_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// These tests run natively and, by `make test-wasm`, under GOOS=js in Node
+// with another zone and locale. Both compare with one golden file, so that
+// they compare with each other, and with other processors.
+
+var update = flag.Bool("update", false, "write the digest of the same world into its golden file")
+
+const goldenDigest = "testdata/same-world.txt"
+
+// storyStep is something typed, or time that passes.
+type storyStep struct {
+	host, line string
+	pass       time.Duration
+}
+
+// story is a node's whole way: refused, bound, approved, renewed after a year;
+// with a pipeline that is still running while time passes.
+var story = []storyStep{
+	{host: "node-1", line: "systemctl start kubelet"},
+	{pass: 20 * time.Second},
+	{host: "admin", line: "kubectl create clusterrolebinding kubelet-bootstrap --clusterrole=system:node-bootstrapper --group=system:bootstrappers"},
+	{pass: time.Second},
+	{host: "admin", line: "kubectl get csr -w | head -n 3"},
+	{pass: 5 * time.Minute},
+	{host: "control-1", line: "kubectl certificate approve $(kubectl get csr -o name)"},
+	{pass: time.Minute},
+	{host: "node-1", line: "ls -l /var/lib/kubelet/pki; cat /etc/kubernetes/kubelet.conf; date"},
+	{host: "control-1", line: "kubectl create clusterrolebinding node-client-auto-renew-crt --clusterrole=system:certificates.k8s.io:certificatesigningrequests:selfnodeclient --group=system:nodes"},
+	{pass: 330 * 24 * time.Hour},
+	{host: "control-1", line: "kubectl get csr,nodes; journalctl -u kube-apiserver | tail -n 5"},
+	{pass: 10 * time.Second},
+}
+
+var storyConfig = engine.Config{Seed: "same world"}
+
+func newWorld(t testing.TB, cfg engine.Config) *engine.World {
+	t.Helper()
+	w, err := engine.New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	return w
+}
+
+// tell plays the story. Pass lets time pass; between is called after each
+// step and may put another world in place.
+func tell(t testing.TB, w *engine.World, pass func(*engine.World, time.Duration), between func(int, *engine.World) *engine.World) *engine.World {
+	t.Helper()
+	for i, s := range story {
+		if s.pass > 0 {
+			pass(w, s.pass)
+		} else {
+			require.NoError(t, w.Apply(engine.Input{Typed: &engine.Typed{Host: s.host, Line: s.line}}))
+		}
+		if between != nil {
+			w = between(i, w)
+		}
+	}
+	return w
+}
+
+func inOneStep(w *engine.World, d time.Duration) { w.AdvanceTo(w.Now().Add(d)) }
+
+func inSteps(n int) func(*engine.World, time.Duration) {
+	return func(w *engine.World, d time.Duration) {
+		end := w.Now().Add(d)
+		for range n {
+			w.AdvanceTo(w.Now().Add(d / time.Duration(n)))
+		}
+		w.AdvanceTo(end)
+	}
+}
+
+// sum is the digest of all that happened, of all disks, and of the view.
+func sum(t testing.TB, w *engine.World) string {
+	t.Helper()
+	h := sha256.New()
+	for _, host := range w.Hosts() {
+		d := w.Disk(host)
+		for _, p := range d.Walk("/") {
+			e := d.Entries[p]
+			fmt.Fprintf(h, "%s %s %v %d %q %q\n", host, p, e.Mode, e.Time.UnixNano(), e.Target, e.Data)
+		}
+	}
+	v := w.View()
+	return fmt.Sprintf("observations %s\ndisks        %s\nat           %s, %d observations\n",
+		v.Digest, hex.EncodeToString(h.Sum(nil)), v.Now.Format(time.RFC3339Nano), v.Last)
+}
+
+func TestSameWorldEverywhere(t *testing.T) {
+	w := tell(t, newWorld(t, storyConfig), inOneStep, nil)
+	got := sum(t, w)
+	if *update {
+		require.NoError(t, os.WriteFile(filepath.FromSlash(goldenDigest), []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(filepath.FromSlash(goldenDigest))
+	require.NoError(t, err)
+	require.Equal(t, string(want), got, "when you meant to change the world, run go test ./engine -run SameWorldEverywhere -update")
+}
+
+// TestSameWorldTellsTheStory sees that what the digest is of is not nothing.
+func TestSameWorldTellsTheStory(t *testing.T) {
+	w := newWorld(t, storyConfig)
+	tell(t, w, inOneStep, nil)
+	obs := w.Drain()
+	kinds := map[trace.Kind]int{}
+	var printed strings.Builder
+	digest := trace.Digest{}
+	for i := range obs {
+		kinds[obs[i].Kind]++
+		digest.Add(&obs[i])
+		if obs[i].Kind == trace.Printed {
+			printed.WriteString(obs[i].Payload)
+		}
+	}
+	for _, k := range trace.Kinds {
+		require.NotZero(t, kinds[k], "nothing of kind %s happened", k)
+	}
+	require.Contains(t, printed.String(), "Pending")
+	require.Contains(t, printed.String(), "approved")
+	require.Len(t, w.View().Nodes, 1)
+	lives := 0
+	for _, l := range w.View().Lives {
+		if l.Use == "client" {
+			lives++
+		}
+	}
+	require.GreaterOrEqual(t, lives, 2, "the certificate was rotated")
+}
+
+func TestSameWorldForAnotherSeedIsAnother(t *testing.T) {
+	a := sum(t, tell(t, newWorld(t, storyConfig), inOneStep, nil))
+	b := sum(t, tell(t, newWorld(t, engine.Config{Seed: "another"}), inOneStep, nil))
+	require.NotEqual(t, a, b)
+}
+
+func TestSameWorldInAHundredSteps(t *testing.T) {
+	want := sum(t, tell(t, newWorld(t, storyConfig), inOneStep, nil))
+	for _, n := range []int{2, 7, 100} {
+		require.Equal(t, want, sum(t, tell(t, newWorld(t, storyConfig), inSteps(n), nil)), "in %d steps", n)
+	}
+}
+
+// TestSameWorldInAnyZone moves the zone of the process under the engine.
+func TestSameWorldInAnyZone(t *testing.T) {
+	want := sum(t, tell(t, newWorld(t, storyConfig), inOneStep, nil))
+	here := time.Local
+	defer func() { time.Local = here }()
+	for _, hours := range []int{-11, 5, 14} {
+		time.Local = time.FixedZone("elsewhere", hours*3600+1800)
+		require.Equal(t, want, sum(t, tell(t, newWorld(t, storyConfig), inOneStep, nil)), "UTC%+d:30", hours)
+	}
+}
+
+// TestSameWorldFromAClone goes on in a clone, and in one of the clone, from
+// after every step, also while a pipeline runs; the first goes on too.
+func TestSameWorldFromAClone(t *testing.T) {
+	want := sum(t, tell(t, newWorld(t, storyConfig), inOneStep, nil))
+	var left []*engine.World
+	w := tell(t, newWorld(t, storyConfig), inOneStep, func(_ int, w *engine.World) *engine.World {
+		c := w.Clone()
+		t.Cleanup(c.Close)
+		left = append(left, w)
+		return c
+	})
+	require.Equal(t, want, sum(t, w), "the last of a chain of clones")
+
+	first := left[len(left)-1]
+	inOneStep(first, story[len(story)-1].pass)
+	before := sum(t, w)
+	inOneStep(w, time.Hour)
+	require.Equal(t, before, want)
+}
+
+// TestSameWorldFromRandomPoints stops at random moments inside the story,
+// clones there, spoils one of the two, and goes on with the other.
+func TestSameWorldFromRandomPoints(t *testing.T) {
+	want := sum(t, tell(t, newWorld(t, storyConfig), inOneStep, nil))
+	for seed := range uint64(4) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		w := newWorld(t, storyConfig)
+		for _, s := range story {
+			if s.pass == 0 {
+				require.NoError(t, w.Apply(engine.Input{Typed: &engine.Typed{Host: s.host, Line: s.line}}))
+			} else {
+				end := w.Now().Add(s.pass)
+				w.AdvanceTo(w.Now().Add(time.Duration(r.Int64N(int64(s.pass)))))
+				c := w.Clone()
+				t.Cleanup(c.Close)
+				other := w
+				if r.IntN(2) == 0 {
+					w, other = c, w
+				} else {
+					other = c
+				}
+				require.NoError(t, other.Apply(engine.Input{Typed: &engine.Typed{Host: "admin", Line: "kubectl get nodes"}}))
+				other.AdvanceTo(other.Now().Add(time.Second))
+				w.AdvanceTo(end)
+				continue
+			}
+		}
+		require.Equal(t, want, sum(t, w), "seed %d", seed)
+	}
+}
+
+// TestSameWorldFromASnapshot keeps the world as bytes after every step.
+func TestSameWorldFromASnapshot(t *testing.T) {
+	want := sum(t, tell(t, newWorld(t, storyConfig), inOneStep, nil))
+	w := tell(t, newWorld(t, storyConfig), inOneStep, func(i int, w *engine.World) *engine.World {
+		b, err := w.Snapshot()
+		require.NoError(t, err, "after step %d", i)
+		n, err := engine.Restore(b)
+		require.NoError(t, err, "after step %d", i)
+		t.Cleanup(n.Close)
+		return n
+	})
+	require.Equal(t, want, sum(t, w))
+}
+
+// TestSameWorldFromItsJournal plays the journal again.
+func TestSameWorldFromItsJournal(t *testing.T) {
+	w := tell(t, newWorld(t, storyConfig), inSteps(3), nil)
+	j := w.Journal()
+	require.Equal(t, w.View().Digest, j.Digest)
+	again, err := engine.Replay(j, time.Time{})
+	require.NoError(t, err)
+	t.Cleanup(again.Close)
+	require.Equal(t, sum(t, w), sum(t, again))
+}
