@@ -1,0 +1,201 @@
+package kubelet
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// kubeconfig is the part of a kubeconfig that a kubelet needs.
+type kubeconfig struct {
+	APIVersion string `json:"apiVersion"`
+	Clusters   []struct {
+		Cluster cluster `json:"cluster"`
+		Name    string  `json:"name"`
+	} `json:"clusters"`
+	Contexts []struct {
+		Context struct {
+			Cluster   string `json:"cluster"`
+			Namespace string `json:"namespace,omitempty"`
+			User      string `json:"user"`
+		} `json:"context"`
+		Name string `json:"name"`
+	} `json:"contexts"`
+	CurrentContext string `json:"current-context"`
+	Kind           string `json:"kind"`
+	Users          []struct {
+		Name string   `json:"name"`
+		User userInfo `json:"user"`
+	} `json:"users"`
+}
+
+// cluster says where the API server is and who vouches for it.
+type cluster struct {
+	CAFile   string `json:"certificate-authority,omitempty"`
+	CAData   []byte `json:"certificate-authority-data,omitempty"`
+	Insecure bool   `json:"insecure-skip-tls-verify,omitempty"`
+	Server   string `json:"server"`
+	TLSName  string `json:"tls-server-name,omitempty"`
+	// Roots is the content of CAFile, or CAData.
+	Roots []byte `json:"roots,omitempty"`
+}
+
+type userInfo struct {
+	CertFile string `json:"client-certificate,omitempty"`
+	CertData []byte `json:"client-certificate-data,omitempty"`
+	KeyFile  string `json:"client-key,omitempty"`
+	KeyData  []byte `json:"client-key-data,omitempty"`
+	Token    string `json:"token,omitempty"`
+	name     string
+}
+
+// readKubeconfig reads a kubeconfig's current context, with the files that it
+// names. The error is client-go's.
+func readKubeconfig(d *sim.Disk, file string) (cluster, userInfo, error) {
+	var cl cluster
+	var u userInfo
+	b, err := d.ReadFile(file)
+	if err != nil {
+		return cl, u, err
+	}
+	var kc kubeconfig
+	if err := yaml.Unmarshal(b, &kc); err != nil {
+		return cl, u, fmt.Errorf("error loading config file %q: %w", file, err)
+	}
+	found := false
+	for _, x := range kc.Contexts {
+		if x.Name != kc.CurrentContext {
+			continue
+		}
+		for _, y := range kc.Clusters {
+			if y.Name == x.Context.Cluster {
+				cl, found = y.Cluster, true
+			}
+		}
+		for _, y := range kc.Users {
+			if y.Name == x.Context.User {
+				u, u.name = y.User, y.Name
+			}
+		}
+	}
+	if !found || cl.Server == "" {
+		return cl, u, fmt.Errorf("invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable")
+	}
+	abs := func(p *string) {
+		if *p != "" && !path.IsAbs(*p) {
+			*p = path.Join(path.Dir(file), *p)
+		}
+	}
+	abs(&cl.CAFile)
+	abs(&u.CertFile)
+	abs(&u.KeyFile)
+	var missing []string
+	load := func(what, owner, file string, data *[]byte) {
+		if len(*data) > 0 || file == "" {
+			return
+		}
+		b, err := d.ReadFile(file)
+		if err != nil {
+			missing = append(missing, fmt.Sprintf("unable to read %s %s for %s due to %v", what, file, owner, err))
+			return
+		}
+		*data = b
+	}
+	cl.Roots = cl.CAData
+	load("certificate-authority", "cluster", cl.CAFile, &cl.Roots)
+	load("client-cert", u.name, u.CertFile, &u.CertData)
+	load("client-key", u.name, u.KeyFile, &u.KeyData)
+	switch len(missing) {
+	case 0:
+		return cl, u, nil
+	case 1:
+		return cl, u, fmt.Errorf("invalid configuration: %s", missing[0])
+	}
+	return cl, u, fmt.Errorf("invalid configuration: [%s]", strings.Join(missing, ", "))
+}
+
+// writeKubeconfig writes the kubeconfig of a kubelet that bootstraps: it names
+// the certificate's place before there is one (recorded: c/files-while-pending.txt).
+func writeKubeconfig(d *sim.Disk, file, certDir string, boot cluster, now time.Time) error {
+	current := path.Join(certDir, currentName)
+	var b strings.Builder
+	b.WriteString("apiVersion: v1\nclusters:\n- cluster:\n")
+	if boot.CAFile != "" {
+		fmt.Fprintf(&b, "    certificate-authority: %s\n", boot.CAFile)
+	} else if len(boot.CAData) > 0 {
+		enc, _ := yaml.Marshal(map[string][]byte{"certificate-authority-data": boot.CAData})
+		fmt.Fprintf(&b, "    %s", enc)
+	}
+	if boot.Insecure {
+		b.WriteString("    insecure-skip-tls-verify: true\n")
+	}
+	fmt.Fprintf(&b, "    server: %s\n", boot.Server)
+	b.WriteString("  name: default-cluster\ncontexts:\n- context:\n    cluster: default-cluster\n    namespace: default\n    user: default-auth\n" +
+		"  name: default-context\ncurrent-context: default-context\nkind: Config\nusers:\n- name: default-auth\n  user:\n")
+	fmt.Fprintf(&b, "    client-certificate: %s\n    client-key: %s\n", current, current)
+	if err := d.MkdirAll(path.Dir(file), 0o755, now); err != nil {
+		return err
+	}
+	if err := d.WriteFile(file, []byte(b.String()), 0o600, now); err != nil {
+		return err
+	}
+	return d.Chmod(file, 0o600)
+}
+
+// stillValid tells whether a kubeconfig can be used as it is; when not, the
+// line's words say why. Only an expired certificate and an unreadable one
+// count: who signed it is not checked (recorded: j1, c, q-kubelet-states/03).
+func stillValid(d *sim.Disk, file string, now time.Time) (l line, why string, ok bool) {
+	if _, err := d.Stat(file); err != nil {
+		return line{}, "", false
+	}
+	l = lineNotValid
+	_, u, err := readKubeconfig(d, file)
+	if err != nil {
+		l.source = "bootstrap.go:242"
+		return l, fmt.Sprintf("unable to read existing bootstrap client config from %s: %v", file, err), false
+	}
+	certs, err := pki.ParseCerts(u.CertData)
+	if err != nil {
+		l.source = "bootstrap.go:257"
+		return l, fmt.Sprintf("unable to load TLS certificates from existing bootstrap client config read from %s: %v", file, err), false
+	}
+	for _, x := range certs {
+		if now.After(x.NotAfter) {
+			return l, fmt.Sprintf("part of the existing bootstrap client certificate in %s is expired: %v", file, x.NotAfter), false
+		}
+	}
+	return l, "", true
+}
+
+// readConfig reads a KubeletConfiguration. The error is what a kubelet exits
+// with; the warning is a strict error that lenient decoding let pass.
+func readConfig(d *sim.Disk, file string) (cfg kubeletv1beta1.KubeletConfiguration, warning, failure string) {
+	if file == "" {
+		return cfg, "", ""
+	}
+	fail := func(err any) string {
+		return fmt.Sprintf("failed to load kubelet config file, path: %s, error: failed to load Kubelet config file %s, error failed to decode: %v", file, file, err)
+	}
+	b, err := d.ReadFile(file)
+	if err != nil {
+		return cfg, "", fmt.Sprintf("failed to load kubelet config file, path: %s, error: failed to load Kubelet config file %s, error failed to read kubelet config file %q, error: %v", file, file, file, err)
+	}
+	if err := yaml.Unmarshal(b, &cfg); err != nil {
+		return cfg, "", fail(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "))
+	}
+	if v := kubeletv1beta1.SchemeGroupVersion.String(); cfg.APIVersion != v || cfg.Kind != "KubeletConfiguration" {
+		return cfg, "", fail(fmt.Sprintf("no kind %q is registered for version %q in scheme \"pkg/kubelet/apis/config/scheme/scheme.go:33\"", cfg.Kind, cfg.APIVersion))
+	}
+	if err := yaml.UnmarshalStrict(b, new(kubeletv1beta1.KubeletConfiguration)); err != nil {
+		warning = "strict decoding error: " + strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "), "json: ")
+	}
+	return cfg, warning, ""
+}

@@ -1,0 +1,249 @@
+package kubelet
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// Phases of a kubelet, as noted.
+const (
+	PhaseStarting   = "starting"
+	PhaseRequesting = "requesting"
+	PhasePending    = "pending"
+	PhaseIssued     = "issued"
+	PhaseJoined     = "joined"
+	PhaseRotating   = "rotating"
+	PhaseExpired    = "expired"
+	PhaseExited     = "exited"
+	PhaseStandalone = "standalone"
+)
+
+// Kubelet is one kubelet process: a sim.Actor whose exported fields are its
+// whole state.
+type Kubelet struct {
+	Release string `json:"release"`
+	Flags   Flags  `json:"flags"`
+	Phase   string `json:"phase,omitempty"`
+	// Node is the name of the node, Start when the process began, in true time.
+	Node  string    `json:"node,omitempty"`
+	Start time.Time `json:"start,omitzero"`
+	// Rotate: rotateCertificates is on.
+	Rotate bool `json:"rotate,omitempty"`
+
+	// Cluster is where the API server is and what it is trusted by, as read at
+	// the start: a real kubelet does not read the CA file of its kubeconfig again.
+	Cluster cluster `json:"cluster"`
+	// Token is the bootstrap token; empty when the kubelet started with a valid
+	// kubeconfig, and then never used.
+	Token string `json:"token,omitempty"`
+
+	Cert    *certificate `json:"cert,omitempty"`
+	Attempt attempt      `json:"attempt"`
+	Health  health       `json:"health"`
+
+	Reg     registration        `json:"registration"`
+	Lease   lease               `json:"lease"`
+	Sources map[string]*source  `json:"sources,omitempty"`
+	Timers  map[string]uint64   `json:"timers,omitempty"`
+	Streams map[uint64]exchange `json:"streams,omitempty"`
+}
+
+// exchange is a request that waits for its answer, by who is to hear of it.
+type exchange struct {
+	Owner  string `json:"owner"`
+	Method string `json:"method"`
+	URL    string `json:"url"`
+}
+
+// New returns a kubelet that reads the command line args, without the
+// program's name. The error is that of the flags ("unknown flag: --x").
+func New(e era.Era, args []string) (*Kubelet, error) {
+	f, err := parseFlags(args)
+	if err != nil {
+		return nil, err
+	}
+	return &Kubelet{Release: e.String(), Flags: f, Sources: map[string]*source{}, Timers: map[string]uint64{}, Streams: map[uint64]exchange{}}, nil
+}
+
+// Clone returns an independent copy.
+func (k *Kubelet) Clone() sim.Actor {
+	n := *k
+	n.Timers = maps.Clone(k.Timers)
+	n.Streams = maps.Clone(k.Streams)
+	n.Sources = make(map[string]*source, len(k.Sources))
+	for name, s := range k.Sources {
+		t := *s
+		n.Sources[name] = &t
+	}
+	return &n
+}
+
+func (k *Kubelet) era() era.Era { return era.Must(k.Release) }
+
+// wakes is what each timer leads to; a timer of a source is "source NAME".
+var wakes = map[string]func(k *Kubelet, c *sim.Ctx){
+	"rotate":   (*Kubelet).rotate,
+	"rewatch":  (*Kubelet).watchCSR,
+	"overdue":  (*Kubelet).csrOverdue,
+	"deadline": (*Kubelet).drawDeadline,
+	"noticed":  (*Kubelet).noticed,
+	"expired":  (*Kubelet).expired,
+	"lost":     (*Kubelet).checkLost,
+	"register": (*Kubelet).register,
+	"status":   (*Kubelet).reportStatus,
+	"lease":    (*Kubelet).ensureLease,
+	"renew":    (*Kubelet).renewLease,
+}
+
+// answers is who hears of the answer to each kind of request.
+var answers = map[string]func(k *Kubelet, c *sim.Ctx, a answer){
+	"csr.create":    (*Kubelet).csrCreated,
+	"csr.list":      (*Kubelet).csrListed,
+	"csr.watch":     (*Kubelet).csrWatched,
+	"node.create":   (*Kubelet).nodeCreated,
+	"node.get":      (*Kubelet).nodeGot,
+	"status.get":    (*Kubelet).statusGot,
+	"status.patch":  (*Kubelet).statusPatched,
+	"lease.get":     (*Kubelet).leaseGot,
+	"lease.create":  (*Kubelet).leaseCreated,
+	"lease.update":  (*Kubelet).leaseUpdated,
+	"source.watch":  (*Kubelet).sourceWatched,
+	"source.list":   (*Kubelet).sourceListed,
+	"source.single": (*Kubelet).sourceListed,
+}
+
+// Step handles one message.
+func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
+	switch m.Kind {
+	case sim.MsgStart:
+		k.start(c)
+	case sim.MsgWake:
+		name, gen, _ := strings.Cut(m.Tag, "#")
+		if strconv.FormatUint(k.Timers[name], 10) != gen {
+			return
+		}
+		if src, ok := strings.CutPrefix(name, "source "); ok {
+			k.ask(c, src)
+		} else if f := wakes[name]; f != nil {
+			f(k, c)
+		}
+	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
+		x, ok := k.Streams[m.Stream]
+		if !ok {
+			return
+		}
+		a := answer{exchange: x, server: k.Cluster.Server, stream: m.Stream, kind: m.Kind, data: m.Data, failure: m.Err}
+		if m.Resp != nil {
+			a.code, a.data, a.open = m.Resp.Code, m.Resp.Body, m.Resp.Stream
+		}
+		if m.Kind != sim.MsgFrame && !(m.Kind == sim.MsgResponse && m.Resp.Stream) {
+			delete(k.Streams, m.Stream)
+		}
+		owner, arg, _ := strings.Cut(x.Owner, " ")
+		a.arg = arg
+		if f := answers[owner]; f != nil {
+			f(k, c, a)
+		}
+	}
+}
+
+// after starts (or moves) a timer.
+func (k *Kubelet) after(c *sim.Ctx, name string, d time.Duration) {
+	k.Timers[name]++
+	c.Wake(c.Now.Add(d), fmt.Sprintf("%s#%d", name, k.Timers[name]))
+}
+
+// stop stops a timer.
+func (k *Kubelet) stop(names ...string) {
+	for _, name := range names {
+		k.Timers[name]++
+	}
+}
+
+// note records a phase with what belongs to it: pairs of name and value, of
+// which empty values are left out.
+func (k *Kubelet) note(c *sim.Ctx, phase string, pairs ...string) {
+	k.Phase = phase
+	args := map[string]string{"phase": phase}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			args[pairs[i]] = pairs[i+1]
+		}
+	}
+	c.Note(trace.Phase, c.Unit, args, "")
+}
+
+// stamp writes a time for a note; the zero time is empty.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// answer is what came of a request.
+type answer struct {
+	exchange
+	arg     string
+	server  string
+	stream  uint64
+	kind    sim.MsgKind
+	code    int
+	data    []byte
+	failure string
+	// open: the answer is a watch that goes on.
+	open bool
+}
+
+func (a answer) ok() bool { return a.kind == sim.MsgResponse && a.code/100 == 2 }
+
+// status is the metav1.Status that an answer carries, if it carries one.
+func (a answer) status() (s metav1.Status) {
+	json.Unmarshal(a.data, &s)
+	return s
+}
+
+// err is what client-go says about an answer that is no success: the message of
+// the Status, or the transport's error with the verb and the address before it.
+func (a answer) err() string {
+	if a.kind == sim.MsgFailed {
+		verb := a.Method[:1] + strings.ToLower(a.Method[1:])
+		return fmt.Sprintf("%s %q: %s", verb, a.server+a.URL, a.failure)
+	}
+	if s := a.status(); s.Message != "" {
+		return s.Message
+	}
+	return fmt.Sprintf("the server responded with the status code %d but did not return more information", a.code)
+}
+
+// cancel leaves all exchanges of an owner.
+func (k *Kubelet) cancel(c *sim.Ctx, owner string) {
+	for _, id := range slices.Sorted(maps.Keys(k.Streams)) {
+		if k.Streams[id].Owner == owner {
+			c.Cancel(id)
+			delete(k.Streams, id)
+		}
+	}
+}
+
+// pause is a back-off's n-th wait with its jitter, drawn in integers: floating
+// point differs between processors. Models k8s.io/apimachinery/pkg/util/wait
+// Jitter.
+func (k *Kubelet) pause(c *sim.Ctx, purpose string, b era.Backoff, n int) time.Duration {
+	d := b.At(n)
+	if s := b.Stretch(d); s > 0 {
+		d += time.Duration(c.Chance.N(c.Actor()+"/"+purpose, uint64(s)))
+	}
+	return d
+}

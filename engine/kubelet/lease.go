@@ -1,0 +1,142 @@
+package kubelet
+
+import (
+	"encoding/json"
+	"time"
+
+	coordv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// FoldHeader asks the API server to take a renewal for one that comes again in
+// every such interval.
+const FoldHeader = "Joinery-Fold"
+
+const leasesPath = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+
+// lease is the node's heartbeat.
+type lease struct {
+	// Object is the Lease as the server last gave it; nil while it is not known
+	// to be there.
+	Object  *coordv1.Lease `json:"object,omitempty"`
+	Renewed time.Time      `json:"renewed,omitzero"`
+	// Tries counts renewals that failed in a row.
+	Tries int   `json:"tries,omitempty"`
+	Retry retry `json:"retry"`
+}
+
+// ensureLease looks for the Lease. Models
+// k8s.io/component-helpers/apimachinery/lease.
+func (k *Kubelet) ensureLease(c *sim.Ctx) {
+	k.Lease.Object = nil
+	k.send(c, "lease.get", connAPI, "GET", leasesPath+"/"+k.Node+"?timeout=10s", nil)
+}
+
+func (k *Kubelet) leaseGot(c *sim.Ctx, a answer) {
+	switch {
+	case a.ok():
+		k.haveLease(c, a)
+		k.renewLease(c)
+	case a.kind == sim.MsgResponse && a.code == 404:
+		k.Lease.Retry = retry{}
+		if !k.Reg.Done {
+			// A Lease without its Node as owner is not made; the next try comes
+			// with the next renewal.
+			k.after(c, "lease", era.KubeletLeaseRenew.In(k.era()))
+			return
+		}
+		k.send(c, "lease.create", connAPI, "POST", leasesPath+"?timeout=10s", k.renewal(c, &coordv1.Lease{
+			TypeMeta: metav1.TypeMeta{Kind: "Lease", APIVersion: "coordination.k8s.io/v1"},
+			ObjectMeta: metav1.ObjectMeta{Name: k.Node, Namespace: "kube-node-lease",
+				OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: k.Node, UID: types.UID(k.Reg.UID)}}},
+		}))
+	default:
+		k.noLease(c, a)
+	}
+}
+
+// noLease: the Lease can't be had; it is looked for again, at first soon.
+func (k *Kubelet) noLease(c *sim.Ctx, a answer) {
+	b := era.KubeletLease.In(k.era())
+	wait := k.again(c, "lease", &k.Lease.Retry, b)
+	k.log(c, lineNoLease, "err", a.err(), "interval", wait)
+	if k.Lease.Retry.Resting {
+		k.after(c, "lease", restProbe)
+	}
+}
+
+func (k *Kubelet) haveLease(c *sim.Ctx, a answer) {
+	var l coordv1.Lease
+	json.Unmarshal(a.data, &l)
+	k.Lease.Object, k.Lease.Tries = &l, 0
+	k.Lease.Retry.Resting = false
+	k.heard(c)
+	k.Lease.Retry = retry{}
+}
+
+func (k *Kubelet) leaseCreated(c *sim.Ctx, a answer) {
+	if !a.ok() {
+		k.noLease(c, a)
+		return
+	}
+	k.haveLease(c, a)
+	k.Lease.Renewed = c.Now
+	k.after(c, "renew", era.KubeletLeaseRenew.In(k.era()))
+}
+
+// renewal is a Lease with the present time in it.
+func (k *Kubelet) renewal(c *sim.Ctx, old *coordv1.Lease) *coordv1.Lease {
+	l := old.DeepCopy()
+	holder, seconds := k.Node, int32(era.KubeletLeaseDuration.In(k.era())/time.Second)
+	l.Spec.HolderIdentity, l.Spec.LeaseDurationSeconds = &holder, &seconds
+	l.Spec.RenewTime = &metav1.MicroTime{Time: c.Clock().Truncate(time.Microsecond)}
+	return l
+}
+
+// renewLease renews the Lease for as long as its connection lives.
+func (k *Kubelet) renewLease(c *sim.Ctx) {
+	if k.Lease.Object == nil {
+		return
+	}
+	k.stop("renew")
+	k.send(c, "lease.update", connAPI, "PUT", leasesPath+"/"+k.Node+"?timeout=10s", k.renewal(c, k.Lease.Object), FoldHeader, era.KubeletLeaseRenew.In(k.era()).String())
+}
+
+func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
+	if a.ok() {
+		k.haveLease(c, a)
+		k.Lease.Renewed = c.Now
+		return
+	}
+	if a.kind == sim.MsgResponse && a.code == 409 {
+		// Someone else changed it: read it anew.
+		k.ensureLease(c)
+		return
+	}
+	k.log(c, lineNoRenewal, "err", a.err())
+	if a.code == 401 && k.Cert != nil && !k.valid(c) {
+		k.logCert(c, lineExpired)
+		c.CloseConn(connAPI)
+	}
+	k.Lease.Tries++
+	if k.Lease.Tries < era.KubeletLeaseTries.In(k.era()) && k.Lease.Object != nil {
+		k.renewLease(c)
+		return
+	}
+	k.Lease.Tries = 0
+	k.ensureLease(c)
+}
+
+// leaseDue sends the renewal that would come next by itself, because what it
+// was folded into has ended or is about to.
+func (k *Kubelet) leaseDue(c *sim.Ctx) {
+	if k.Lease.Object == nil || k.Lease.Renewed.IsZero() {
+		return
+	}
+	every := era.KubeletLeaseRenew.In(k.era())
+	k.after(c, "renew", every-c.Now.Sub(k.Lease.Renewed)%every)
+}

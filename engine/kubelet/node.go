@@ -1,0 +1,176 @@
+package kubelet
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// When the node's own requests begin, counted from the start (recorded:
+// c/kubelet-audit.json).
+const (
+	registerAfter = 375 * time.Millisecond
+	leaseAfter    = 251 * time.Millisecond
+)
+
+// statusBackoff is the wait between reports of the node's status that failed.
+var statusBackoff = era.Backoff{First: 10 * time.Second, Factor: 1, Max: 10 * time.Second}
+
+// registration is how far the Node is.
+type registration struct {
+	Done   bool   `json:"done,omitempty"`
+	UID    string `json:"uid,omitempty"`
+	Retry  retry  `json:"retry"`
+	Status retry  `json:"status"`
+	// Refused: the creation was forbidden, so the Node is looked for.
+	Refused bool `json:"refused,omitempty"`
+}
+
+const nodesPath = "/api/v1/nodes"
+
+// register tries to create the Node.
+func (k *Kubelet) register(c *sim.Ctx) {
+	if k.Reg.Done || !k.Flags.RegisterNode {
+		return
+	}
+	k.log(c, lineRegister, "node", k.Node)
+	k.send(c, "node.create", connAPI, "POST", nodesPath, k.object(c, false))
+}
+
+func (k *Kubelet) nodeCreated(c *sim.Ctx, a answer) {
+	switch {
+	case a.ok():
+		k.registered(c, a)
+	case a.kind == sim.MsgResponse && (a.code == 409 || a.code == 403):
+		k.send(c, "node.get", connAPI, "GET", nodesPath+"/"+k.Node, nil)
+	default:
+		k.log(c, lineNoRegister, "err", a.err(), "node", k.Node)
+		k.again(c, "register", &k.Reg.Retry, era.KubeletRegister.In(k.era()))
+	}
+}
+
+func (k *Kubelet) nodeGot(c *sim.Ctx, a answer) {
+	if !a.ok() {
+		k.log(c, lineNoNode, "err", a.err(), "node", k.Node)
+		k.again(c, "register", &k.Reg.Retry, era.KubeletRegister.In(k.era()))
+		return
+	}
+	k.log(c, lineKnown, "node", k.Node)
+	k.registered(c, a)
+}
+
+func (k *Kubelet) registered(c *sim.Ctx, a answer) {
+	k.log(c, lineRegistered, "node", k.Node)
+	k.Reg.Done, k.Reg.Retry = true, retry{}
+	k.remember(a)
+	k.heard(c)
+	k.settled(c)
+	k.reportStatus(c)
+}
+
+// remember keeps the UID of the Node, which the Lease names as its owner.
+func (k *Kubelet) remember(a answer) {
+	var n metav1.PartialObjectMetadata
+	if json.Unmarshal(a.data, &n) == nil {
+		k.Reg.UID = string(n.UID)
+	}
+}
+
+// reportStatus reads the Node and writes its status. The status reports of a
+// node that nothing happens to are left out.
+func (k *Kubelet) reportStatus(c *sim.Ctx) {
+	k.send(c, "status.get", connAPI, "GET", nodesPath+"/"+k.Node+"?timeout=10s", nil)
+}
+
+func (k *Kubelet) statusGot(c *sim.Ctx, a answer) {
+	if !a.ok() {
+		k.log(c, lineNoStatus, "err", fmt.Sprintf("error getting node %q: %s", k.Node, a.err()))
+		k.again(c, "status", &k.Reg.Status, statusBackoff)
+		return
+	}
+	k.remember(a)
+	status := k.object(c, true).Status
+	patch := map[string]any{"status": map[string]any{"conditions": status.Conditions}}
+	k.send(c, "status.patch", connAPI, "PATCH", nodesPath+"/"+k.Node+"/status?timeout=10s", patch, "Content-Type", "application/strategic-merge-patch+json")
+}
+
+func (k *Kubelet) statusPatched(c *sim.Ctx, a answer) {
+	if !a.ok() {
+		k.log(c, lineNoStatus, "err", fmt.Sprintf("failed to patch status for node %q: %s", k.Node, a.err()))
+		k.again(c, "status", &k.Reg.Status, statusBackoff)
+		return
+	}
+	k.Reg.Status = retry{}
+	k.heard(c)
+}
+
+// capacity is what every machine has (shaped as c/node.json).
+var capacity = []struct {
+	name               corev1.ResourceName
+	total, schedulable string
+}{
+	{corev1.ResourceCPU, "2", "2"},
+	{corev1.ResourceEphemeralStorage, "41151808Ki", "37925506191"},
+	{"hugepages-1Gi", "0", "0"},
+	{"hugepages-2Mi", "0", "0"},
+	{corev1.ResourceMemory, "4028916Ki", "3926516Ki"},
+	{corev1.ResourcePods, "110", "110"},
+}
+
+// conditions are those of a healthy node.
+var conditions = []struct {
+	kind            corev1.NodeConditionType
+	status          corev1.ConditionStatus
+	reason, message string
+}{
+	{corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"},
+	{corev1.NodeDiskPressure, corev1.ConditionFalse, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"},
+	{corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID", "kubelet has sufficient PID available"},
+	{corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status"},
+}
+
+// object is the Node as the kubelet sees it: not yet ready at registration,
+// when the container runtime was not heard of.
+func (k *Kubelet) object(c *sim.Ctx, ready bool) *corev1.Node {
+	ip := k.Flags.NodeIP
+	if ip == "" {
+		ip = c.IP
+	}
+	version := era.KubeletPatch.In(k.era())
+	n := &corev1.Node{
+		TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: k.Node,
+			Labels: map[string]string{"beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+				"kubernetes.io/hostname": k.Node, "kubernetes.io/os": "linux"},
+			Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+		},
+		Status: corev1.NodeStatus{
+			Capacity: corev1.ResourceList{}, Allocatable: corev1.ResourceList{},
+			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: ip}, {Type: corev1.NodeHostName, Address: k.Node}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: 10250}},
+			NodeInfo: corev1.NodeSystemInfo{KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://2.2.0",
+				KubeletVersion: version, OperatingSystem: "linux", Architecture: "amd64"},
+		},
+	}
+	for _, x := range capacity {
+		n.Status.Capacity[x.name] = resource.MustParse(x.total)
+		n.Status.Allocatable[x.name] = resource.MustParse(x.schedulable)
+	}
+	now := metav1.Time{Time: c.Clock().Truncate(time.Second)}
+	for _, x := range conditions {
+		cond := corev1.NodeCondition{Type: x.kind, Status: x.status, Reason: x.reason, Message: x.message, LastHeartbeatTime: now, LastTransitionTime: now}
+		if x.kind == corev1.NodeReady && !ready {
+			cond.Status, cond.Reason, cond.Message = corev1.ConditionFalse, "KubeletNotReady", "[container runtime status check may not have completed yet]"
+		}
+		n.Status.Conditions = append(n.Status.Conditions, cond)
+	}
+	return n
+}

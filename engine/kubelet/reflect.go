@@ -1,0 +1,152 @@
+package kubelet
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// kind is something that a kubelet lists and watches, or asks for until it gets
+// an answer, from its start on. NODE stands for the node's name.
+type kind struct {
+	name     string
+	path     string
+	selector string
+	// after is when it is first asked for, counted from the start, or from the
+	// first watch of the kind that it follows.
+	after   time.Duration
+	follows string
+	// method is set for a single request; else it is a list and watch.
+	method  string
+	backoff func(era.Era) era.Backoff
+}
+
+// everySecond is the wait for the CSINode.
+var everySecond = era.Backoff{First: time.Second, Factor: 1, Max: time.Second}
+
+// kinds are what the recorded kubelet asks for, at the times at which it does
+// (recorded: c/kubelet-audit.json, c/restart-audit.json).
+var kinds = []kind{
+	{name: "services", path: "/api/v1/services", selector: "spec.clusterIP!=None", after: 226 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "nodes", path: "/api/v1/nodes", selector: "metadata.name=NODE", after: 227 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "csinodes", path: "/apis/storage.k8s.io/v1/csinodes/NODE?resourceVersion=0", method: "GET", after: 241 * time.Millisecond, backoff: func(era.Era) era.Backoff { return everySecond }},
+	{name: "runtimeclasses", path: "/apis/node.k8s.io/v1/runtimeclasses", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "csidrivers", path: "/apis/storage.k8s.io/v1/csidrivers", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "resourceslices", path: "/apis/resource.k8s.io/v1/resourceslices?fieldSelector=spec.nodeName%3DNODE", method: "DELETE", after: 273 * time.Millisecond, backoff: era.KubeletSliceBackoff.In},
+	{name: "pods", path: "/api/v1/pods", selector: "spec.nodeName=NODE", follows: "nodes", after: time.Second, backoff: era.KubeletReflector.In},
+}
+
+// longWatch is how long a watch must have lived for the back-off to begin anew.
+const longWatch = 2 * time.Minute
+
+// source is the state of a kind.
+type source struct {
+	Retry  retry     `json:"retry"`
+	Opened time.Time `json:"opened,omitzero"`
+	// Over: answered, or not served here.
+	Over bool `json:"over,omitempty"`
+}
+
+// beginReflecting starts what begins with the process.
+func (k *Kubelet) beginReflecting(c *sim.Ctx) {
+	for _, kind := range kinds {
+		if kind.follows == "" {
+			k.Sources[kind.name] = &source{}
+			k.after(c, "source "+kind.name, kind.after)
+		}
+	}
+}
+
+func kindOf(name string) (kind, bool) {
+	for _, x := range kinds {
+		if x.name == name {
+			return x, true
+		}
+	}
+	return kind{}, false
+}
+
+// uri is the kind's path with a query of key=value pairs, in Go's order.
+func (x kind) uri(node string, pairs ...string) string {
+	q := url.Values{}
+	if x.selector != "" {
+		q.Set("fieldSelector", strings.ReplaceAll(x.selector, "NODE", node))
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return x.path + "?" + q.Encode()
+}
+
+// ask makes the next try for a kind.
+func (k *Kubelet) ask(c *sim.Ctx, name string) {
+	x, ok := kindOf(name)
+	if !ok || k.Sources[name].Over {
+		return
+	}
+	if x.method != "" {
+		k.send(c, "source.single "+name, connAPI, x.method, strings.ReplaceAll(x.path, "NODE", k.Node), nil)
+		return
+	}
+	k.send(c, "source.watch "+name, connAPI, "GET",
+		x.uri(k.Node, "allowWatchBookmarks", "true", "resourceVersionMatch", "NotOlderThan", "sendInitialEvents", "true", "watch", "true"), nil)
+}
+
+// sourceWatched: a watch that is refused is followed by a list, as client-go
+// falls back to listing, and then by a wait.
+func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
+	x, _ := kindOf(a.arg)
+	s := k.Sources[a.arg]
+	switch {
+	case a.kind == sim.MsgFrame:
+	case a.kind == sim.MsgResponse && a.code == 404:
+		s.Over = true
+	case a.ok():
+		s.Opened = c.Now
+		k.heard(c)
+		for _, y := range kinds {
+			if y.follows == x.name && k.Sources[y.name] == nil {
+				k.Sources[y.name] = &source{}
+				k.after(c, "source "+y.name, y.after)
+			}
+		}
+	case a.kind == sim.MsgResponse:
+		k.send(c, "source.list "+a.arg, connAPI, "GET", x.uri(k.Node, "limit", "500", "resourceVersion", "0"), nil)
+	default:
+		// The connection of the heartbeats may be gone with that of the watch.
+		k.leaseDue(c)
+		if !s.Opened.IsZero() && c.Now.Sub(s.Opened) >= longWatch {
+			s.Retry = retry{}
+		}
+		s.Opened = time.Time{}
+		k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
+	}
+}
+
+// sourceListed handles the answer to a list or a single request.
+func (k *Kubelet) sourceListed(c *sim.Ctx, a answer) {
+	x, _ := kindOf(a.arg)
+	s := k.Sources[a.arg]
+	refused := a.kind != sim.MsgResponse || a.code == 401 || a.code == 403
+	if s.Over = !refused && (x.method != "" || a.code == 404); s.Over {
+		return
+	}
+	k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
+}
+
+// heard: the server gave something that was asked for, so what rests may try
+// again.
+func (k *Kubelet) heard(c *sim.Ctx) {
+	for _, x := range kinds {
+		if s := k.Sources[x.name]; s != nil && s.Retry.Resting {
+			k.changed(c)
+			return
+		}
+	}
+	if k.Reg.Retry.Resting || k.Reg.Status.Resting || k.Lease.Retry.Resting {
+		k.changed(c)
+	}
+}

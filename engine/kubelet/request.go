@@ -1,0 +1,302 @@
+package kubelet
+
+import (
+	"bytes"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	certv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+const csrPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+// Names of the kubelet's connections: everything goes over api, but what asks
+// for certificates goes over bootstrap (with the token) or renewal (with the
+// certificate).
+const (
+	connAPI       = "api"
+	connBootstrap = "bootstrap"
+	connRenewal   = "renewal"
+)
+
+// attempt is one try to get a certificate, and how many there were before.
+type attempt struct {
+	// Try counts from 1 since the last success; Began is when this one began.
+	Try   int       `json:"try,omitempty"`
+	Began time.Time `json:"began,omitzero"`
+	// Polling since: the back-off is over and tries come at fixed times.
+	Polling time.Time `json:"polling,omitzero"`
+	// Forced: the certificate at hand was embedded in a kubeconfig.
+	Forced bool `json:"forced,omitempty"`
+
+	Conn     string    `json:"conn,omitempty"`
+	Key      []byte    `json:"key,omitempty"`
+	Name     string    `json:"name,omitempty"`
+	UID      string    `json:"uid,omitempty"`
+	Deadline time.Time `json:"deadline,omitzero"`
+	Approved bool      `json:"approved,omitempty"`
+	// Rewatched counts watches that failed in a row.
+	Rewatched int `json:"rewatched,omitempty"`
+}
+
+// rotate makes one try: a new key, a CSR, and the wait for its certificate.
+func (k *Kubelet) rotate(c *sim.Ctx) {
+	a := &k.Attempt
+	a.Try++
+	a.Began = c.Now
+	a.Name, a.UID, a.Approved, a.Rewatched = "", "", false, 0
+	k.stop("overdue", "rewatch")
+	k.logCert(c, lineRotating)
+
+	// Each key has its number in the stream of chance, so that a restarted
+	// kubelet does not make the keys of its predecessor again.
+	stream := c.Host + "/kubelet-client"
+	n := c.Chance.Drawn[stream]
+	c.Chance.Uint64(stream)
+	key := pki.Keyring{Seed: c.Chance.Seed}.ECDSA(fmt.Sprintf("%s/%d", stream, n))
+	a.Key = pki.KeyPEM(key)
+	csr, err := pki.NewRequest(key, pki.Request{Subject: pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}})
+	if err != nil {
+		k.failed(c, lineRefused, "cannot create certificate signing request: "+err.Error())
+		return
+	}
+	a.Conn = connRenewal
+	phase := PhaseRotating
+	if k.Token != "" && !k.valid(c) {
+		a.Conn, phase = connBootstrap, PhaseRequesting
+	} else if !k.valid(c) {
+		phase = PhaseRequesting
+	}
+	k.note(c, phase, append(k.asker(), "try", strconv.Itoa(a.Try), "deadline", k.deadline())...)
+	usages := make([]certv1.KeyUsage, 0, 3)
+	for _, u := range era.KubeletCSRUsages.In(k.era()) {
+		usages = append(usages, certv1.KeyUsage(u))
+	}
+	k.send(c, "csr.create", a.Conn, "POST", csrPath, &certv1.CertificateSigningRequest{
+		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: "certificates.k8s.io/v1"},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
+		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: certv1.KubeAPIServerClientKubeletSignerName, Usages: usages},
+	})
+}
+
+// asker tells in a note whose rights the request has.
+func (k *Kubelet) asker() []string {
+	if k.Attempt.Conn == connBootstrap {
+		id, _, _ := strings.Cut(k.Token, ".")
+		return []string{"identity", "token", "user", "system:bootstrap:" + id}
+	}
+	if k.Cert == nil {
+		return []string{"identity", "anonymous", "user", "system:anonymous"}
+	}
+	return []string{"identity", "client-cert", "user", k.Cert.CN}
+}
+
+func (k *Kubelet) deadline() string {
+	if k.Cert == nil {
+		return ""
+	}
+	return stamp(k.Cert.Deadline)
+}
+
+// csrCreated: only a failed creation tells whether the server is in good health:
+// Unauthorized, Forbidden and NotFound are answers of a server that works.
+func (k *Kubelet) csrCreated(c *sim.Ctx, a answer) {
+	if !a.ok() {
+		k.Health.Server = a.kind == sim.MsgResponse && (a.code == 401 || a.code == 403 || a.code == 404)
+		if k.Health.Server && k.Health.Complaints > 0 {
+			// The folded complaints must not hide the end of the process.
+			k.after(c, "lost", k.tick(c, k.lostPeriod(), c.Now))
+		}
+		k.failed(c, lineRefused, "cannot create certificate signing request: "+a.err())
+		return
+	}
+	var csr certv1.CertificateSigningRequest
+	if err := json.Unmarshal(a.data, &csr); err != nil || csr.Name == "" {
+		k.failed(c, lineRefused, "cannot create certificate signing request: the answer is no CertificateSigningRequest")
+		return
+	}
+	wait := era.KubeletCSRWait.In(k.era())
+	k.Attempt.Name, k.Attempt.UID, k.Attempt.Deadline = csr.Name, string(csr.UID), c.Now.Add(wait)
+	k.after(c, "overdue", wait)
+	k.logCert(c, lineCreated, "csr", csr.Name)
+	phase := PhasePending
+	if k.valid(c) {
+		phase = PhaseRotating
+	}
+	k.note(c, phase, append(k.asker(), "csr", csr.Name, "try", strconv.Itoa(k.Attempt.Try), "next", stamp(k.Attempt.Deadline), "deadline", k.deadline())...)
+	k.send(c, "csr.list", k.Attempt.Conn, "GET", csrPath+"?fieldSelector="+url.QueryEscape("metadata.name="+csr.Name), nil)
+}
+
+// csrListed: the list only shows that the CSR may be read; what counts is the
+// watch, which begins with the object as it is.
+func (k *Kubelet) csrListed(c *sim.Ctx, a answer) {
+	if !a.ok() {
+		k.failed(c, lineNotSigned, "cannot watch on the certificate signing request: "+a.err())
+		return
+	}
+	k.watchCSR(c)
+}
+
+// watchCSR starts the watch for the CSR's answer; the server ends it after a
+// drawn time of 5 to 10 minutes, and then it is started again.
+func (k *Kubelet) watchCSR(c *sim.Ctx) {
+	seconds := 300 + c.Chance.N(c.Actor()+"/csr-watch", 300)
+	q := fmt.Sprintf("?allowWatchBookmarks=true&fieldSelector=%s&resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeout=%s&timeoutSeconds=%d&watch=true",
+		url.QueryEscape("metadata.name="+k.Attempt.Name), time.Duration(seconds)*time.Second, seconds)
+	k.send(c, "csr.watch", k.Attempt.Conn, "GET", csrPath+q, nil)
+}
+
+func (k *Kubelet) csrWatched(c *sim.Ctx, a answer) {
+	switch {
+	case a.kind == sim.MsgFrame:
+		k.Attempt.Rewatched = 0
+		for _, frame := range bytes.Split(bytes.TrimSpace(a.data), []byte("\n")) {
+			var e struct {
+				Type   string                           `json:"type"`
+				Object certv1.CertificateSigningRequest `json:"object"`
+			}
+			if json.Unmarshal(frame, &e) == nil && k.judge(c, e.Type, &e.Object) {
+				return
+			}
+		}
+	case a.ok() && a.open:
+	default:
+		d := k.pause(c, "csr-watch-backoff", era.KubeletReflector.In(k.era()), k.Attempt.Rewatched)
+		k.Attempt.Rewatched++
+		k.after(c, "rewatch", d)
+	}
+}
+
+// judge looks at a CSR as the watch shows it and tells whether the wait is
+// over. Models k8s.io/client-go/util/certificate/csr WaitForCertificate.
+func (k *Kubelet) judge(c *sim.Ctx, event string, csr *certv1.CertificateSigningRequest) bool {
+	refuse := func(format string, args ...any) bool {
+		k.failed(c, lineNotSigned, "cannot watch on the certificate signing request: "+fmt.Sprintf(format, args...))
+		return true
+	}
+	if event == "BOOKMARK" || csr.Name != k.Attempt.Name {
+		return false
+	}
+	if string(csr.UID) != k.Attempt.UID {
+		return refuse("csr %q changed UIDs", csr.Name)
+	}
+	if event == "DELETED" {
+		return refuse("csr %q was deleted", csr.Name)
+	}
+	approved := false
+	for _, x := range csr.Status.Conditions {
+		switch x.Type {
+		case certv1.CertificateDenied:
+			return refuse("certificate signing request is denied, reason: %v, message: %v", x.Reason, x.Message)
+		case certv1.CertificateFailed:
+			return refuse("certificate signing request failed, reason: %v, message: %v", x.Reason, x.Message)
+		case certv1.CertificateApproved:
+			approved = x.Status == corev1.ConditionTrue || approved
+		}
+	}
+	switch {
+	case approved && len(csr.Status.Certificate) > 0:
+		k.logCert(c, lineIssued, "csr", csr.Name)
+		k.store(c, csr.Status.Certificate)
+		return true
+	case approved && !k.Attempt.Approved:
+		k.Attempt.Approved = true
+		k.logCert(c, lineApproved, "csr", csr.Name)
+	}
+	return false
+}
+
+// csrOverdue: the wait for this CSR is over; the CSR itself stays.
+func (k *Kubelet) csrOverdue(c *sim.Ctx) {
+	k.failed(c, lineNotSigned, "timed out waiting for the condition")
+}
+
+// failed ends a try and sets the time of the next: after 2, 4, 8 and 16 s and
+// up to a tenth more, then at every 32nd second after the last of those. A
+// try that took longer than that is followed by the next at once, as a Go
+// ticker keeps one tick. Models the loop of certificate_manager.go.
+func (k *Kubelet) failed(c *sim.Ctx, l line, err string) {
+	k.leaveCSR(c)
+	k.logCertError(c, l, err)
+	a := &k.Attempt
+	b := era.KubeletCSRBackoff.In(k.era())
+	poll := era.KubeletCSRPoll.In(k.era())
+	var wait time.Duration
+	switch {
+	case a.Try < b.Steps:
+		wait = k.pause(c, "csr-backoff", b, a.Try-1)
+	case a.Try == b.Steps:
+		k.logCertError(c, lineLimit, "timed out waiting for the condition")
+		a.Polling, wait = c.Now, poll
+	default:
+		since := c.Now.Sub(a.Polling) % poll
+		if wait = poll - since; c.Now.Sub(a.Began) >= poll {
+			wait = 0
+		}
+	}
+	k.after(c, "rotate", wait)
+	phase := PhaseRequesting
+	switch {
+	case k.valid(c):
+		phase = PhaseRotating
+	case k.Health.Had:
+		phase = PhaseExpired
+	}
+	k.note(c, phase, append(k.asker(), "csr", a.Name, "try", strconv.Itoa(a.Try), "error", err, "next", stamp(c.Now.Add(wait)), "deadline", k.deadline())...)
+}
+
+// leaveCSR ends what this try still has going on.
+func (k *Kubelet) leaveCSR(c *sim.Ctx) {
+	k.stop("overdue", "rewatch", "rotate")
+	k.cancel(c, "csr.watch")
+}
+
+// send sends a request as the connection's name says; body is sent as JSON.
+func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, headers ...string) {
+	h := http.Header{
+		"User-Agent": {"kubelet/" + era.KubeletPatch.In(k.era()) + " (linux/amd64) kubernetes/$Format"},
+		"Accept":     {"application/json, */*"},
+	}
+	d := sim.Dial{Addr: address(k.Cluster.Server), ServerName: k.Cluster.TLSName, Roots: k.Cluster.Roots, Insecure: k.Cluster.Insecure}
+	switch {
+	case conn == connBootstrap:
+		h.Set("Authorization", "Bearer "+k.Token)
+	case k.Cert == nil:
+	case conn == connRenewal, k.valid(c):
+		d.Cert, d.Key = k.Cert.Cert, k.Cert.Key
+	}
+	var b []byte
+	if body != nil {
+		b, _ = json.Marshal(body)
+		h.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		h.Set(headers[i], headers[i+1])
+	}
+	stream := c.Send(conn, d, sim.Request{Method: method, URL: uri, Header: h, Body: b})
+	k.Streams[stream] = exchange{Owner: owner, Method: method, URL: uri}
+}
+
+// address is the "host:port" of a server's URL.
+func address(server string) string {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" {
+		return server
+	}
+	if u.Port() == "" {
+		return u.Hostname() + ":443"
+	}
+	return u.Host
+}

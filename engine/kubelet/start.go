@@ -1,0 +1,159 @@
+package kubelet
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// die ends the process as a kubelet does that can't start.
+func (k *Kubelet) die(c *sim.Ctx, why string) {
+	k.log(c, lineCommand, "err", why)
+	k.note(c, PhaseExited, "error", why)
+	c.Exit(1)
+}
+
+// start is the start-up sequence up to the moment when the certificate manager
+// and the node's own requests run beside each other. Models cmd/kubelet/app
+// buildKubeletClientConfig and pkg/kubelet/certificate/bootstrap LoadClientConfig.
+func (k *Kubelet) start(c *sim.Ctx) {
+	k.Start = c.Now
+	k.Node = strings.ToLower(strings.TrimSpace(k.Flags.HostnameOverride))
+	if k.Node == "" {
+		k.Node = strings.ToLower(strings.TrimSpace(c.Host))
+	}
+	k.Health.LastGood = c.Now
+	k.note(c, PhaseStarting)
+	cfg, warning, failure := readConfig(c.Disk, k.Flags.Config)
+	if warning != "" {
+		k.log(c, line{'I', 0, "codec.go:102", "Using lenient decoding as strict decoding failed"}, "err", warning)
+	}
+	if failure != "" {
+		k.die(c, failure)
+		return
+	}
+	k.Rotate = cfg.RotateCertificates || k.Flags.RotateCertificates
+	k.log(c, lineVersion, "kubeletVersion", era.KubeletPatch.In(k.era()))
+	if k.Flags.Kubeconfig == "" {
+		k.log(c, line{'I', 0, "server.go:655", "Standalone mode, no API client"})
+		k.note(c, PhaseStandalone)
+		return
+	}
+	if !k.loadClient(c) || !k.loadCertificate(c) {
+		return
+	}
+	k.log(c, lineStarting)
+	k.beginReflecting(c)
+	k.after(c, "register", registerAfter)
+	k.after(c, "lease", leaseAfter)
+	if k.Rotate {
+		k.logCert(c, lineEnabled)
+	}
+	k.beginCertificate(c)
+}
+
+// loadClient finds out what to ask the API server with: the kubeconfig when it
+// is still valid, else the bootstrap kubeconfig.
+func (k *Kubelet) loadClient(c *sim.Ctx) bool {
+	if k.Rotate {
+		k.log(c, lineRotationOn)
+	}
+	boot, conf := k.Flags.BootstrapKubeconfig, k.Flags.Kubeconfig
+	fatal := func(what string, err any) bool {
+		k.die(c, fmt.Sprintf("failed to run Kubelet: unable to load %s: %v", what, err))
+		return false
+	}
+	if boot == "" {
+		k.log(c, line{'I', 2, "bootstrap.go:65", "No bootstrapping requested, will use kubeconfig"})
+		cl, _, err := readKubeconfig(c.Disk, conf)
+		k.Cluster = cl
+		return err == nil || fatal("kubeconfig", err)
+	}
+	l, why, ok := stillValid(c.Disk, conf, c.Clock())
+	if ok {
+		k.log(c, lineStillValid)
+		cl, _, err := readKubeconfig(c.Disk, conf)
+		k.Cluster = cl
+		return err == nil || fatal("kubeconfig", err)
+	}
+	if why != "" {
+		k.log(c, l, "err", why, "logger", "UnhandledError")
+	}
+	if !k.Rotate {
+		k.die(c, "failed to run Kubelet: bootstrapping with rotateCertificates: false is not simulated yet; set it to true in "+k.Flags.Config)
+		return false
+	}
+	if _, err := c.Disk.Stat(boot); err != nil {
+		return fatal("bootstrap kubeconfig", err)
+	}
+	cl, u, err := readKubeconfig(c.Disk, boot)
+	if err != nil {
+		return fatal("bootstrap kubeconfig", err)
+	}
+	k.log(c, lineBootstrap)
+	k.Cluster, k.Token = cl, u.Token
+	if err := writeKubeconfig(c.Disk, conf, k.Flags.CertDir, cl, c.Clock()); err != nil {
+		k.die(c, "failed to run Kubelet: "+err.Error())
+		return false
+	}
+	return true
+}
+
+// loadCertificate takes the certificate from the store, else the one embedded
+// in the kubeconfig, which is then rotated at once.
+func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
+	// What only passes through this directory must exist; a kubelet makes it.
+	if err := c.Disk.MkdirAll(k.Flags.CertDir, 0o755, c.Clock()); err != nil {
+		k.die(c, "failed to run Kubelet: failed to initialize certificate manager: "+err.Error())
+		return false
+	}
+	cert, file, err := loadStore(c.Disk, k.Flags.CertDir, c.Clock())
+	if file != "" {
+		k.log(c, lineLoading, "filePath", file)
+	}
+	if err != nil {
+		k.die(c, "failed to run Kubelet: failed to initialize client certificate manager: "+err.Error())
+		return false
+	}
+	if cert == nil && k.Token == "" {
+		_, u, _ := readKubeconfig(c.Disk, k.Flags.Kubeconfig)
+		if _, err := pki.ParseCerts(u.CertData); err == nil {
+			cert, _ = parsePair(u.CertData, u.KeyData)
+			k.Attempt.Forced = true
+		}
+	}
+	if cert != nil && c.Clock().After(cert.NotAfter) {
+		cert = nil
+	}
+	if cert != nil {
+		// It was there before the first connection, so nothing is to be noticed.
+		cert.Noticed = true
+		k.Health.Had = true
+	}
+	k.Cert = cert
+	return true
+}
+
+// beginCertificate starts the certificate manager's loop.
+func (k *Kubelet) beginCertificate(c *sim.Ctx) {
+	k.watchExpiry(c)
+	switch {
+	case k.Cert == nil:
+		k.after(c, "lost", era.KubeletExitAfter.In(k.era()))
+		k.rotate(c)
+	case !k.Rotate:
+	case k.Attempt.Forced:
+		k.rotate(c)
+	case k.Cert.CN != k.user():
+		k.logCert(c, line{'I', 2, "certificate_manager.go:650", "Current certificate CN does not match requested CN"}, "currentName", k.Cert.CN, "requestedName", k.user())
+		k.rotate(c)
+	default:
+		k.drawDeadline(c)
+	}
+}
+
+// user is who the node's certificate says it is.
+func (k *Kubelet) user() string { return "system:node:" + k.Node }

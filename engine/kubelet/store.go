@@ -1,0 +1,100 @@
+package kubelet
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// Names in the certificate directory. Models
+// k8s.io/client-go/util/certificate certificate_store.go.
+const (
+	storePrefix = "kubelet-client"
+	currentName = storePrefix + "-current.pem"
+	updatedName = storePrefix + "-updated.pem"
+)
+
+// certificate is the client certificate that a kubelet holds, with its key.
+type certificate struct {
+	Cert      []byte    `json:"cert"`
+	Key       []byte    `json:"key"`
+	CN        string    `json:"cn"`
+	NotBefore time.Time `json:"notBefore"`
+	NotAfter  time.Time `json:"notAfter"`
+	// Deadline is when it will be rotated; Noticed tells that the connections
+	// use it.
+	Deadline time.Time `json:"deadline,omitzero"`
+	Noticed  bool      `json:"noticed,omitempty"`
+}
+
+// parsePair makes a certificate of PEM that was checked to match.
+func parsePair(cert, key []byte) (*certificate, error) {
+	certs, err := pki.ParseCerts(cert)
+	if err != nil {
+		return nil, err
+	}
+	x := certs[0]
+	return &certificate{Cert: cert, Key: key, CN: x.Subject.CommonName, NotBefore: x.NotBefore, NotAfter: x.NotAfter}, nil
+}
+
+// loadStore reads the current certificate: nil when there is none. The error is
+// what a kubelet exits with.
+func loadStore(d *sim.Disk, dir string, now time.Time) (cert *certificate, file string, err error) {
+	file = path.Join(dir, currentName)
+	if _, err := d.Stat(file); err != nil {
+		// A rename that did not come to pass is made up for.
+		updated := path.Join(dir, updatedName)
+		if _, err := d.Stat(updated); err != nil {
+			return nil, "", nil
+		}
+		if err := d.Rename(updated, file); err != nil {
+			return nil, "", err
+		}
+	}
+	b, err := d.ReadFile(file)
+	if err != nil {
+		return nil, file, err
+	}
+	if _, err := tls.X509KeyPair(b, b); err != nil {
+		return nil, file, fmt.Errorf("could not convert data from %q into cert/key pair: %w", file, err)
+	}
+	cert, err = parsePair(b, b)
+	return cert, file, err
+}
+
+// saveStore writes a certificate and its key to a file named after the host's
+// clock and makes the current link point to it. Two rotations within one second
+// overwrite the same file. Old files are never removed.
+func saveStore(d *sim.Disk, dir string, cert, key []byte, now time.Time) error {
+	if err := d.MkdirAll(dir, 0o755, now); err != nil {
+		return fmt.Errorf("could not create directory %q to store certificates: %w", dir, err)
+	}
+	file := path.Join(dir, storePrefix+now.UTC().Format("-2006-01-02-15-04-05.pem"))
+	if err := d.WriteFile(file, append(append([]byte(nil), cert...), key...), 0o600, now); err != nil {
+		return fmt.Errorf("could not open %q: %w", file, err)
+	}
+	current, updated := path.Join(dir, currentName), path.Join(dir, updatedName)
+	switch e, err := d.Lstat(current); {
+	case err != nil:
+		return d.Symlink(file, current, now)
+	case e.Mode&fs.ModeSymlink == 0:
+		return fmt.Errorf("expected %q to be a symlink but it is a file", current)
+	}
+	if _, err := d.Lstat(updated); err == nil {
+		if err := d.Remove(updated); err != nil {
+			return err
+		}
+	}
+	if err := d.Symlink(file, updated, now); err != nil {
+		return err
+	}
+	if err := d.Remove(current); err != nil {
+		return err
+	}
+	return d.Rename(updated, current)
+}
