@@ -25,7 +25,8 @@ wasm:
 
 # The static site in dist/, precompressed.
 site: wasm
-	cp wasm/index.html wasm/boot.js wasm/style.css "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" dist/
+	find wasm -maxdepth 1 -type f ! -name '*.go' -exec cp {} dist/ ';'
+	cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" dist/
 	$(GO) run ./tools/press -quality $(BROTLI) site dist
 
 # The joinery command with the site inside.
@@ -50,8 +51,16 @@ test-browser: server
 	@chromium=$$(tools/find.sh browser) || { echo "test-browser: left out, there is no Chromium or Chrome (set CHROME to name one)"; exit 0; }; \
 	set -x; cd test/browser && CHROME="$$chromium" JOINERY="$(CURDIR)/joinery" ARTIFACTS="$(CURDIR)/artifacts" $(GO) test -count=1 -timeout 8m ./...
 
-bench:
+# A join beside its bare crypto, 1,000 joins beside one, and the start of the
+# page beside that of an empty go-app page.
+bench: server
 	JOINERY_BENCH=1 $(GO) test -count=1 -v -run TestSpeed ./engine
+	mkdir -p .work/empty
+	GOOS=js GOARCH=wasm $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o .work/empty/app.wasm ./tools/empty
+	cp tools/empty/index.html tools/empty/boot.js "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" .work/empty/
+	$(GO) run ./tools/press -quality $(BROTLI) site .work/empty
+	@chromium=$$(tools/find.sh browser) || { echo "bench: the start is not measured, there is no Chromium or Chrome"; exit 0; }; \
+	set -x; cd test/browser && CHROME="$$chromium" JOINERY="$(CURDIR)/joinery" JOINERY_EMPTY="$(CURDIR)/.work/empty" $(GO) test -count=1 -v -run TestReady ./...
 
 # app.wasm against its budgets.
 size: wasm
@@ -60,7 +69,7 @@ size: wasm
 lint:
 	@bad=$$(gofmt -l . ); test -z "$$bad" || { echo "gofmt these: $$bad"; exit 1; }
 	$(GO) vet ./...
-	GOOS=js GOARCH=wasm $(GO) vet ./wasm ./web/... ./lessons ./engine/...
+	GOOS=js GOARCH=wasm $(GO) vet ./wasm ./web/... ./lessons ./engine/... ./tools/empty
 
 fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzParseSession -fuzztime 30s ./lessons

@@ -19,12 +19,13 @@ func serveCommand() *cobra.Command {
 	if listen == "" {
 		listen = "localhost:8080"
 	}
+	var dir string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the playground",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			files, err := siteFiles()
+			files, err := siteFiles(dir)
 			if err != nil {
 				return err
 			}
@@ -38,6 +39,7 @@ func serveCommand() *cobra.Command {
 			return serve(ctx, l, newSite(files))
 		},
 	}
+	c.Flags().StringVar(&dir, "site", "", "serve the built site in this `folder` and not the one inside this program")
 	c.Flags().StringVar(&listen, "listen", listen, "the `address` to listen at, host:port (or the environment's LISTEN)")
 	return c
 }

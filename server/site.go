@@ -22,8 +22,16 @@ import (
 //go:embed all:site
 var built embed.FS
 
-// siteFiles is the built site: the one inside this program, or ./dist.
-func siteFiles() (fs.FS, error) {
+// siteFiles is the built site: the folder that is asked for, else the one
+// inside this program, else ./dist.
+func siteFiles(dir string) (fs.FS, error) {
+	if dir != "" {
+		files := os.DirFS(dir)
+		if _, err := fs.Stat(files, "index.html"); err != nil {
+			return nil, coded{fmt.Errorf("%s holds no built site: there is no index.html in it", dir), unreadable}
+		}
+		return files, nil
+	}
 	inside, err := fs.Sub(built, "site")
 	if err != nil {
 		return nil, err
@@ -46,7 +54,7 @@ func siteCommand() *cobra.Command {
 			if out == "" {
 				return coded{errors.New("site needs --out DIR, the folder to write to"), unreadable}
 			}
-			files, err := siteFiles()
+			files, err := siteFiles("")
 			if err != nil {
 				return err
 			}

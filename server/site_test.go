@@ -113,10 +113,14 @@ func TestWithoutASite(t *testing.T) {
 	require.Equal(t, "joinery: this program was built without the site and there is no ./dist here: `make site` builds it\n", errs)
 
 	require.NoError(t, writeSite(toySite, "dist"))
-	files, err := siteFiles()
+	files, err := siteFiles("")
 	require.NoError(t, err)
 	_, err = fs.Stat(files, "app.wasm")
 	require.NoError(t, err)
+
+	status, _, errs = joinery("", "serve", "--site", "nowhere")
+	require.Equal(t, unreadable, status)
+	require.Equal(t, "joinery: nowhere holds no built site: there is no index.html in it\n", errs)
 }
 
 func TestServeUntilToldToStop(t *testing.T) {

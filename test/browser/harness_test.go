@@ -56,12 +56,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	serve := exec.Command(program, "serve", "--listen", "127.0.0.1:0")
-	serve.Stderr = os.Stderr
-	out, err := serve.StdoutPipe()
-	if err == nil {
-		err = serve.Start()
-	}
-	if err != nil {
+	var err error
+	if site, err = start(serve); err != nil {
 		fmt.Println("joinery serve:", err)
 		return 1
 	}
@@ -69,13 +65,6 @@ func run(m *testing.M) int {
 		serve.Process.Signal(os.Interrupt)
 		serve.Wait()
 	}()
-	line, _ := bufio.NewReader(out).ReadString('\n')
-	i := strings.Index(line, "http://")
-	if i < 0 {
-		fmt.Printf("joinery serve said %q and no address\n", line)
-		return 1
-	}
-	site = strings.TrimSpace(line[i:])
 
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chrome),
@@ -96,6 +85,24 @@ func run(m *testing.M) int {
 	}
 	allocator = ctx
 	return m.Run()
+}
+
+// start starts `joinery serve` and returns the address that it prints.
+func start(serve *exec.Cmd) (string, error) {
+	serve.Stderr = os.Stderr
+	out, err := serve.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := serve.Start(); err != nil {
+		return "", err
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	i := strings.Index(line, "http://")
+	if i < 0 {
+		return "", fmt.Errorf("it said %q and no address", line)
+	}
+	return strings.TrimSpace(line[i:]), nil
 }
 
 // tab is one page, and what it did that a page must not do.
@@ -172,11 +179,16 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // page's own, to take something away from it.
 func (p *tab) open(path, before string) {
 	p.t.Helper()
+	p.openAt(site+path, before)
+}
+
+func (p *tab) openAt(address, before string) {
+	p.t.Helper()
 	if before != "" {
 		_, err := chromedp.Call(p.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: before})
 		require.NoError(p.t, err)
 	}
-	p.do(chromedp.Navigate(site + path))
+	p.do(chromedp.Navigate(address))
 }
 
 // js evaluates an expression.
