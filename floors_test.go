@@ -64,7 +64,8 @@ func fits(pattern, pkg string) bool {
 }
 
 // forbidden are the calls that would make a world depend on where and when it
-// runs. Packages are import paths; names are selectors, "*" for all.
+// runs. Packages are import paths; names are selectors, "*" for the import
+// itself, "*" with names after it for all but those.
 var forbidden = []struct {
 	pkg   string
 	names []string
@@ -75,7 +76,8 @@ var forbidden = []struct {
 	{"math/rand", []string{"*"}, "chance comes from Ctx.Chance, a stream for each purpose"},
 	{"math/rand/v2", []string{"Int", "IntN", "Int64", "Int64N", "Int32", "Int32N", "Uint32", "Uint32N", "Uint64", "Uint64N", "Uint", "UintN", "Float64", "Float32", "NormFloat64", "ExpFloat64", "N", "Perm", "Shuffle"}, "chance comes from Ctx.Chance, a stream for each purpose"},
 	{"crypto/rand", []string{"*"}, "keys are derived from the seed: use pki.Keyring"},
-	{"os", []string{"*"}, "a host's files are on its sim.Disk, its environment in its shell"},
+	// The interpreter of mvdan.cc/sh hands its open flags over as os's.
+	{"os", []string{"*", "O_RDONLY", "O_WRONLY", "O_RDWR", "O_APPEND", "O_CREATE", "O_EXCL", "O_TRUNC", "FileMode"}, "a host's files are on its sim.Disk, its environment in its shell"},
 	{"os/exec", []string{"*"}, "commands run in the simulated shell"},
 	{"log", []string{"*"}, "units log to their journal by Ctx.Log"},
 	{"log/slog", []string{"*"}, "units log to their journal by Ctx.Log"},
@@ -161,7 +163,7 @@ func judgeCalls(s source) (out []string) {
 			if p != f.pkg && !(f.pkg == "k8s.io/kubernetes" && strings.HasPrefix(p, f.pkg)) {
 				continue
 			}
-			if f.names[0] == "*" {
+			if len(f.names) == 1 && f.names[0] == "*" {
 				out = append(out, fmt.Sprintf("%s imports %s: %s", s.at(im), p, f.why))
 				continue
 			}
@@ -183,7 +185,12 @@ func judgeCalls(s source) (out []string) {
 			if !ok {
 				return true
 			}
-			if i, ok := names[id.Name]; ok && slices.Contains(forbidden[i].names, n.Sel.Name) {
+			i, ok := names[id.Name]
+			if !ok {
+				return true
+			}
+			but := forbidden[i].names[0] == "*"
+			if slices.Contains(forbidden[i].names, n.Sel.Name) != but {
 				out = append(out, fmt.Sprintf("%s uses %s.%s: %s", s.at(n), id.Name, n.Sel.Name, forbidden[i].why))
 			}
 		}
@@ -325,7 +332,7 @@ func TestFloorsCanFail(t *testing.T) {
 		"metav1.Now":                   {"engine/api/a.go", "import metav1 \"k8s.io/apimachinery/pkg/apis/meta/v1\"\nvar _ = metav1.Now()", "reads the wall clock"},
 		"global chance":                {"engine/sim/a.go", "import \"math/rand/v2\"\nvar _ = rand.IntN(6)", "a stream for each purpose"},
 		"system chance":                {"engine/pki/a.go", `import _ "crypto/rand"`, "derived from the seed"},
-		"the operating system":         {"engine/shell/a.go", `import _ "os"`, "sim.Disk"},
+		"the operating system":         {"engine/shell/a.go", "import \"os\"\nvar _ = os.Getenv(\"HOME\")", "uses os.Getenv: a host's files"},
 		"a listener":                   {"engine/pki/a.go", "import \"net\"\nvar _, _ = net.Listen(\"tcp\", \"\")", "the wire is simulated"},
 		"a logger":                     {"engine/api/a.go", `import _ "log"`, "by Ctx.Log"},
 		"the browser":                  {"engine/api/a.go", `import _ "syscall/js"`, "the same natively"},
@@ -347,6 +354,7 @@ func TestFloorsCanFail(t *testing.T) {
 		"actors may use their floor":   {"engine/kubelet/a.go", `import _ "github.com/joinery-lab/joinery/engine/sim"`},
 		"a test may look from above":   {"engine/kubelet/a_test.go", `import _ "github.com/joinery-lab/joinery/engine"`},
 		"a duration is no clock":       {"engine/api/a.go", "import \"time\"\nvar _ = time.Second"},
+		"open flags are no system":     {"engine/shell/a.go", "import \"os\"\nvar _ = os.O_RDWR"},
 		"the shell has stages":         {"engine/shell/a.go", "func f() { go f() }"},
 		"an API version is no release": {"engine/api/a.go", `func f(v string) bool { return v == "v1" }`},
 		"the server reads the clock":   {"server/a.go", "import \"time\"\nvar _ = time.Now()"},
