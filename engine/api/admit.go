@@ -1,0 +1,186 @@
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// plugin is an admission plugin: early ones run before validation, late ones
+// after it, as admission's Admit and Validate do.
+type plugin struct {
+	name  string
+	early bool
+	check func(x *exchange, r *resource, o, old object, operation string) error
+}
+
+var plugins = []plugin{
+	{"NodeRestriction", true, nodeRestriction},
+	{"CertificateApproval", false, certificateApproval},
+	{"CertificateSigning", false, certificateSigning},
+	{"CertificateSubjectRestriction", false, subjectRestriction},
+}
+
+func (x *exchange) admitEarly(r *resource, o, old object, operation string) error {
+	return x.admit(true, r, o, old, operation)
+}
+
+func (x *exchange) admitLate(r *resource, o, old object, operation string) error {
+	if err := x.admit(false, r, o, old, operation); err != nil {
+		return err
+	}
+	x.c.Note(trace.Admit, x.subject(), map[string]string{"verdict": "yes", "plugin": "", "reason": ""}, "")
+	return nil
+}
+
+func (x *exchange) subject() string {
+	if x.info.name == "" {
+		return x.info.full()
+	}
+	return x.info.full() + "/" + x.info.name
+}
+
+func (x *exchange) admit(early bool, r *resource, o, old object, operation string) error {
+	for i := range plugins {
+		p := &plugins[i]
+		if p.early != early || !x.s.plugin(p.name) {
+			continue
+		}
+		if err := p.check(x, r, o, old, operation); err != nil {
+			x.c.Note(trace.Admit, x.subject(), map[string]string{"verdict": "no", "plugin": p.name, "reason": err.Error()}, "")
+			return apierrors.NewForbidden(r.gr(), admitName(x, o), err)
+		}
+	}
+	return nil
+}
+
+// admitName is the name that a refusal speaks of: a name not yet generated is
+// shown as its beginning (Models admission.NewForbidden).
+func admitName(x *exchange, o object) string {
+	switch {
+	case x.info.name != "":
+		return x.info.name
+	case o == nil:
+		return "Unknown"
+	case o.GetName() != "":
+		return o.GetName()
+	case o.GetGenerateName() != "":
+		return o.GetGenerateName()
+	}
+	return "Unknown"
+}
+
+// nodeRestriction keeps a node to itself (Models plugin/pkg/admission/noderestriction).
+func nodeRestriction(x *exchange, r *resource, o, old object, operation string) error {
+	node, ok := nodeOf(x.user)
+	if !ok {
+		return nil
+	}
+	if node == "" {
+		return fmt.Errorf("could not determine node from user %q", x.user.Name)
+	}
+	name := x.info.name
+	if name == "" && o != nil {
+		name = o.GetName()
+	}
+	switch r.Plural {
+	case "nodes":
+		if name != node {
+			return fmt.Errorf("node %q is not allowed to modify node %q", node, name)
+		}
+	case "leases":
+		if x.info.nspc != "kube-node-lease" {
+			return fmt.Errorf("can only access leases in the %q system namespace", "kube-node-lease")
+		}
+		if name != node {
+			return fmt.Errorf("can only access node lease with the same name as the requesting node")
+		}
+	case "csinodes":
+		if name != node {
+			return fmt.Errorf("can only access CSINode with the same name as the requesting node")
+		}
+	case "certificatesigningrequests":
+		if operation == "create" && era.NodeRestrictionCSR.In(x.s.era) {
+			return ownCSR(o.(*certificatesv1.CertificateSigningRequest), node)
+		}
+	}
+	return nil
+}
+
+func ownCSR(o *certificatesv1.CertificateSigningRequest, node string) error {
+	if o.Spec.SignerName != certificatesv1.KubeletServingSignerName && o.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
+		return nil
+	}
+	req, err := parseCSR(o.Spec.Request)
+	if err != nil {
+		return fmt.Errorf("unable to parse csr: %w", err)
+	}
+	if req.Subject.CommonName != nodePrefix+node {
+		return fmt.Errorf("can only create a node CSR with CN=%s", nodePrefix+node)
+	}
+	return nil
+}
+
+// mayUse asks whether the user has a verb on the synthetic resource "signers",
+// for this signer or for its whole domain (Models plugin/pkg/admission/certificates).
+func (x *exchange) mayUse(verb, signer string) bool {
+	domain, _, _ := strings.Cut(signer, "/")
+	for _, name := range []string{signer, domain + "/*"} {
+		if ok, _ := x.s.authorize(&attributes{user: x.user, verb: verb, group: "certificates.k8s.io", resource: "signers", name: name}); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func certificateApproval(x *exchange, r *resource, _, old object, operation string) error {
+	if r.Plural != "certificatesigningrequests" || x.info.sub != "approval" || operation != "update" {
+		return nil
+	}
+	signer := old.(*certificatesv1.CertificateSigningRequest).Spec.SignerName
+	if !x.mayUse("approve", signer) {
+		return fmt.Errorf("user not permitted to approve requests with signerName %q", signer)
+	}
+	return nil
+}
+
+func certificateSigning(x *exchange, r *resource, o, old object, operation string) error {
+	if r.Plural != "certificatesigningrequests" || x.info.sub != "status" || operation != "update" {
+		return nil
+	}
+	now, was := o.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest)
+	if bytes.Equal(now.Status.Certificate, was.Status.Certificate) &&
+		(!era.CSRSigningChecksConditions.In(x.s.era) || equality.Semantic.DeepEqual(now.Status.Conditions, was.Status.Conditions)) {
+		return nil
+	}
+	if !x.mayUse("sign", was.Spec.SignerName) {
+		return fmt.Errorf("user not permitted to sign requests with signerName %q", was.Spec.SignerName)
+	}
+	return nil
+}
+
+func subjectRestriction(_ *exchange, r *resource, o, _ object, operation string) error {
+	if r.Plural != "certificatesigningrequests" || operation != "create" {
+		return nil
+	}
+	n := o.(*certificatesv1.CertificateSigningRequest)
+	if n.Spec.SignerName != certificatesv1.KubeAPIServerClientSignerName {
+		return nil
+	}
+	req, err := parseCSR(n.Spec.Request)
+	if err != nil {
+		return fmt.Errorf("failed to parse CSR: %v", err)
+	}
+	if slices.Contains(req.Subject.Organization, masters) {
+		return fmt.Errorf("use of %s signer with system:masters group is not allowed", n.Spec.SignerName)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+const (
+	anonymous          = "system:anonymous"
+	allUnauthenticated = "system:unauthenticated"
+	allAuthenticated   = "system:authenticated"
+	masters            = "system:masters"
+)
+
+// user is who a request comes from.
+type user struct {
+	Name, UID string
+	Groups    []string
+	Extra     map[string][]string
+	method    string // x509, bootstrap, token-file, anonymous
+}
+
+func (u *user) in(group string) bool { return slices.Contains(u.Groups, group) }
+
+// authenticator looks at one sort of credential: it knows the user, or has an
+// error, or has nothing to say.
+type authenticator func(s *Server, c *sim.Ctx, r *sim.Request) (*user, error)
+
+// authenticate asks the authenticators in kube-apiserver's order (Models
+// pkg/kubeapiserver/authenticator/config.go): the first that knows the user
+// wins over errors of others; anonymous is tried only when there is no error.
+// nil means 401.
+func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
+	var errs []error
+	for _, a := range []authenticator{byCertificate, byBearer} {
+		u, err := a(s, c, r)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if u != nil {
+			return s.known(c, u)
+		}
+	}
+	if len(errs) == 0 && s.opts.anonymous {
+		return s.known(c, &user{Name: anonymous, Groups: []string{allUnauthenticated}, method: "anonymous"})
+	}
+	reason := "no credentials"
+	if len(errs) > 0 {
+		err := utilerrors.NewAggregate(errs)
+		reason = err.Error()
+		s.log(c, 'E', 0, "authentication.go:75", sim.KV("Unable to authenticate the request", "err", err))
+	}
+	c.Note(trace.Authn, "", map[string]string{"verdict": "no", "reason": reason}, "")
+	return nil
+}
+
+// known completes a user with system:authenticated, last, and notes it.
+func (s *Server) known(c *sim.Ctx, u *user) *user {
+	if !u.in(allAuthenticated) && !u.in(allUnauthenticated) {
+		u.Groups = append(slices.Clip(u.Groups), allAuthenticated)
+	}
+	args := map[string]string{"verdict": "yes", "user": u.Name, "groups": strings.Join(u.Groups, ","), "method": u.method}
+	if u.method == "anonymous" {
+		args["reason"] = "no credentials"
+	}
+	c.Note(trace.Authn, u.Name, args, "")
+	return u
+}
+
+var errBearer = fmt.Errorf("invalid bearer token")
+
+// byBearer tries the token of an Authorization header with each sort of token.
+// No match is an error, so that a wrong token is 401 and not anonymous.
+func byBearer(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
+	kind, token, ok := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
+	if !ok || !strings.EqualFold(kind, "bearer") || token == "" {
+		return nil, nil
+	}
+	if u := s.byToken(c, token); u != nil {
+		return u, nil
+	}
+	return nil, errBearer
+}
+
+// byToken finds the user of a bearer token, or nil.
+func (s *Server) byToken(c *sim.Ctx, token string) *user {
+	for i := range s.Tokens {
+		if t := &s.Tokens[i]; t.Token == token {
+			return &user{Name: t.User, UID: t.UID, Groups: t.Groups, method: "token-file"}
+		}
+	}
+	if s.opts.bootstrap {
+		return s.byBootstrapToken(c, token)
+	}
+	return nil
+}

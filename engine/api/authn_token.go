@@ -1,0 +1,130 @@
+package api
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// tokenRecord is a line of --token-auth-file.
+type tokenRecord struct {
+	Token  string   `json:"token"`
+	User   string   `json:"user"`
+	UID    string   `json:"uid"`
+	Groups []string `json:"groups,omitempty"`
+}
+
+// readTokens reads a token file: token, user, uid and, optionally, groups
+// (Models apiserver/pkg/authentication/token/tokenfile). The last of equal
+// tokens wins; warnings are told to warn.
+func readTokens(name string, data []byte, warn func(string)) ([]tokenRecord, error) {
+	r := csv.NewReader(bytes.NewReader(data))
+	r.FieldsPerRecord = -1
+	var out []tokenRecord
+	for n := 1; ; n++ {
+		f, err := r.Read()
+		if err == io.EOF {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(f) < 3 {
+			return nil, fmt.Errorf("token file '%s' must have at least 3 columns (token, user name, user uid), found %d", name, len(f))
+		}
+		if f[0] == "" {
+			warn(fmt.Sprintf("empty token has been found in token file '%s', record number '%d'", name, n))
+			continue
+		}
+		t := tokenRecord{Token: f[0], User: f[1], UID: f[2]}
+		if len(f) >= 4 {
+			t.Groups = strings.Split(f[3], ",")
+		}
+		if i := slices.IndexFunc(out, func(o tokenRecord) bool { return o.Token == t.Token }); i >= 0 {
+			warn(fmt.Sprintf("duplicate token has been found in token file '%s', record number '%d'", name, n))
+			out[i] = t
+			continue
+		}
+		out = append(out, t)
+	}
+}
+
+const (
+	bootstrapType   = "bootstrap.kubernetes.io/token"
+	bootstrapPrefix = "bootstrap-token-"
+)
+
+// byBootstrapToken checks a token against its Secret, in the order in which
+// kube-apiserver does; the first rule that fails is told in the log, and only
+// there (Models plugin/pkg/auth/authenticator/token/bootstrap).
+func (s *Server) byBootstrapToken(c *sim.Ctx, token string) *user {
+	m := s.tokenForm.FindStringSubmatch(token)
+	if m == nil {
+		return nil
+	}
+	id, secret := m[1], m[2]
+	name := bootstrapPrefix + id
+	refuse := func(source, format string, args ...any) *user {
+		s.log(c, 'I', 3, source, fmt.Sprintf(format, args...))
+		return nil
+	}
+	stored := s.store.Get("secrets", "kube-system", name)
+	if stored == nil {
+		return refuse("bootstrap.go:101", "No secret of name %s to match bootstrap bearer token", name)
+	}
+	o := stored.typed.(*corev1.Secret)
+	wrong := func(what string) *user {
+		return refuse("bootstrap.go:62", "Bootstrap secret kube-system/%s matching bearer token %s", name, what)
+	}
+	if o.DeletionTimestamp != nil {
+		return wrong("is deleted and awaiting removal")
+	}
+	if o.Type != bootstrapType || o.Data == nil {
+		return wrong("has invalid type, expected " + bootstrapType + ".")
+	}
+	if subtle.ConstantTimeCompare(o.Data["token-secret"], []byte(secret)) != 1 {
+		return wrong("has invalid value for key token-secret.")
+	}
+	if string(o.Data["token-id"]) != id {
+		return wrong("has invalid value for key token-id.")
+	}
+	if text := string(o.Data["expiration"]); text != "" {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return refuse("secrets.go:66", "Unparseable expiration time (%s) in kube-system/%s Secret: %v. Treating as expired.", text, name, err)
+		}
+		if !c.Clock().Before(at) {
+			return refuse("secrets.go:73", "Expired bootstrap token in kube-system/%s Secret: %s", name, text)
+		}
+	}
+	if string(o.Data["usage-bootstrap-authentication"]) != "true" {
+		return wrong("not marked usage-bootstrap-authentication=true.")
+	}
+	groups := []string{"system:bootstrappers"}
+	if extra := string(o.Data["auth-extra-groups"]); extra != "" {
+		for _, g := range strings.Split(extra, ",") {
+			if !s.groupForm.MatchString(g) {
+				return wrong(fmt.Sprintf("has invalid value for key auth-extra-groups: bootstrap group %q is invalid (must match %s).", g, s.groupForm))
+			}
+			groups = append(groups, g)
+		}
+	}
+	slices.Sort(groups)
+	return &user{Name: "system:bootstrap:" + id, Groups: slices.Compact(groups), method: "bootstrap"}
+}
+
+// tokenForms are the two regular expressions of an era.
+func tokenForms(e era.Era) (token, group *regexp.Regexp) {
+	return regexp.MustCompile(era.BootstrapToken.In(e)), regexp.MustCompile(era.BootstrapGroups.In(e))
+}

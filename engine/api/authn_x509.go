@@ -1,0 +1,216 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// credentialID is the extra that names the certificate a user came with.
+const credentialID = "authentication.kubernetes.io/credential-id"
+
+// uidOID is the subject attribute that holds a user's UID.
+var uidOID = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57683, 2}
+
+// verified remembers that a chain was good under a bundle, between two times.
+// It is derived: leaving it out changes nothing but the cost.
+type verified struct {
+	chain       [][]byte
+	bundle      *byte
+	since, till time.Time
+	user        *user
+}
+
+// byCertificate verifies the chain that the client presented against
+// --client-ca-file; the user is its CN, the groups its Os, in order (Models
+// apiserver/pkg/authentication/request/x509). A certificate without a CN is
+// no credential.
+func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
+	if len(r.Peer) == 0 || s.opts.clientCA == "" {
+		return nil, nil
+	}
+	s.reloadCA(c)
+	now := c.Clock()
+	if v := s.verified[string(r.Peer[0])]; v != nil && v.bundle == s.bundleMark() && !now.Before(v.since) && !now.After(v.till) && slices.EqualFunc(v.chain, r.Peer, bytes.Equal) {
+		if v.user == nil {
+			return nil, nil
+		}
+		u := *v.user
+		return &u, nil
+	}
+	leaf, err := x509.ParseCertificate(r.Peer[0])
+	if err != nil {
+		return nil, err
+	}
+	others := x509.NewCertPool()
+	for _, der := range r.Peer[1:] {
+		if o, err := x509.ParseCertificate(der); err == nil {
+			others.AddCert(o)
+		}
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: s.roots(), Intermediates: others, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	if err != nil {
+		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w", leaf.SerialNumber, colons(leaf.SubjectKeyId), colons(leaf.AuthorityKeyId), err)
+	}
+	u, err := s.subject(leaf)
+	if err != nil {
+		return nil, err
+	}
+	v := &verified{chain: r.Peer, bundle: s.bundleMark(), since: leaf.NotBefore, till: leaf.NotAfter, user: u}
+	for _, x := range chains[0] {
+		if x.NotBefore.After(v.since) {
+			v.since = x.NotBefore
+		}
+		if x.NotAfter.Before(v.till) {
+			v.till = x.NotAfter
+		}
+	}
+	if s.verified == nil || len(s.verified) >= 4096 {
+		s.verified = map[string]*verified{}
+	}
+	s.verified[string(r.Peer[0])] = v
+	if u == nil {
+		return nil, nil
+	}
+	out := *u
+	return &out, nil
+}
+
+// subject maps a certificate to a user; nil when it has no CN.
+func (s *Server) subject(leaf *x509.Certificate) (*user, error) {
+	if leaf.Subject.CommonName == "" {
+		return nil, nil
+	}
+	u := &user{Name: leaf.Subject.CommonName, Groups: leaf.Subject.Organization, method: "x509"}
+	if era.CertificateUID.In(s.era) {
+		var uids []any
+		for _, n := range leaf.Subject.Names {
+			if n.Type.Equal(uidOID) {
+				uids = append(uids, n.Value)
+			}
+		}
+		switch len(uids) {
+		case 0:
+		case 1:
+			text, ok := uids[0].(string)
+			if !ok {
+				return nil, fmt.Errorf("unable to parse UID into a string")
+			}
+			if text == "" {
+				return nil, fmt.Errorf("UID cannot be an empty string")
+			}
+			u.UID = text
+		default:
+			return nil, fmt.Errorf("expected 1 UID, but found multiple: %v", uids)
+		}
+	}
+	if era.CredentialID.In(s.era) {
+		sum := sha256.Sum256(leaf.Raw)
+		u.Extra = map[string][]string{credentialID: {"X509SHA256=" + hex.EncodeToString(sum[:])}}
+	}
+	return u, nil
+}
+
+// colons writes a key ID as kube-apiserver does: "B7:78:89".
+func colons(id []byte) string {
+	parts := make([]string, len(id))
+	for i, b := range id {
+		parts[i] = fmt.Sprintf("%02X", b)
+	}
+	return strings.Join(parts, ":")
+}
+
+func (s *Server) bundleMark() *byte {
+	if len(s.CA) == 0 {
+		return nil
+	}
+	return &s.CA[0]
+}
+
+// roots is the pool of the bundle in use.
+func (s *Server) roots() *x509.CertPool {
+	if s.pool == nil || s.poolOf != s.bundleMark() {
+		s.pool, s.poolOf = x509.NewCertPool(), s.bundleMark()
+		s.pool.AppendCertsFromPEM(s.CA)
+	}
+	return s.pool
+}
+
+// reloadCA takes a changed --client-ca-file into use at once; text without a
+// certificate keeps the last good bundle (Models dynamic_cafile_content.go,
+// golden j2/28).
+func (s *Server) reloadCA(c *sim.Ctx) {
+	e, err := c.Disk.Stat(s.opts.clientCA)
+	if err != nil || e == s.caEntry {
+		return
+	}
+	s.caEntry = e
+	if bytes.Equal(e.Data, s.CASeen) {
+		return
+	}
+	s.CASeen = e.Data
+	name := "client-ca-bundle::" + s.opts.clientCA
+	if len(e.Data) == 0 {
+		s.unhandled(c, "dynamic_cafile_content.go:241", fmt.Errorf("key failed with : missing content for CA bundle %q", name))
+		return
+	}
+	if err := checkBundle(e.Data); err != nil {
+		s.unhandled(c, "dynamic_cafile_content.go:241", fmt.Errorf("key failed with : error loading CA bundle for %q: %w", name, err))
+		return
+	}
+	s.CA = e.Data
+	s.log(c, 'I', 1, "dynamic_cafile_content.go:123", sim.KV("Loaded a new CA Bundle and Verifier", "name", name))
+	s.logCAs(c, name)
+}
+
+// checkBundle tells what is wrong with a CA bundle (Models client-go/util/cert ParseCertsPEM).
+func checkBundle(data []byte) error {
+	found := false
+	for rest := data; ; {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			break
+		}
+		if b.Type != "CERTIFICATE" || len(b.Headers) != 0 {
+			continue
+		}
+		if _, err := x509.ParseCertificates(b.Bytes); err != nil {
+			return err
+		}
+		found = true
+	}
+	if !found {
+		return fmt.Errorf("data does not contain any valid RSA or ECDSA certificates")
+	}
+	return nil
+}
+
+func (s *Server) logCAs(c *sim.Ctx, name string) {
+	i := 0
+	for rest := s.CA; ; {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			return
+		}
+		if x, err := x509.ParseCertificate(b.Bytes); err == nil {
+			issuer := fmt.Sprintf("%q", x.Issuer.CommonName)
+			if bytes.Equal(x.RawIssuer, x.RawSubject) {
+				issuer = `"<self>"`
+			}
+			const form = "2006-01-02 15:04:05 -0700 MST"
+			detail := fmt.Sprintf("%q [] issuer=%s (%s to %s (now=%s))", x.Subject.CommonName, issuer, x.NotBefore.UTC().Format(form), x.NotAfter.UTC().Format(form), c.Clock().Format("2006-01-02 15:04:05.999999999 -0700 MST"))
+			s.log(c, 'I', 2, "tlsconfig.go:181", sim.KV("Loaded client CA", "index", i, "certName", name, "certDetail", detail))
+			i++
+		}
+	}
+}

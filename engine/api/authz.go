@@ -1,0 +1,107 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// attributes are what authorization is about: may user do verb with it?
+type attributes struct {
+	user                       *user
+	verb                       string
+	namespace, group, resource string // of a resource
+	sub, name                  string
+	fields                     string // fieldSelector
+	path                       string // instead of a resource
+}
+
+func (a *attributes) full() string {
+	if a.sub == "" {
+		return a.resource
+	}
+	return a.resource + "/" + a.sub
+}
+
+// authorizer decides, or has no opinion and perhaps a reason.
+type authorizer func(s *Server, a *attributes) (allowed bool, reason string)
+
+// authorizers are the values of --authorization-mode.
+var authorizers = map[string]authorizer{
+	"AlwaysAllow": func(*Server, *attributes) (bool, string) { return true, "" },
+	"AlwaysDeny":  func(*Server, *attributes) (bool, string) { return false, "Everything is forbidden." },
+	"Node":        byNode,
+	"RBAC":        byRBAC,
+}
+
+// authorize asks the authorizers in the order of --authorization-mode; the
+// first that allows wins, reasons of the others are joined (Models
+// apiserver/pkg/authorization/union).
+func (s *Server) authorize(a *attributes) (bool, string) {
+	if a.user.in(masters) && era.MastersFirst.In(s.era) {
+		return true, ""
+	}
+	var reasons []string
+	for _, m := range s.opts.modes {
+		ok, reason := authorizers[m](s, a)
+		if ok {
+			return true, reason
+		}
+		if reason != "" {
+			reasons = append(reasons, reason)
+		}
+	}
+	return false, strings.Join(reasons, "\n")
+}
+
+// allowed authorizes a request itself and notes the decision. On a refusal the
+// note tells in "would" which default roles would have allowed it.
+func (s *Server) allowed(c *sim.Ctx, a *attributes) (bool, string) {
+	ok, reason := s.authorize(a)
+	args := map[string]string{"verdict": "yes", "user": a.user.Name, "verb": a.verb, "reason": reason}
+	subject := a.path
+	if a.resource != "" {
+		subject = a.full()
+		if a.name != "" {
+			subject += "/" + a.name
+		}
+		args["resource"], args["group"], args["name"], args["namespace"] = a.full(), a.group, a.name, a.namespace
+	}
+	if !ok {
+		args["verdict"] = "no"
+		args["groups"] = strings.Join(a.user.Groups, ",")
+		if w := s.would(a); w != nil {
+			b, _ := json.Marshal(w)
+			args["would"] = string(b)
+		}
+		if reason == "" && a.resource != "" {
+			args["rule"] = denial(a)
+			s.log(c, 'I', 5, "rbac.go:144", denial(a))
+		}
+	}
+	c.Note(trace.Authz, subject, args, "")
+	return ok, reason
+}
+
+// denial is the sentence that RBAC writes into the log at --v=5.
+func denial(a *attributes) string {
+	what := a.resource
+	if a.group != "" {
+		what += "." + a.group
+	}
+	if a.sub != "" {
+		what = a.resource + "/" + a.sub
+		if a.group != "" {
+			what = a.resource + "." + a.group + "/" + a.sub
+		}
+	}
+	scope := "cluster-wide"
+	if a.namespace != "" {
+		scope = fmt.Sprintf("in namespace %q", a.namespace)
+	}
+	return fmt.Sprintf("RBAC: no rules authorize user %q with groups %q to %q resource %q %s", a.user.Name, a.user.Groups, a.verb, what, scope)
+}

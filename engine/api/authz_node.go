@@ -1,0 +1,215 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+)
+
+const nodePrefix = "system:node:"
+
+// nodeOf tells the node that a user is: name with the prefix and group
+// system:nodes (Models pkg/auth/nodeidentifier).
+func nodeOf(u *user) (string, bool) {
+	name, ok := strings.CutPrefix(u.Name, nodePrefix)
+	return name, ok && u.in("system:nodes")
+}
+
+// nodeRules are the resources that a node may reach in part only, by
+// "group/resource"; everything else follows ClusterRole system:node.
+var nodeRules = map[string]func(s *Server, node string, a *attributes) (bool, string){
+	"/secrets":                         related,
+	"/configmaps":                      related,
+	"/nodes":                           ownNode,
+	"/pods":                            ownPods,
+	"coordination.k8s.io/leases":       ownLease,
+	"storage.k8s.io/csinodes":          ownCSINode,
+	"/serviceaccounts":                 related,
+	"/persistentvolumeclaims":          related,
+	"/persistentvolumes":               related,
+	"storage.k8s.io/volumeattachments": related,
+}
+
+// byNode is the Node authorizer (Models plugin/pkg/auth/authorizer/node).
+func byNode(s *Server, a *attributes) (bool, string) {
+	node, ok := nodeOf(a.user)
+	if !ok {
+		return false, ""
+	}
+	if node == "" {
+		return false, fmt.Sprintf("unknown node for user %q", a.user.Name)
+	}
+	if a.resource != "" {
+		if rule := nodeRules[a.group+"/"+a.resource]; rule != nil {
+			return rule(s, node, a)
+		}
+	}
+	return s.nodeRole(a), ""
+}
+
+// nodeRole applies the rules of ClusterRole system:node, which nobody is bound to.
+func (s *Server) nodeRole(a *attributes) bool {
+	return slices.ContainsFunc(s.systemNode, func(r rbacv1.PolicyRule) bool { return covers(&r, a) })
+}
+
+func ownNode(s *Server, node string, a *attributes) (bool, string) {
+	if a.sub != "" && a.sub != "status" {
+		return false, fmt.Sprintf("node '%s' cannot access subresource %s of nodes", node, a.sub)
+	}
+	switch a.verb {
+	case "create", "update", "patch":
+		return true, "" // NodeRestriction looks at the name
+	case "get", "list", "watch":
+		switch {
+		case !era.NodeReadsOwnNode.In(s.era), a.name == node:
+			return true, ""
+		case a.name == "":
+			return false, fmt.Sprintf("node '%s' cannot read all nodes, only its own Node object", node)
+		}
+		return false, fmt.Sprintf("node '%s' cannot read '%s', only its own Node object", node, a.name)
+	}
+	return s.nodeRole(a), ""
+}
+
+func ownPods(s *Server, node string, a *attributes) (bool, string) {
+	switch a.full() + " " + a.verb {
+	case "pods/status update", "pods/status patch", "pods/eviction create", "pods create", "pods delete":
+		return true, ""
+	case "pods get":
+		o := s.store.Get("pods", a.namespace, a.name)
+		if o != nil && o.typed.(*corev1.Pod).Spec.NodeName == node {
+			return true, ""
+		}
+		return false, fmt.Sprintf("no relationship found between node '%s' and this object", node)
+	case "pods list", "pods watch":
+		sel, err := parseFields(a.fields)
+		if !era.NodeReadsOwnNode.In(s.era) || err == nil && sel.exact("spec.nodeName") == node {
+			return true, ""
+		}
+		return false, "can only list/watch pods with spec.nodeName field selector"
+	}
+	return false, ""
+}
+
+var leaseVerbs = []string{"get", "create", "update", "patch", "delete"}
+
+func ownLease(_ *Server, node string, a *attributes) (bool, string) {
+	switch {
+	case a.sub != "":
+		return false, fmt.Sprintf("cannot access lease subresource %s", a.sub)
+	case !slices.Contains(leaseVerbs, a.verb):
+		return false, "can only get, create, update, patch, or delete a node lease"
+	case a.namespace != "kube-node-lease":
+		return false, `can only access leases in the "kube-node-lease" system namespace`
+	case a.verb != "create" && a.name != node:
+		return false, "can only access node lease with the same name as the requesting node"
+	}
+	return true, ""
+}
+
+func ownCSINode(_ *Server, node string, a *attributes) (bool, string) {
+	switch {
+	case a.sub != "":
+		return false, fmt.Sprintf("cannot access CSINode subresource %s", a.sub)
+	case !slices.Contains(leaseVerbs, a.verb):
+		return false, "can only get, create, update, patch, or delete a CSINode"
+	case a.verb != "create" && a.name != node:
+		return false, "can only access CSINode with the same name as the requesting node"
+	}
+	return true, ""
+}
+
+// related lets a node read what a pod on it refers to.
+func related(s *Server, node string, a *attributes) (bool, string) {
+	if a.resource == "serviceaccounts" && a.sub == "token" && a.verb == "create" {
+		if s.refers(node, a) {
+			return true, ""
+		}
+		return false, fmt.Sprintf("no relationship found between node '%s' and this object", node)
+	}
+	switch {
+	case a.verb != "get" && a.verb != "list" && a.verb != "watch":
+		return false, "can only read resources of this type"
+	case a.sub != "":
+		return false, "cannot read subresource"
+	case a.namespace == "" && a.resource != "persistentvolumes" && a.resource != "volumeattachments":
+		return false, "can only read namespaced object of this type"
+	case a.name == "":
+		return false, "No Object name found"
+	case !s.refers(node, a):
+		return false, fmt.Sprintf("no relationship found between node '%s' and this object", node)
+	}
+	return true, ""
+}
+
+// refers reports whether a pod on the node mentions the object.
+func (s *Server) refers(node string, a *attributes) bool {
+	for _, o := range s.store.in("pods", a.namespace) {
+		p := o.typed.(*corev1.Pod)
+		if p.Spec.NodeName == node && slices.Contains(references(p, a.resource), a.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// references lists the names of objects of a resource that a pod mentions.
+func references(p *corev1.Pod, resource string) []string {
+	var secrets, maps, claims []string
+	for _, r := range p.Spec.ImagePullSecrets {
+		secrets = append(secrets, r.Name)
+	}
+	for _, v := range p.Spec.Volumes {
+		switch {
+		case v.Secret != nil:
+			secrets = append(secrets, v.Secret.SecretName)
+		case v.ConfigMap != nil:
+			maps = append(maps, v.ConfigMap.Name)
+		case v.PersistentVolumeClaim != nil:
+			claims = append(claims, v.PersistentVolumeClaim.ClaimName)
+		case v.Projected != nil:
+			for _, x := range v.Projected.Sources {
+				if x.Secret != nil {
+					secrets = append(secrets, x.Secret.Name)
+				}
+				if x.ConfigMap != nil {
+					maps = append(maps, x.ConfigMap.Name)
+				}
+			}
+		}
+	}
+	for _, k := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+		for _, e := range k.EnvFrom {
+			if e.SecretRef != nil {
+				secrets = append(secrets, e.SecretRef.Name)
+			}
+			if e.ConfigMapRef != nil {
+				maps = append(maps, e.ConfigMapRef.Name)
+			}
+		}
+		for _, e := range k.Env {
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				secrets = append(secrets, e.ValueFrom.SecretKeyRef.Name)
+			}
+			if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+				maps = append(maps, e.ValueFrom.ConfigMapKeyRef.Name)
+			}
+		}
+	}
+	switch resource {
+	case "secrets":
+		return secrets
+	case "configmaps":
+		return maps
+	case "persistentvolumeclaims":
+		return claims
+	case "serviceaccounts":
+		return []string{p.Spec.ServiceAccountName}
+	}
+	return nil
+}

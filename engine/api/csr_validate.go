@@ -1,0 +1,212 @@
+package api
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/joinery-lab/joinery/engine/era"
+)
+
+// usages are all that spec.usages may hold, sorted.
+var usages = []certificatesv1.KeyUsage{
+	"any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment", "decipher only",
+	"digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel", "ipsec user", "key agreement",
+	"key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime", "server auth", "signing", "timestamping",
+}
+
+// validateCSR models pkg/apis/certificates/validation of v1. What the stored
+// object already does wrong is no error of an update.
+func validateCSR(x *exchange, o, old object, sub string) field.ErrorList {
+	n := o.(*certificatesv1.CertificateSigningRequest)
+	if old == nil {
+		return append(validateCSRSpec(x, n), validateCSRStatus(n, nil)...)
+	}
+	was := old.(*certificatesv1.CertificateSigningRequest)
+	return append(validateCSRStatus(n, was), validateCSRChange(n, was, sub)...)
+}
+
+func validateCSRSpec(x *exchange, n *certificatesv1.CertificateSigningRequest) field.ErrorList {
+	var errs field.ErrorList
+	spec := field.NewPath("spec")
+	req, err := parseCSR(n.Spec.Request)
+	if err == nil {
+		err = req.CheckSignature()
+	}
+	if err != nil {
+		errs = append(errs, field.Invalid(spec.Child("request"), n.Spec.Request, err.Error()))
+	}
+	if len(n.Spec.Usages) == 0 {
+		errs = append(errs, field.Required(spec.Child("usages"), ""))
+	}
+	for i, u := range n.Spec.Usages {
+		if !slices.Contains(usages, u) {
+			errs = append(errs, field.NotSupported(spec.Child("usages").Index(i), u, usages))
+		}
+		if slices.Contains(n.Spec.Usages[:i], u) {
+			errs = append(errs, field.Duplicate(spec.Child("usages").Index(i), u))
+		}
+	}
+	signer := spec.Child("signerName")
+	if n.Spec.SignerName == "kubernetes.io/legacy-unknown" {
+		errs = append(errs, field.Invalid(signer, n.Spec.SignerName, "the legacy signerName is not allowed via this API version"))
+	} else {
+		errs = append(errs, validateSigner(signer, n.Spec.SignerName)...)
+	}
+	if e := n.Spec.ExpirationSeconds; e != nil && *e < era.CSRMinExpiration.In(x.s.era) {
+		errs = append(errs, field.Invalid(spec.Child("expirationSeconds"), *e, fmt.Sprintf("may not specify a duration less than %d seconds (%d minutes)", era.CSRMinExpiration.In(x.s.era), era.CSRMinExpiration.In(x.s.era)/60)))
+	}
+	return errs
+}
+
+// validateSigner models ValidateSignerName: a domain of two labels or more, one
+// slash, a path that is a subdomain.
+func validateSigner(at *field.Path, name string) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	parts := strings.Split(name, "/")
+	if len(parts) != 2 {
+		return field.ErrorList{field.Invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")}
+	}
+	var errs field.ErrorList
+	domain, path := parts[0], parts[1]
+	labels := strings.Split(domain, ".")
+	for _, l := range labels {
+		for _, e := range validation.IsDNS1123Label(l) {
+			errs = append(errs, field.Invalid(at, domain, fmt.Sprintf("validating label %q: %s", l, e)))
+		}
+	}
+	if len(labels) < 2 {
+		errs = append(errs, field.Invalid(at, domain, "should be a domain with at least two segments separated by dots"))
+	}
+	for _, e := range validation.IsDNS1123Subdomain(path) {
+		errs = append(errs, field.Invalid(at, path, fmt.Sprintf("validating label %q: %s", path, e)))
+	}
+	const most = validation.DNS1123SubdomainMaxLength + validation.DNS1123SubdomainMaxLength + validation.DNS1123LabelMaxLength + 2
+	if len(name) > most {
+		errs = append(errs, field.TooLong(at, "", most))
+	}
+	return errs
+}
+
+// once are the conditions that stay for ever and are only ever True.
+var once = []certificatesv1.RequestConditionType{certificatesv1.CertificateApproved, certificatesv1.CertificateDenied, certificatesv1.CertificateFailed}
+
+func validateCSRStatus(n, was *certificatesv1.CertificateSigningRequest) field.ErrorList {
+	errs := conditionErrors(n.Status.Conditions)
+	if was != nil && len(conditionErrors(was.Status.Conditions)) > 0 && equality.Semantic.DeepEqual(was.Status.Conditions, n.Status.Conditions) {
+		errs = nil
+	}
+	if len(n.Status.Certificate) > 0 && (was == nil || !bytes.Equal(was.Status.Certificate, n.Status.Certificate)) {
+		if err := checkIssued(n.Status.Certificate); err != nil {
+			errs = append(errs, field.Invalid(field.NewPath("status", "certificate"), "<certificate data>", err.Error()))
+		}
+	}
+	return errs
+}
+
+func conditionErrors(list []certificatesv1.CertificateSigningRequestCondition) field.ErrorList {
+	var errs field.ErrorList
+	at := field.NewPath("status", "conditions")
+	seen := map[certificatesv1.RequestConditionType]bool{}
+	for i, c := range list {
+		p := at.Index(i)
+		if c.Type == "" {
+			errs = append(errs, field.Required(p.Child("type"), ""))
+		}
+		all := []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown}
+		if slices.Contains(once, c.Type) {
+			all = []corev1.ConditionStatus{corev1.ConditionTrue}
+		}
+		switch {
+		case c.Status == "":
+			errs = append(errs, field.Required(p.Child("status"), ""))
+		case !slices.Contains(all, c.Status):
+			errs = append(errs, field.NotSupported(p.Child("status"), c.Status, all))
+		}
+		if c.Type == certificatesv1.CertificateApproved && seen[certificatesv1.CertificateDenied] || c.Type == certificatesv1.CertificateDenied && seen[certificatesv1.CertificateApproved] {
+			errs = append(errs, field.Invalid(at, c.Type, "Approved and Denied conditions are mutually exclusive"))
+		}
+		if seen[c.Type] {
+			errs = append(errs, field.Duplicate(p.Child("type"), c.Type))
+		}
+		seen[c.Type] = true
+	}
+	return errs
+}
+
+// checkIssued says what is wrong with a certificate that a signer put in.
+func checkIssued(b []byte) error {
+	found := false
+	for rest := b; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("only CERTIFICATE PEM blocks are allowed, found %q", block.Type)
+		}
+		if len(block.Headers) != 0 {
+			return fmt.Errorf("no PEM block headers are permitted")
+		}
+		list, err := x509.ParseCertificates(block.Bytes)
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return fmt.Errorf("found CERTIFICATE PEM block containing 0 certificates")
+		}
+		found = true
+	}
+	if !found {
+		return fmt.Errorf("must contain at least one CERTIFICATE PEM block")
+	}
+	return nil
+}
+
+// validateCSRChange holds what an update may not do to decisions and certificate.
+func validateCSRChange(n, was *certificatesv1.CertificateSigningRequest, sub string) field.ErrorList {
+	var errs field.ErrorList
+	at := field.NewPath("status", "conditions")
+	for _, t := range once {
+		before, after := ofType(was, t), ofType(n, t)
+		switch {
+		case len(after) < len(before):
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not remove a condition of type %q", t)))
+		case sub == "approval" || t == certificatesv1.CertificateFailed:
+		case len(after) > len(before):
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not add a condition of type %q", t)))
+		case !equality.Semantic.DeepEqual(before, after):
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not modify a condition of type %q", t)))
+		}
+	}
+	if !bytes.Equal(n.Status.Certificate, was.Status.Certificate) {
+		at := field.NewPath("status", "certificate")
+		if sub != "status" {
+			errs = append(errs, field.Forbidden(at, "updates may not set certificate content"))
+		} else if len(was.Status.Certificate) > 0 {
+			errs = append(errs, field.Forbidden(at, "updates may not modify existing certificate content"))
+		}
+	}
+	return errs
+}
+
+func ofType(o *certificatesv1.CertificateSigningRequest, t certificatesv1.RequestConditionType) []certificatesv1.CertificateSigningRequestCondition {
+	var out []certificatesv1.CertificateSigningRequestCondition
+	for _, c := range o.Status.Conditions {
+		if c.Type == t {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,163 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/url"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// mediaTypes that bodies may have. Protobuf is not decoded here.
+const supportedMedia = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+// bodyJSON returns the body as JSON, and what strict reading of YAML found.
+func (x *exchange) bodyJSON() ([]byte, []error, error) {
+	kind := x.r.Header.Get("Content-Type")
+	media := jsonType
+	if kind != "" {
+		m, _, err := mime.ParseMediaType(kind)
+		if err != nil {
+			m = kind
+		}
+		media = m
+	}
+	switch media {
+	case jsonType:
+		return x.r.Body, nil, nil
+	case "application/yaml":
+		var strict []error
+		if _, err := yaml.YAMLToJSONStrict(x.r.Body); err != nil {
+			strict = append(strict, err)
+		}
+		b, err := yaml.YAMLToJSON(x.r.Body)
+		if err != nil {
+			return nil, nil, apierrors.NewBadRequest("error converting YAML to JSON: " + err.Error())
+		}
+		return b, strict, nil
+	}
+	return nil, nil, unsupportedMedia("the body of the request was in an unknown format - accepted media types include: " + supportedMedia)
+}
+
+func unsupportedMedia(message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 415, Reason: metav1.StatusReasonUnsupportedMediaType, Message: message, Details: &metav1.StatusDetails{}}}
+}
+
+// strictness of ?fieldValidation=.
+func (x *exchange) strictness() string {
+	switch v := x.query.Get("fieldValidation"); v {
+	case "Strict", "Ignore":
+		return v
+	}
+	return "Warn"
+}
+
+// decode reads the body into an object of the wanted kind. What it says about a
+// bad one are the words of apimachinery's codecs (golden e1/04, 36, 39, 40, 46, 47).
+func (x *exchange) decode(want schema.GroupVersionKind, into any) error {
+	data, strict, err := x.bodyJSON()
+	if err != nil {
+		return err
+	}
+	return x.decodeJSON(data, strict, want, into)
+}
+
+func (x *exchange) decodeJSON(data []byte, strict []error, want schema.GroupVersionKind, into any) error {
+	var meta metav1.TypeMeta
+	if err := json.Unmarshal(data, &meta); err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)", want.Kind, err, summary(x.r.Body)))
+	}
+	got := want
+	if meta.Kind != "" {
+		got.Kind = meta.Kind
+	}
+	if meta.APIVersion != "" {
+		gv, err := schema.ParseGroupVersion(meta.APIVersion)
+		if err != nil {
+			return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)", want.Kind, err, summary(x.r.Body)))
+		}
+		got.Group, got.Version = gv.Group, gv.Version
+	}
+	bad := func(why any) error {
+		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", got.Kind, got.Version, want.Kind, why))
+	}
+	if !kinds[got] {
+		return bad(fmt.Sprintf("no kind %q is registered for version %q in scheme %q", got.Kind, got.GroupVersion(), "pkg/api/legacyscheme/scheme.go:30"))
+	}
+	if got.Group != want.Group || got.Version != want.Version {
+		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", got.GroupVersion(), want.GroupVersion()))
+	}
+	if got.Kind != want.Kind {
+		return bad(fmt.Sprintf("converting (v1.%s) to (%s.%s): unknown conversion", got.Kind, groupWord(want.Group), want.Kind))
+	}
+	more, err := kjson.UnmarshalStrict(data, into)
+	if err != nil {
+		return bad(err)
+	}
+	strict = append(strict, more...)
+	if len(strict) == 0 {
+		return nil
+	}
+	switch x.strictness() {
+	case "Strict":
+		return bad(runtime.NewStrictDecodingError(strict))
+	case "Warn":
+		for _, e := range strict {
+			x.warn(e.Error())
+		}
+	}
+	return nil
+}
+
+// groupWord is the name of a group's internal package: "certificates", "core".
+func groupWord(group string) string {
+	word, _, _ := strings.Cut(group, ".")
+	if word == "" {
+		return "core"
+	}
+	return word
+}
+
+// summary shows the beginning of a body in an error.
+func summary(b []byte) string {
+	const most = 30
+	switch {
+	case len(b) == 0:
+		return "<empty>"
+	case b[0] == '{' && len(b) > most:
+		return string(b[:most]) + " ..."
+	case b[0] == '{':
+		return string(b)
+	case len(b) > most:
+		return fmt.Sprintf("%x ...", b[:most])
+	}
+	return fmt.Sprintf("%x", b)
+}
+
+// warn adds a Warning header to the answer.
+func (x *exchange) warn(message string) {
+	b, _ := json.Marshal(message)
+	b = bytes.ReplaceAll(b, []byte(`\u003c`), []byte("<"))
+	x.warnings = append(x.warnings, "299 - "+string(b))
+}
+
+// dryRun reports whether nothing may be stored.
+func (x *exchange) dryRun() (bool, error) { return dryRun(x.query) }
+
+func dryRun(q url.Values) (bool, error) {
+	for _, v := range q["dryRun"] {
+		if v != "All" {
+			return false, apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: "CreateOptions"}, "", nil)
+		}
+		return true, nil
+	}
+	return false, nil
+}

@@ -1,0 +1,218 @@
+package api
+
+import (
+	"crypto/sha512"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// groups is the order of API groups in discovery.
+var groups = []string{"authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io", "coordination.k8s.io", "node.k8s.io"}
+
+// page answers a path that is no resource.
+func (x *exchange) page() sim.Response {
+	path := strings.TrimSuffix(x.info.path, "/")
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if parts[0] == "healthz" || parts[0] == "livez" || parts[0] == "readyz" {
+		return x.health(parts)
+	}
+	if x.info.verb != "get" && x.info.verb != "head" {
+		if path == "/version" || parts[0] == "api" || parts[0] == "apis" {
+			return notAllowed()
+		}
+		return text(404, "404 page not found\n")
+	}
+	f, ok := negotiate(x.r.Header.Get("Accept"))
+	if !ok && (parts[0] == "api" || parts[0] == "apis") {
+		return plainStatus(406, metav1.StatusReasonNotAcceptable, notAcceptable, &metav1.StatusDetails{})
+	}
+	x.form = f
+	switch {
+	case path == "":
+		return asJSON(200, encode(map[string][]string{"paths": paths()}))
+	case path == "/version":
+		return asJSON(200, encode(x.s.version()))
+	case path == "/api" && f.as == "APIGroupDiscoveryList":
+		return aggregated([]string{""})
+	case path == "/apis" && f.as == "APIGroupDiscoveryList":
+		return aggregated(groups)
+	case path == "/api":
+		return x.finish(200, encode(metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"},
+			ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: net.JoinHostPort(x.s.address(x.c), strconv.Itoa(x.s.opts.port))}}}))
+	case path == "/apis":
+		list := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
+		for _, g := range groups {
+			list.Groups = append(list.Groups, group(g))
+		}
+		return x.finish(200, encode(list))
+	case path == "/api/v1":
+		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList"}, GroupVersion: "v1", APIResources: listed("")}))
+	case parts[0] == "apis" && slices.Contains(groups, parts[1]) && len(parts) == 2:
+		g := group(parts[1])
+		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
+		return x.finish(200, encode(g))
+	case parts[0] == "apis" && slices.Contains(groups, parts[1]) && len(parts) == 3 && parts[2] == "v1":
+		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: parts[1] + "/v1", APIResources: listed(parts[1])}))
+	}
+	return text(404, "404 page not found\n")
+}
+
+func group(name string) metav1.APIGroup {
+	v := metav1.GroupVersionForDiscovery{GroupVersion: name + "/v1", Version: "v1"}
+	return metav1.APIGroup{Name: name, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v}
+}
+
+// listed are the resources of a group, with subresources, as discovery shows them.
+func listed(group string) []metav1.APIResource {
+	var out []metav1.APIResource
+	for _, r := range rows {
+		if r.Group != group {
+			continue
+		}
+		out = append(out, metav1.APIResource{Name: r.Plural, SingularName: r.singular(), Namespaced: r.Namespaced, Kind: r.Kind, Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories, StorageVersionHash: r.Hash})
+		for _, s := range r.Subs {
+			out = append(out, metav1.APIResource{Name: r.Plural + "/" + s.Name, Namespaced: r.Namespaced, Kind: s.Kind, Group: s.Group, Version: s.Vers, Verbs: s.Verbs})
+		}
+	}
+	for _, v := range reviews {
+		if v.Group == group {
+			out = append(out, metav1.APIResource{Name: v.Plural, SingularName: strings.ToLower(v.Kind), Namespaced: v.Namespaced, Kind: v.Kind, Verbs: []string{"create"}})
+		}
+	}
+	return out
+}
+
+// discoveryList and the rest are apidiscovery.k8s.io/v2, which k8s.io/api has
+// with fields in this order.
+type discoveryList struct {
+	Kind       string           `json:"kind"`
+	APIVersion string           `json:"apiVersion"`
+	Metadata   struct{}         `json:"metadata"`
+	Items      []discoveryGroup `json:"items"`
+}
+
+type discoveryGroup struct {
+	Metadata struct {
+		Name string `json:"name,omitempty"`
+	} `json:"metadata"`
+	Versions []discoveryVersion `json:"versions"`
+}
+
+type discoveryVersion struct {
+	Version   string              `json:"version"`
+	Resources []discoveryResource `json:"resources"`
+	Freshness string              `json:"freshness"`
+}
+
+type discoveryKind struct {
+	Group   string `json:"group"`
+	Version string `json:"version"`
+	Kind    string `json:"kind"`
+}
+
+type discoveryResource struct {
+	Resource         string         `json:"resource"`
+	ResponseKind     discoveryKind  `json:"responseKind"`
+	Scope            string         `json:"scope"`
+	SingularResource string         `json:"singularResource"`
+	Verbs            []string       `json:"verbs"`
+	ShortNames       []string       `json:"shortNames,omitempty"`
+	Categories       []string       `json:"categories,omitempty"`
+	Subresources     []discoverySub `json:"subresources,omitempty"`
+}
+
+type discoverySub struct {
+	Subresource  string        `json:"subresource"`
+	ResponseKind discoveryKind `json:"responseKind"`
+	Verbs        []string      `json:"verbs"`
+}
+
+// aggregated is the discovery of many groups in one document.
+func aggregated(names []string) sim.Response {
+	list := discoveryList{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}
+	for _, n := range names {
+		g := discoveryGroup{}
+		g.Metadata.Name = n
+		v := discoveryVersion{Version: "v1", Freshness: "Current"}
+		for _, r := range listed(n) {
+			kind := discoveryKind{r.Group, r.Version, r.Kind}
+			if _, sub, ok := strings.Cut(r.Name, "/"); ok {
+				parent := &v.Resources[len(v.Resources)-1]
+				parent.Subresources = append(parent.Subresources, discoverySub{sub, kind, r.Verbs})
+				continue
+			}
+			d := discoveryResource{Resource: r.Name, ResponseKind: kind, Scope: "Cluster", SingularResource: r.SingularName, Verbs: r.Verbs, ShortNames: r.ShortNames, Categories: r.Categories}
+			if r.Namespaced {
+				d.Scope = "Namespaced"
+			}
+			v.Resources = append(v.Resources, d)
+		}
+		g.Versions = []discoveryVersion{v}
+		list.Items = append(list.Items, g)
+	}
+	body := encode(list)
+	resp := asJSON(200, body)
+	resp.Header.Set("Cache-Control", "public")
+	resp.Header.Set("Content-Type", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+	resp.Header.Set("Etag", fmt.Sprintf("%q", fmt.Sprintf("%X", sha512.Sum512(body))))
+	resp.Header.Set("Vary", "Accept")
+	return resp
+}
+
+// version is the answer of /version.
+func (s *Server) version() any {
+	_, minor, _ := strings.Cut(s.Release, ".")
+	n, _ := strconv.Atoi(minor)
+	return struct {
+		Major                 string `json:"major"`
+		Minor                 string `json:"minor"`
+		EmulationMajor        string `json:"emulationMajor,omitempty"`
+		EmulationMinor        string `json:"emulationMinor,omitempty"`
+		MinCompatibilityMajor string `json:"minCompatibilityMajor,omitempty"`
+		MinCompatibilityMinor string `json:"minCompatibilityMinor,omitempty"`
+		GitVersion            string `json:"gitVersion"`
+		GitCommit             string `json:"gitCommit"`
+		GitTreeState          string `json:"gitTreeState"`
+		BuildDate             string `json:"buildDate"`
+		GoVersion             string `json:"goVersion"`
+		Compiler              string `json:"compiler"`
+		Platform              string `json:"platform"`
+	}{"1", minor, "1", minor, "1", strconv.Itoa(n - 1), era.GitVersion.In(s.era), "$Format:%H$", "clean", "1970-01-01T00:00:00Z", runtime.Version(), "gc", "linux/amd64"}
+}
+
+// paths lists what / shows: what is served here.
+func paths() []string {
+	out := []string{"/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/readyz", "/version"}
+	for _, g := range groups {
+		out = append(out, "/apis/"+g, "/apis/"+g+"/v1")
+	}
+	slices.Sort(out)
+	return out
+}
+
+// checks are those that ?verbose names, shortened.
+var checks = []string{"ping", "log", "etcd", "poststarthook/start-apiserver-admission-initializer", "poststarthook/rbac/bootstrap-roles", "poststarthook/bootstrap-controller"}
+
+func (x *exchange) health(parts []string) sim.Response {
+	if len(parts) > 1 && !slices.Contains(checks, strings.Join(parts[1:], "/")) {
+		return text(404, "404 page not found\n")
+	}
+	if !x.query.Has("verbose") {
+		return text(200, "ok")
+	}
+	var b strings.Builder
+	for _, c := range checks {
+		b.WriteString("[+]" + c + " ok\n")
+	}
+	b.WriteString(parts[0] + " check passed\n")
+	return text(200, b.String())
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// foldHeader says that a renewal of a Lease stands for one every so often.
+const foldHeader = "Joinery-Fold"
+
+// Fold is a renewal of a Lease that goes on by itself: it came at From, and the
+// same comes every Every until the connection closes or another request
+// changes the object.
+type Fold struct {
+	From  time.Time     `json:"from"`
+	Every time.Duration `json:"every"`
+	Conn  uint64        `json:"conn"`
+}
+
+func foldKey(resource, namespace, name string) string {
+	return resource + "/" + objectKey(namespace, name)
+}
+
+// at is the time of the last renewal up to now.
+func (f Fold) at(now time.Time) time.Time {
+	if now.Before(f.From) {
+		return f.From
+	}
+	return f.From.Add(now.Sub(f.From) / f.Every * f.Every)
+}
+
+// folded is a stored object as a reader sees it now: a folded Lease has the
+// renewTime of its last renewal. It makes no observation and no version, so it
+// does not depend on the steps in which time goes on.
+func (s *Server) folded(c *sim.Ctx, o *Object) *Object {
+	f, ok := s.store.Folds[foldKey(o.Resource, o.Namespace, o.Name)]
+	if !ok {
+		return o
+	}
+	l := o.typed.(*coordinationv1.Lease)
+	passed := f.at(c.Now).Sub(f.From)
+	if passed == 0 || l.Spec.RenewTime == nil {
+		return o
+	}
+	n := l.DeepCopy()
+	n.Spec.RenewTime = &metav1.MicroTime{Time: l.Spec.RenewTime.Add(passed).UTC()}
+	return &Object{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name, Version: o.Version, JSON: encode(n), typed: n}
+}
+
+// renewed stores a renewal that carries the header, and folds those after it.
+func (x *exchange) renewed(o object) *Object {
+	stored := x.commit(resources["leases"], "update", o)
+	every, err := time.ParseDuration(x.r.Header.Get(foldHeader))
+	if err != nil || every <= 0 {
+		return stored
+	}
+	if x.s.store.Folds == nil {
+		x.s.store.Folds = map[string]Fold{}
+	}
+	x.s.store.Folds[foldKey(stored.Resource, stored.Namespace, stored.Name)] = Fold{From: x.c.Now, Every: every, Conn: x.r.Conn}
+	return stored
+}
+
+// Unfold ends the folds of a connection: what was renewed until now is stored,
+// without an observation. The world calls it when a connection to the server closes.
+func (s *Server) Unfold(c *sim.Ctx, conn uint64) {
+	for _, o := range s.store.Tables["leases"] {
+		key := foldKey(o.Resource, o.Namespace, o.Name)
+		if f, ok := s.store.Folds[key]; ok && f.Conn == conn {
+			last := s.folded(c, o)
+			delete(s.store.Folds, key)
+			if last != o {
+				s.store.put(o.Resource, last.typed)
+				s.flush(c)
+			}
+		}
+	}
+}
+
+func versionText(v uint64) string { return strconv.FormatUint(v, 10) }

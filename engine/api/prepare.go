@@ -1,0 +1,74 @@
+package api
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// namespace gives a new Namespace its label, finalizer and phase.
+func namespace(_ *exchange, o, old object, sub string) {
+	n := o.(*corev1.Namespace)
+	if old == nil {
+		n.Status = corev1.NamespaceStatus{Phase: corev1.NamespaceActive}
+		n.Spec.Finalizers = []corev1.FinalizerName{corev1.FinalizerKubernetes}
+		if n.Labels == nil {
+			n.Labels = map[string]string{}
+		}
+		n.Labels[corev1.LabelMetadataName] = n.Name
+		return
+	}
+	was := old.(*corev1.Namespace)
+	if sub == "status" {
+		n.Spec = *was.Spec.DeepCopy()
+	} else {
+		n.Status = *was.Status.DeepCopy()
+	}
+}
+
+// node keeps spec and metadata apart from status. A new Node may bring its
+// status: the kubelet does.
+func node(_ *exchange, o, old object, sub string) {
+	if old == nil {
+		return
+	}
+	n, was := o.(*corev1.Node), old.(*corev1.Node)
+	if sub == "status" {
+		n.Spec = *was.Spec.DeepCopy()
+	} else {
+		n.Status = *was.Status.DeepCopy()
+	}
+}
+
+func pod(_ *exchange, o, old object, sub string) {
+	p := o.(*corev1.Pod)
+	switch {
+	case old == nil:
+		p.Status = corev1.PodStatus{Phase: corev1.PodPending}
+	case sub == "status":
+		p.Spec = *old.(*corev1.Pod).Spec.DeepCopy()
+	default:
+		p.Status = *old.(*corev1.Pod).Status.DeepCopy()
+	}
+}
+
+func service(_ *exchange, o, old object, sub string) {
+	s := o.(*corev1.Service)
+	switch {
+	case old == nil:
+		s.Status = corev1.ServiceStatus{}
+		if s.Spec.Type == "" {
+			s.Spec.Type = corev1.ServiceTypeClusterIP
+		}
+		if s.Spec.SessionAffinity == "" {
+			s.Spec.SessionAffinity = corev1.ServiceAffinityNone
+		}
+	case sub == "status":
+		s.Spec = *old.(*corev1.Service).Spec.DeepCopy()
+	default:
+		s.Status = *old.(*corev1.Service).Status.DeepCopy()
+	}
+}

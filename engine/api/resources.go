@@ -1,0 +1,208 @@
+package api
+
+import (
+	"slices"
+	"strings"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// resource is a row of the registry: what is served, and what is special about
+// it. Functions that are nil do nothing.
+type resource struct {
+	Group, Version, Plural, Kind string
+	Namespaced                   bool
+	Short, Categories            []string
+	Hash                         string // storageVersionHash of discovery
+	Verbs                        []string
+	Subs                         []sub
+	New                          func() object
+
+	// prepare fills in and takes away what the server decides (old is nil at a
+	// creation), validate says what is wrong, both for a subresource or "".
+	prepare  func(x *exchange, o, old object, sub string)
+	validate func(x *exchange, o, old object, sub string) field.ErrorList
+	// untracked lists top-level fields that managedFields leave out, by subresource.
+	untracked map[string][]string
+	// checkName says what is wrong with a name.
+	checkName func(name string) []string
+	// fields are what a fieldSelector can ask besides name and namespace.
+	fields map[string]func(o object) string
+	table  *table
+}
+
+// sub is a subresource.
+type sub struct {
+	Name, Kind  string
+	Verbs       []string
+	Group, Vers string // of Kind, when it is another
+	served      bool
+}
+
+var (
+	allVerbs = strings.Fields("create delete deletecollection get list patch update watch")
+	rwVerbs  = strings.Fields("get patch update")
+)
+
+func part(name, kind string) sub { return sub{Name: name, Kind: kind, Verbs: rwVerbs, served: true} }
+
+func (r *resource) gr() schema.GroupResource {
+	return schema.GroupResource{Group: r.Group, Resource: r.Plural}
+}
+func (r *resource) gk() schema.GroupKind { return schema.GroupKind{Group: r.Group, Kind: r.Kind} }
+func (r *resource) gv() schema.GroupVersion {
+	return schema.GroupVersion{Group: r.Group, Version: r.Version}
+}
+func (r *resource) singular() string { return strings.ToLower(r.Kind) }
+
+func (r *resource) sub(name string) *sub {
+	for i := range r.Subs {
+		if r.Subs[i].Name == name && r.Subs[i].served {
+			return &r.Subs[i]
+		}
+	}
+	return nil
+}
+
+// selectable is the set of fields that a fieldSelector sees.
+func (r *resource) selectable(o object) fields.Set {
+	set := fields.Set{"metadata.name": o.GetName()}
+	if r.Namespaced {
+		set["metadata.namespace"] = o.GetNamespace()
+	}
+	for k, f := range r.fields {
+		set[k] = f(o)
+	}
+	return set
+}
+
+// registry lists what is stored and served, in discovery's order within a group.
+func registry() []*resource {
+	return []*resource{
+		{Version: "v1", Plural: "configmaps", Kind: "ConfigMap", Namespaced: true, Short: []string{"cm"}, Hash: "qFsyl6wFWjQ=", New: func() object { return new(corev1.ConfigMap) },
+			checkName: subdomain, validate: configMap, table: &configMapTable},
+		{Version: "v1", Plural: "events", Kind: "Event", Namespaced: true, Short: []string{"ev"}, Hash: "r2yiGXH7wu8=", New: func() object { return new(corev1.Event) },
+			checkName: subdomain, table: &eventTable, fields: eventFields},
+		{Version: "v1", Plural: "namespaces", Kind: "Namespace", Short: []string{"ns"}, Hash: "Q3oi5N2YM8M=", Verbs: strings.Fields("create delete get list patch update watch"), New: func() object { return new(corev1.Namespace) },
+			Subs: []sub{{Name: "finalize", Kind: "Namespace", Verbs: []string{"update"}}, part("status", "Namespace")}, checkName: label, prepare: namespace, table: &namespaceTable,
+			fields:    map[string]func(object) string{"status.phase": func(o object) string { return string(o.(*corev1.Namespace).Status.Phase) }},
+			untracked: statusApart},
+		{Version: "v1", Plural: "nodes", Kind: "Node", Short: []string{"no"}, Hash: "XwShjMxG9Fs=", New: func() object { return new(corev1.Node) },
+			Subs: []sub{{Name: "proxy", Kind: "NodeProxyOptions", Verbs: strings.Fields("create delete get patch update")}, part("status", "Node")}, checkName: subdomain, prepare: node, table: &nodeTable,
+			fields:    map[string]func(object) string{"spec.unschedulable": func(o object) string { return boolWord(o.(*corev1.Node).Spec.Unschedulable) }},
+			untracked: statusApart},
+		{Version: "v1", Plural: "pods", Kind: "Pod", Namespaced: true, Short: []string{"po"}, Categories: []string{"all"}, Hash: "xPOwRZ+Yhw8=", New: func() object { return new(corev1.Pod) },
+			Subs: podSubs, checkName: subdomain, prepare: pod, table: &podTable, fields: podFields, untracked: statusApart},
+		{Version: "v1", Plural: "secrets", Kind: "Secret", Namespaced: true, Hash: "S6u1pOWzb84=", New: func() object { return new(corev1.Secret) },
+			checkName: subdomain, prepare: secret, validate: checkSecret, table: &secretTable,
+			fields: map[string]func(object) string{"type": func(o object) string { return string(o.(*corev1.Secret).Type) }}},
+		{Version: "v1", Plural: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true, Short: []string{"sa"}, Hash: "pbx9ZvyFpBE=", New: func() object { return new(corev1.ServiceAccount) },
+			Subs: []sub{{Name: "token", Kind: "TokenRequest", Verbs: []string{"create"}, Group: "authentication.k8s.io", Vers: "v1"}}, checkName: subdomain, table: &serviceAccountTable},
+		{Version: "v1", Plural: "services", Kind: "Service", Namespaced: true, Short: []string{"svc"}, Categories: []string{"all"}, Hash: "0/CO1lhkEBI=", New: func() object { return new(corev1.Service) },
+			Subs:      []sub{{Name: "proxy", Kind: "ServiceProxyOptions", Verbs: strings.Fields("create delete get patch update")}, part("status", "Service")},
+			checkName: label, prepare: service, table: &serviceTable, untracked: statusApart},
+
+		{Group: "certificates.k8s.io", Version: "v1", Plural: "certificatesigningrequests", Kind: "CertificateSigningRequest", Short: []string{"csr"}, Hash: "95fRKMXA+00=",
+			New:  func() object { return new(certificatesv1.CertificateSigningRequest) },
+			Subs: []sub{part("approval", "CertificateSigningRequest"), part("status", "CertificateSigningRequest")}, prepare: prepareCSR, validate: validateCSR, table: &csrTable,
+			fields:    map[string]func(object) string{"spec.signerName": func(o object) string { return o.(*certificatesv1.CertificateSigningRequest).Spec.SignerName }},
+			untracked: map[string][]string{"": {"spec", "status"}, "approval": {"spec"}, "status": {"spec"}}},
+
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "clusterrolebindings", Kind: "ClusterRoleBinding", Hash: "48tpQ8gZHFc=", New: func() object { return new(rbacv1.ClusterRoleBinding) },
+			prepare: clusterRoleBinding, validate: checkClusterRoleBinding, table: &clusterRoleBindingTable},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "clusterroles", Kind: "ClusterRole", Hash: "bYE5ZWDrJ44=", New: func() object { return new(rbacv1.ClusterRole) },
+			validate: checkClusterRole, table: &clusterRoleTable},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "rolebindings", Kind: "RoleBinding", Namespaced: true, Hash: "eGsCzGH6b1g=", New: func() object { return new(rbacv1.RoleBinding) },
+			prepare: roleBinding, validate: checkRoleBinding, table: &roleBindingTable},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "roles", Kind: "Role", Namespaced: true, Hash: "7FuwZcIIItM=", New: func() object { return new(rbacv1.Role) },
+			validate: checkRole, table: &roleTable},
+
+		{Group: "storage.k8s.io", Version: "v1", Plural: "csidrivers", Kind: "CSIDriver", New: func() object { return new(storagev1.CSIDriver) }, checkName: subdomain, table: &plainTable},
+		{Group: "storage.k8s.io", Version: "v1", Plural: "csinodes", Kind: "CSINode", New: func() object { return new(storagev1.CSINode) }, checkName: subdomain, table: &plainTable},
+
+		{Group: "coordination.k8s.io", Version: "v1", Plural: "leases", Kind: "Lease", Namespaced: true, New: func() object { return new(coordinationv1.Lease) }, checkName: subdomain, table: &leaseTable},
+
+		{Group: "node.k8s.io", Version: "v1", Plural: "runtimeclasses", Kind: "RuntimeClass", New: func() object { return new(nodev1.RuntimeClass) }, checkName: subdomain, table: &plainTable},
+	}
+}
+
+// rows are those of registry, in its order.
+var rows []*resource
+
+// statusApart: status is changed through /status only, and nothing else there.
+var statusApart = map[string][]string{"": {"status"}, "status": {"spec"}}
+
+var podSubs = []sub{
+	{Name: "attach", Kind: "PodAttachOptions", Verbs: []string{"create", "get"}},
+	{Name: "binding", Kind: "Binding", Verbs: []string{"create"}},
+	{Name: "ephemeralcontainers", Kind: "Pod", Verbs: rwVerbs},
+	{Name: "eviction", Kind: "Eviction", Verbs: []string{"create"}, Group: "policy", Vers: "v1"},
+	{Name: "exec", Kind: "PodExecOptions", Verbs: []string{"create", "get"}},
+	{Name: "log", Kind: "Pod", Verbs: []string{"get"}},
+	{Name: "portforward", Kind: "PodPortForwardOptions", Verbs: []string{"create", "get"}},
+	{Name: "proxy", Kind: "PodProxyOptions", Verbs: strings.Fields("create delete get patch update")},
+	{Name: "resize", Kind: "Pod", Verbs: rwVerbs},
+	part("status", "Pod"),
+}
+
+var podFields = map[string]func(object) string{
+	"spec.nodeName":      func(o object) string { return o.(*corev1.Pod).Spec.NodeName },
+	"spec.restartPolicy": func(o object) string { return string(o.(*corev1.Pod).Spec.RestartPolicy) },
+	"status.phase":       func(o object) string { return string(o.(*corev1.Pod).Status.Phase) },
+}
+
+var eventFields = map[string]func(object) string{
+	"involvedObject.kind":      func(o object) string { return o.(*corev1.Event).InvolvedObject.Kind },
+	"involvedObject.name":      func(o object) string { return o.(*corev1.Event).InvolvedObject.Name },
+	"involvedObject.namespace": func(o object) string { return o.(*corev1.Event).InvolvedObject.Namespace },
+	"involvedObject.uid":       func(o object) string { return string(o.(*corev1.Event).InvolvedObject.UID) },
+	"reason":                   func(o object) string { return o.(*corev1.Event).Reason },
+	"type":                     func(o object) string { return o.(*corev1.Event).Type },
+}
+
+func boolWord(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+// resources finds rows by plural; no two groups here have the same.
+var resources = map[string]*resource{}
+
+// kinds tells the group versions in which each kind is registered.
+var kinds = map[schema.GroupVersionKind]bool{}
+
+// registerKinds fills the two maps; reviews.go calls it when its rows stand.
+func registerKinds() {
+	for _, r := range registry() {
+		if r.Verbs == nil {
+			r.Verbs = allVerbs
+		}
+		rows = append(rows, r)
+		resources[r.Plural] = r
+		kinds[r.gv().WithKind(r.Kind)] = true
+	}
+	for _, v := range reviews {
+		kinds[schema.GroupVersionKind{Group: v.Group, Version: "v1", Kind: v.Kind}] = true
+	}
+}
+
+// lookup finds the row of a path.
+func lookup(i *requestInfo) *resource {
+	r := resources[i.resource]
+	if r == nil || r.Group != i.group || r.Version != i.version {
+		return nil
+	}
+	return r
+}
+
+func (r *resource) serves(verb string) bool { return slices.Contains(r.Verbs, verb) }

@@ -1,0 +1,356 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// namespaceOf is the namespace that objects of the row have in this request.
+func (x *exchange) namespaceOf(r *resource) string {
+	if r.Namespaced {
+		return x.info.nspc
+	}
+	return ""
+}
+
+// now is the time that the server writes into objects: whole seconds of its clock.
+func (x *exchange) now() metav1.Time { return metav1.NewTime(x.c.Clock().Truncate(1e9).UTC()) }
+
+func (x *exchange) get(r *resource) sim.Response {
+	o := x.s.store.Get(r.Plural, x.namespaceOf(r), x.info.name)
+	if o == nil {
+		return failed(apierrors.NewNotFound(r.gr(), x.info.name))
+	}
+	return x.show(200, r, x.s.folded(x.c, o))
+}
+
+// selection reads the selectors of a list or watch.
+func (x *exchange) selection(r *resource) (*selection, error) {
+	sel := &selection{resource: r, namespace: x.namespaceOf(r)}
+	var err error
+	if sel.fields, err = parseFields(x.query.Get("fieldSelector")); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("unable to parse requirement: %v", err))
+	}
+	if sel.labels, err = labels.Parse(x.query.Get("labelSelector")); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("unable to parse requirement: %v", err))
+	}
+	for _, q := range sel.fields.Requirements() {
+		if q.Field != "metadata.name" && !(q.Field == "metadata.namespace" && r.Namespaced) && r.fields[q.Field] == nil {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("Unable to find %q that match label selector %q, field selector %q: field label not supported: %s",
+				r.gv().String()+", Resource="+r.Plural, x.query.Get("labelSelector"), x.query.Get("fieldSelector"), q.Field))
+		}
+	}
+	return sel, nil
+}
+
+// selected lists the stored objects that are wanted, sorted by key.
+func (x *exchange) selected(sel *selection) []*Object {
+	r := sel.resource
+	if name := sel.fields.name(); name != "" && (sel.namespace != "" || !r.Namespaced) {
+		if o := x.s.store.Get(r.Plural, sel.namespace, name); o != nil && sel.matches(o) {
+			return []*Object{x.s.folded(x.c, o)}
+		}
+		return nil
+	}
+	var out []*Object
+	for _, o := range x.s.store.in(r.Plural, sel.namespace) {
+		if sel.matches(o) {
+			out = append(out, x.s.folded(x.c, o))
+		}
+	}
+	return out
+}
+
+func (x *exchange) list(r *resource) sim.Response {
+	sel, err := x.selection(r)
+	if err != nil {
+		return failed(err)
+	}
+	return x.showList(r, x.selected(sel))
+}
+
+// nameFrom completes generateName, as names.SimpleNameGenerator does.
+func (x *exchange) nameFrom(o object) {
+	if o.GetName() == "" && o.GetGenerateName() != "" {
+		base := o.GetGenerateName()
+		if len(base) > 58 {
+			base = base[:58]
+		}
+		o.SetName(base + x.c.Chance.Suffix("names", 5))
+	}
+}
+
+func (x *exchange) create(r *resource) sim.Response {
+	dry, err := x.dryRun()
+	if err != nil {
+		return failed(err)
+	}
+	o := r.New()
+	if err := x.decode(r.gv().WithKind(r.Kind), o); err != nil {
+		return failed(err)
+	}
+	if err := x.inNamespace(r, o); err != nil {
+		return failed(err)
+	}
+	if r.Namespaced && x.s.store.Get("namespaces", "", x.info.nspc) == nil {
+		return failed(apierrors.NewNotFound(resources["namespaces"].gr(), x.info.nspc))
+	}
+	if err := x.admitEarly(r, o, nil, "create"); err != nil {
+		return failed(err)
+	}
+	x.fillIn(r, o)
+	if r.prepare != nil {
+		r.prepare(x, o, nil, "")
+	}
+	if errs := x.check(r, o, nil, ""); len(errs) > 0 {
+		return failed(apierrors.NewInvalid(r.gk(), o.GetName(), errs))
+	}
+	if err := x.admitLate(r, o, nil, "create"); err != nil {
+		return failed(err)
+	}
+	if x.s.store.Get(r.Plural, o.GetNamespace(), o.GetName()) != nil {
+		return failed(apierrors.NewAlreadyExists(r.gr(), o.GetName()))
+	}
+	x.manage(r, o, nil, "")
+	if dry {
+		return x.show(201, r, &Object{Resource: r.Plural, Namespace: o.GetNamespace(), Name: o.GetName(), JSON: encode(o), typed: o})
+	}
+	return x.show(201, r, x.commit(r, "create", o))
+}
+
+// inNamespace makes the object's namespace that of the path.
+func (x *exchange) inNamespace(r *resource, o object) error {
+	ns := x.namespaceOf(r)
+	if o.GetNamespace() != "" && o.GetNamespace() != ns {
+		if !r.Namespaced {
+			return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+		}
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+	}
+	o.SetNamespace(ns)
+	return nil
+}
+
+// fillIn writes what only the server decides (Models rest.FillObjectMetaSystemFields).
+func (x *exchange) fillIn(r *resource, o object) {
+	x.nameFrom(o)
+	o.SetResourceVersion("")
+	o.SetDeletionTimestamp(nil)
+	o.SetCreationTimestamp(x.now())
+	o.SetUID(types.UID(x.c.Chance.UUID("uid")))
+	o.SetSelfLink("")
+	o.SetManagedFields(nil)
+	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
+}
+
+// check validates the metadata and what the row adds.
+func (x *exchange) check(r *resource, o, old object, sub string) field.ErrorList {
+	errs := checkMeta(r, o, old)
+	if r.validate != nil {
+		errs = append(errs, r.validate(x, o, old, sub)...)
+	}
+	return errs
+}
+
+// commit stores a new or changed object, notes it and tells the watchers.
+func (x *exchange) commit(r *resource, verb string, o object) *Object {
+	stored := x.s.store.put(r.Plural, o)
+	x.changed(verb, stored, stored.public())
+	return stored
+}
+
+func (x *exchange) changed(verb string, o *Object, payload string) {
+	version := strconv.FormatUint(o.Version, 10)
+	x.c.Note(trace.Stored, o.Resource+"/"+o.key(), map[string]string{"verdict": "yes", "verb": verb, "resource": o.Resource, "version": version}, "")
+	x.s.announce(x.c, o, map[string]string{"verb": verb, "version": version, "by": x.user.Name}, payload)
+}
+
+// update answers PUT and, with a patch, PATCH.
+func (x *exchange) update(r *resource, patch *patch) sim.Response {
+	dry, err := x.dryRun()
+	if err != nil {
+		return failed(err)
+	}
+	verb := "update"
+	current := x.s.store.Get(r.Plural, x.namespaceOf(r), x.info.name)
+	o := r.New()
+	want := r.gv().WithKind(r.Kind)
+	if patch == nil {
+		if err := x.decode(want, o); err != nil {
+			return failed(err)
+		}
+		if err := x.inNamespace(r, o); err != nil {
+			return failed(err)
+		}
+		if o.GetName() != x.info.name {
+			if o.GetName() == "" {
+				return failed(apierrors.NewBadRequest("name must be provided"))
+			}
+			return failed(apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", o.GetName(), x.info.name)))
+		}
+	}
+	if current == nil {
+		return failed(apierrors.NewNotFound(r.gr(), x.info.name))
+	}
+	if patch != nil {
+		verb = "patch"
+		data, err := patch.apply(r, x.s.folded(x.c, current).JSON)
+		if err != nil {
+			return failed(err)
+		}
+		if err := x.decodeJSON(data, nil, want, o); err != nil {
+			return failed(err)
+		}
+	}
+	old := current.typed
+	o.GetObjectKind().SetGroupVersionKind(want)
+	if err := x.admitEarly(r, o, old, "update"); err != nil {
+		return failed(err)
+	}
+	if v := o.GetResourceVersion(); v != "" && v != "0" && v != strconv.FormatUint(current.Version, 10) || o.GetUID() != "" && o.GetUID() != old.GetUID() {
+		why := fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again")
+		if o.GetUID() != "" && o.GetUID() != old.GetUID() {
+			why = fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", o.GetUID(), old.GetUID())
+		}
+		return failed(apierrors.NewConflict(r.gr(), x.info.name, why))
+	}
+	x.keep(o, old)
+	if r.prepare != nil {
+		r.prepare(x, o, old, x.info.sub)
+	}
+	if errs := x.check(r, o, old, x.info.sub); len(errs) > 0 {
+		return failed(apierrors.NewInvalid(r.gk(), x.info.name, errs))
+	}
+	if err := x.admitLate(r, o, old, "update"); err != nil {
+		return failed(err)
+	}
+	x.manage(r, o, old, x.info.sub)
+	o.SetResourceVersion(old.GetResourceVersion())
+	if r.Plural == "leases" && x.r.Header.Get(foldHeader) != "" && !dry {
+		return x.show(200, r, x.renewed(o))
+	}
+	if same(o, current) {
+		return x.show(200, r, current)
+	}
+	if dry {
+		return x.show(200, r, &Object{Resource: r.Plural, Namespace: o.GetNamespace(), Name: o.GetName(), JSON: encode(o), typed: o})
+	}
+	delete(x.s.store.Folds, foldKey(r.Plural, o.GetNamespace(), o.GetName()))
+	return x.show(200, r, x.commit(r, verb, o))
+}
+
+// same reports whether an update changes nothing; times in managedFields alone
+// are no change.
+func same(o object, current *Object) bool {
+	return string(encode(o)) == string(current.JSON)
+}
+
+// keep restores what an update can't change (Models rest.BeforeUpdate).
+func (x *exchange) keep(o, old object) {
+	o.SetUID(old.GetUID())
+	o.SetCreationTimestamp(old.GetCreationTimestamp())
+	o.SetDeletionTimestamp(old.GetDeletionTimestamp())
+	o.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
+	o.SetSelfLink("")
+	o.SetGeneration(old.GetGeneration())
+	o.SetGenerateName(old.GetGenerateName())
+}
+
+// deletion reads the body of a DELETE.
+func (x *exchange) deletion() (metav1.DeleteOptions, error) {
+	var d metav1.DeleteOptions
+	if len(x.r.Body) > 0 {
+		b, _, err := x.bodyJSON()
+		if err != nil {
+			return d, err
+		}
+		if err := json.Unmarshal(b, &d); err != nil {
+			return d, apierrors.NewBadRequest(err.Error())
+		}
+	}
+	return d, nil
+}
+
+func (x *exchange) delete(r *resource) sim.Response {
+	d, err := x.deletion()
+	if err != nil {
+		return failed(err)
+	}
+	dry, err := x.dryRun()
+	if err != nil {
+		return failed(err)
+	}
+	dry = dry || len(d.DryRun) > 0
+	ns := x.namespaceOf(r)
+	current := x.s.store.Get(r.Plural, ns, x.info.name)
+	if current == nil {
+		return failed(apierrors.NewNotFound(r.gr(), x.info.name))
+	}
+	if err := x.admitEarly(r, nil, current.typed, "delete"); err != nil {
+		return failed(err)
+	}
+	if p := d.Preconditions; p != nil && p.UID != nil && *p.UID != current.typed.GetUID() {
+		return failed(apierrors.NewConflict(r.gr(), x.info.name, fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", *p.UID, current.typed.GetUID())))
+	}
+	if p := d.Preconditions; p != nil && p.ResourceVersion != nil && *p.ResourceVersion != current.typed.GetResourceVersion() {
+		return failed(apierrors.NewConflict(r.gr(), x.info.name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %s, ResourceVersion in object meta: %s", *p.ResourceVersion, current.typed.GetResourceVersion())))
+	}
+	if r.Plural == "namespaces" && immortal[x.info.name] {
+		return failed(apierrors.NewForbidden(r.gr(), x.info.name, fmt.Errorf("this namespace may not be deleted")))
+	}
+	if !dry {
+		x.erase(r, current)
+	}
+	st := &metav1.Status{Status: metav1.StatusSuccess, Details: &metav1.StatusDetails{Name: x.info.name, Group: r.Group, Kind: r.Plural, UID: current.typed.GetUID()}}
+	st.Code = 200
+	st.Kind, st.APIVersion = "Status", "v1"
+	code := int(st.Code)
+	st.Code = 0
+	return asJSON(code, encode(st))
+}
+
+// immortal are the namespaces that can't be deleted (Models the
+// NamespaceLifecycle plugin).
+var immortal = map[string]bool{"default": true, "kube-system": true, "kube-public": true}
+
+// erase removes an object; with a namespace goes all that is in it.
+func (x *exchange) erase(r *resource, o *Object) {
+	if r.Plural == "namespaces" {
+		for _, in := range rows {
+			if in.Namespaced {
+				for _, o := range append([]*Object(nil), x.s.store.in(in.Plural, o.Name)...) {
+					x.erase(in, o)
+				}
+			}
+		}
+	}
+	if gone := x.s.store.remove(r.Plural, o.Namespace, o.Name); gone != nil {
+		x.changed("delete", gone, "")
+	}
+}
+
+func (x *exchange) deleteAll(r *resource) sim.Response {
+	sel, err := x.selection(r)
+	if err != nil {
+		return failed(err)
+	}
+	gone := append([]*Object(nil), x.selected(sel)...)
+	if dry, err := x.dryRun(); err != nil {
+		return failed(err)
+	} else if !dry {
+		for _, o := range gone {
+			x.erase(r, o)
+		}
+	}
+	return x.showList(r, gone)
+}

@@ -1,0 +1,194 @@
+package api
+
+import (
+	"slices"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// review is a row of what is only ever created: a question, answered in status.
+type review struct {
+	Group, Plural, Kind string
+	Namespaced          bool
+	new                 func() object
+	answer              func(x *exchange, o object) field.ErrorList
+	// bare: the answer has no managedFields.
+	bare bool
+}
+
+var reviews []*review
+
+// The rows refer to functions that refer to them, so they are filled in here.
+func init() {
+	reviews = []*review{
+		{Group: "authentication.k8s.io", Plural: "selfsubjectreviews", Kind: "SelfSubjectReview", new: func() object { return new(authenticationv1.SelfSubjectReview) }, answer: whoAmI, bare: true},
+		{Group: "authentication.k8s.io", Plural: "tokenreviews", Kind: "TokenReview", new: func() object { return new(authenticationv1.TokenReview) }, answer: whoseToken},
+		{Group: "authorization.k8s.io", Plural: "localsubjectaccessreviews", Kind: "LocalSubjectAccessReview", Namespaced: true, new: func() object { return new(authorizationv1.LocalSubjectAccessReview) }, answer: mayThereLocal},
+		{Group: "authorization.k8s.io", Plural: "selfsubjectaccessreviews", Kind: "SelfSubjectAccessReview", new: func() object { return new(authorizationv1.SelfSubjectAccessReview) }, answer: mayI},
+		{Group: "authorization.k8s.io", Plural: "selfsubjectrulesreviews", Kind: "SelfSubjectRulesReview", new: func() object { return new(authorizationv1.SelfSubjectRulesReview) }, answer: whatMayI, bare: true},
+		{Group: "authorization.k8s.io", Plural: "subjectaccessreviews", Kind: "SubjectAccessReview", new: func() object { return new(authorizationv1.SubjectAccessReview) }, answer: mayThey},
+	}
+	registerKinds()
+}
+
+func findReview(i *requestInfo) *review {
+	for _, v := range reviews {
+		if v.Plural == i.resource && v.Group == i.group && i.version == "v1" {
+			return v
+		}
+	}
+	return nil
+}
+
+func (x *exchange) review(v *review) sim.Response {
+	r := &resource{Group: v.Group, Version: "v1", Plural: v.Plural, Kind: v.Kind, untracked: map[string][]string{"": {"status"}}}
+	o := v.new()
+	if err := x.decode(r.gv().WithKind(v.Kind), o); err != nil {
+		return failed(err)
+	}
+	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(v.Kind))
+	if !v.bare {
+		x.manage(r, o, nil, "")
+	}
+	if errs := v.answer(x, o); len(errs) > 0 {
+		return failed(apierrors.NewInvalid(r.gk(), "", errs))
+	}
+	return x.finish(201, encode(o))
+}
+
+func whoAmI(x *exchange, o object) field.ErrorList {
+	n := o.(*authenticationv1.SelfSubjectReview)
+	n.CreationTimestamp = x.now()
+	n.Status.UserInfo = x.user.info()
+	return nil
+}
+
+func (u *user) info() authenticationv1.UserInfo {
+	i := authenticationv1.UserInfo{Username: u.Name, UID: u.UID, Groups: u.Groups}
+	for k, v := range u.Extra {
+		if i.Extra == nil {
+			i.Extra = map[string]authenticationv1.ExtraValue{}
+		}
+		i.Extra[k] = v
+	}
+	return i
+}
+
+func whoseToken(x *exchange, o object) field.ErrorList {
+	n := o.(*authenticationv1.TokenReview)
+	u := x.s.byToken(x.c, n.Spec.Token)
+	if u == nil {
+		n.Status = authenticationv1.TokenReviewStatus{Error: errBearer.Error()}
+		return nil
+	}
+	if !u.in(allAuthenticated) {
+		u.Groups = append(slices.Clip(u.Groups), allAuthenticated)
+	}
+	n.Status = authenticationv1.TokenReviewStatus{Authenticated: true, User: u.info(), Audiences: []string{x.s.opts.issuer}}
+	return nil
+}
+
+// question turns the attributes of a review into those of authorization.
+func question(u *user, r *authorizationv1.ResourceAttributes, n *authorizationv1.NonResourceAttributes) (*attributes, field.ErrorList) {
+	at := field.NewPath("spec")
+	switch {
+	case r != nil && n != nil:
+		return nil, field.ErrorList{field.Invalid(at.Child("nonResourceAttributes"), n, "cannot be specified in combination with resourceAttributes")}
+	case r != nil:
+		return &attributes{user: u, verb: r.Verb, namespace: r.Namespace, group: r.Group, resource: r.Resource, sub: r.Subresource, name: r.Name}, nil
+	case n != nil:
+		return &attributes{user: u, verb: n.Verb, path: n.Path}, nil
+	}
+	return nil, field.ErrorList{field.Invalid(at.Child("resourceAttributes"), r, "exactly one of nonResourceAttributes or resourceAttributes must be specified")}
+}
+
+func (x *exchange) decide(a *attributes) authorizationv1.SubjectAccessReviewStatus {
+	ok, reason := x.s.authorize(a)
+	verdict := "no"
+	if ok {
+		verdict = "yes"
+	}
+	subject := a.path
+	if a.resource != "" {
+		subject = a.full()
+	}
+	x.c.Note(trace.Authz, subject, map[string]string{"verdict": verdict, "user": a.user.Name, "groups": strings.Join(a.user.Groups, ","), "verb": a.verb, "resource": a.full(), "reason": reason, "asked": "yes"}, "")
+	return authorizationv1.SubjectAccessReviewStatus{Allowed: ok, Reason: reason}
+}
+
+func asked(s *authorizationv1.SubjectAccessReviewSpec) (*attributes, field.ErrorList) {
+	if s.User == "" && len(s.Groups) == 0 {
+		return nil, field.ErrorList{field.Invalid(field.NewPath("spec", "user"), s.User, "at least one of user or group must be specified")}
+	}
+	u := &user{Name: s.User, UID: s.UID, Groups: s.Groups}
+	return question(u, s.ResourceAttributes, s.NonResourceAttributes)
+}
+
+func mayThey(x *exchange, o object) field.ErrorList {
+	n := o.(*authorizationv1.SubjectAccessReview)
+	a, errs := asked(&n.Spec)
+	if len(errs) == 0 {
+		n.Status = x.decide(a)
+	}
+	return errs
+}
+
+func mayThereLocal(x *exchange, o object) field.ErrorList {
+	n := o.(*authorizationv1.LocalSubjectAccessReview)
+	a, errs := asked(&n.Spec)
+	if len(errs) == 0 && a.namespace != x.info.nspc {
+		errs = field.ErrorList{field.Invalid(field.NewPath("spec", "resourceAttributes", "namespace"), a.namespace, "must match metadata.namespace")}
+	}
+	if len(errs) == 0 {
+		n.Status = x.decide(a)
+	}
+	return errs
+}
+
+func mayI(x *exchange, o object) field.ErrorList {
+	n := o.(*authorizationv1.SelfSubjectAccessReview)
+	a, errs := question(x.user, n.Spec.ResourceAttributes, n.Spec.NonResourceAttributes)
+	if len(errs) == 0 {
+		n.Status = x.decide(a)
+	}
+	return errs
+}
+
+// whatMayI lists the rules that RBAC has for the caller; other authorizers
+// can't tell theirs.
+func whatMayI(x *exchange, o object) field.ErrorList {
+	n := o.(*authorizationv1.SelfSubjectRulesReview)
+	namespace := n.Spec.Namespace
+	n.Spec.Namespace = ""
+	st := authorizationv1.SubjectRulesReviewStatus{ResourceRules: []authorizationv1.ResourceRule{}, NonResourceRules: []authorizationv1.NonResourceRule{}}
+	if slices.Contains(x.s.opts.modes, "Node") {
+		if _, ok := nodeOf(x.user); ok {
+			st.Incomplete, st.EvaluationError = true, "node authorizer does not support user rule resolution"
+		}
+	}
+	if slices.Contains(x.s.opts.modes, "RBAC") {
+		for _, b := range x.s.policy().bindings {
+			if b.namespace != "" && b.namespace != namespace || !slices.ContainsFunc(b.subjects, func(s rbacv1.Subject) bool { return applies(&s, b.namespace, x.user) }) {
+				continue
+			}
+			for _, r := range b.rules {
+				if len(r.Resources) > 0 {
+					st.ResourceRules = append(st.ResourceRules, authorizationv1.ResourceRule{Verbs: r.Verbs, APIGroups: r.APIGroups, Resources: r.Resources, ResourceNames: r.ResourceNames})
+				}
+				if len(r.NonResourceURLs) > 0 {
+					st.NonResourceRules = append(st.NonResourceRules, authorizationv1.NonResourceRule{Verbs: r.Verbs, NonResourceURLs: r.NonResourceURLs})
+				}
+			}
+		}
+	}
+	n.Status = st
+	return nil
+}

@@ -1,0 +1,283 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"crypto/x509"
+	"encoding/json"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// Server is one kube-apiserver. Its exported fields are its state; the rest is
+// derived from them, from the era and from the store.
+type Server struct {
+	Release string   `json:"release"`
+	Args    []string `json:"args"`
+	// CA is the client CA bundle in use, CASeen the file's content last looked at.
+	CA     []byte        `json:"ca,omitempty"`
+	CASeen []byte        `json:"caSeen,omitempty"`
+	Tokens []tokenRecord `json:"tokens,omitempty"`
+	// Watches are the open ones, in the order in which they began. Told is the
+	// version of the last change that they were told.
+	Watches []*watch `json:"watches,omitempty"`
+	Told    uint64   `json:"told"`
+
+	era                  era.Era
+	opts                 *options
+	store                *Store
+	defaultPlugins       []string
+	tokenForm, groupForm *regexp.Regexp
+	systemNode           []rbacv1.PolicyRule
+
+	caEntry   *sim.Entry
+	pool      *x509.CertPool
+	poolOf    *byte
+	verified  map[string]*verified
+	rules     *rules
+	rulesSeen uint64
+	index     *watchIndex
+}
+
+// New makes a server from the flags of its command line. The error is the
+// flag package's ("unknown flag: --x") or names a value that can't be.
+func New(e era.Era, args []string, store *Store) (*Server, error) {
+	s := &Server{Release: e.String(), Args: slices.Clone(args)}
+	if err := s.derive(); err != nil {
+		return nil, err
+	}
+	s.Attach(store)
+	return s, nil
+}
+
+func (s *Server) derive() error {
+	var err error
+	if s.era, err = era.At(s.Release); err != nil {
+		return err
+	}
+	if s.opts, err = parse(s.Args); err != nil {
+		return err
+	}
+	s.defaultPlugins = era.DefaultAdmission.In(s.era)
+	s.tokenForm, s.groupForm = tokenForms(s.era)
+	for _, r := range era.DefaultRBAC.In(s.era).Roles {
+		if r.Name == "system:node" {
+			s.systemNode = policyRules(r.Rules)
+		}
+	}
+	return nil
+}
+
+// UnmarshalJSON restores a server from its snapshot; Attach must follow.
+func (s *Server) UnmarshalJSON(b []byte) error {
+	type plain Server
+	if err := json.Unmarshal(b, (*plain)(s)); err != nil {
+		return err
+	}
+	return s.derive()
+}
+
+// Attach gives the server its store: the world keeps it, and hands over its
+// own copy after a Clone or a restore.
+func (s *Server) Attach(store *Store) {
+	s.store, s.rules, s.rulesSeen = store, nil, 0
+}
+
+// Clone returns an independent copy that stands on the same store until Attach.
+func (s *Server) Clone() sim.Actor {
+	n := *s
+	n.Watches = make([]*watch, len(s.Watches))
+	for i, w := range s.Watches {
+		c := *w
+		n.Watches[i] = &c
+	}
+	n.index, n.verified = nil, nil
+	return &n
+}
+
+// Step handles a message.
+func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
+	switch m.Kind {
+	case sim.MsgStart:
+		s.start(c)
+	case sim.MsgRequest:
+		if m.Req == nil {
+			return
+		}
+		r := *m.Req
+		r.Stream = m.Stream
+		resp := s.ServeHTTP(c, &r)
+		c.Reply(m.Stream, resp)
+		if resp.Stream {
+			s.begin(c, m.Stream)
+		}
+	case sim.MsgGone:
+		s.forget(m.Stream)
+	case sim.MsgWake:
+		s.expire(c, m.Tag)
+	}
+}
+
+// log writes a line to the journal when --v asks for it.
+func (s *Server) log(c *sim.Ctx, level byte, v int, source, msg string) {
+	if v <= s.opts.v {
+		c.Log(level, v, source, msg)
+	}
+}
+
+func (s *Server) unhandled(c *sim.Ctx, source string, err error) {
+	s.log(c, 'E', 0, source, sim.KV("Unhandled Error", "err", err, "logger", "UnhandledError"))
+}
+
+// exchange is one request on its way through the server.
+type exchange struct {
+	s        *Server
+	c        *sim.Ctx
+	r        *sim.Request
+	query    url.Values
+	info     requestInfo
+	user     *user
+	form     form
+	warnings []string
+}
+
+// ServeHTTP answers one request, from its credentials to what is stored. The
+// answer's Stream is set for a watch, whose first frames follow Reply.
+func (s *Server) ServeHTTP(c *sim.Ctx, r *sim.Request) sim.Response {
+	u, err := url.ParseRequestURI(r.URL)
+	if err != nil || !strings.HasPrefix(u.Path, "/") {
+		return answer(400, "text/plain; charset=utf-8", []byte("400 Bad Request"))
+	}
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	x := &exchange{s: s, c: c, r: r, query: u.Query()}
+	x.info = readPath(r.Method, u, x.query)
+	resp := x.serve()
+	s.httpLog(c, x, &resp)
+	return resp
+}
+
+func (x *exchange) serve() sim.Response {
+	if x.user = x.s.authenticate(x.c, x.r); x.user == nil {
+		return unauthorized()
+	}
+	if resp, done := x.impersonate(); done {
+		return resp
+	}
+	a := x.attributes()
+	if ok, reason := x.s.allowed(x.c, a); !ok {
+		return forbidden(a, reason)
+	}
+	if !x.info.isResource {
+		return x.page()
+	}
+	return x.resource()
+}
+
+// attributes is what the request asks of authorization.
+func (x *exchange) attributes() *attributes {
+	i := &x.info
+	if !i.isResource {
+		return &attributes{user: x.user, verb: i.verb, path: i.path}
+	}
+	return &attributes{user: x.user, verb: i.verb, namespace: i.nspc, group: i.group, resource: i.resource, sub: i.sub, name: i.name, fields: x.query.Get("fieldSelector")}
+}
+
+// impersonate takes on the user of Impersonate-User, when the caller may.
+func (x *exchange) impersonate() (sim.Response, bool) {
+	name := x.r.Header.Get("Impersonate-User")
+	groups := x.r.Header.Values("Impersonate-Group")
+	if name == "" {
+		return sim.Response{}, false
+	}
+	as := &user{Name: name, Groups: slices.Clone(groups), method: x.user.method}
+	wants := []attributes{{user: x.user, verb: "impersonate", resource: "users", name: name}}
+	if rest, ok := strings.CutPrefix(name, "system:serviceaccount:"); ok {
+		ns, sa, _ := strings.Cut(rest, ":")
+		wants[0] = attributes{user: x.user, verb: "impersonate", resource: "serviceaccounts", namespace: ns, name: sa}
+		if len(groups) == 0 {
+			as.Groups = []string{"system:serviceaccounts", "system:serviceaccounts:" + ns}
+		}
+	}
+	for _, g := range groups {
+		wants = append(wants, attributes{user: x.user, verb: "impersonate", resource: "groups", name: g})
+	}
+	for i := range wants {
+		if ok, reason := x.s.allowed(x.c, &wants[i]); !ok {
+			return forbidden(&wants[i], reason), true
+		}
+	}
+	if name == anonymous {
+		as.Groups = append(as.Groups, allUnauthenticated)
+	} else if !as.in(allAuthenticated) {
+		as.Groups = append(as.Groups, allAuthenticated)
+	}
+	x.user = as
+	return sim.Response{}, false
+}
+
+// resource answers a request for something in the registry or for a review.
+func (x *exchange) resource() sim.Response {
+	i := &x.info
+	if review := findReview(i); review != nil {
+		if i.verb != "create" || i.name != "" {
+			return notAllowed()
+		}
+		x.form, _ = negotiate(x.r.Header.Get("Accept"))
+		return x.review(review)
+	}
+	r := lookup(i)
+	if r == nil || len(i.parts) > 3 || i.sub != "" && r.sub(i.sub) == nil || r.Namespaced && i.nspc == "" && i.verb != "list" && i.verb != "watch" {
+		return notServed()
+	}
+	if !r.Namespaced && i.nspc != "" && r.Plural != "namespaces" {
+		return notServed()
+	}
+	named := len(i.parts) > 1
+	verbs := r.Verbs
+	if i.sub != "" {
+		verbs = r.sub(i.sub).Verbs
+	}
+	collection := i.verb == "list" || i.verb == "watch" || i.verb == "deletecollection" || i.verb == "create"
+	if !slices.Contains(verbs, i.verb) || i.verb == "" || named && collection && i.verb != "watch" || !named && !collection {
+		return notAllowed()
+	}
+	var ok bool
+	if x.form, ok = negotiate(x.r.Header.Get("Accept")); !ok || x.form.as == "APIGroupDiscoveryList" {
+		return plainStatus(406, metav1.StatusReasonNotAcceptable, notAcceptable, &metav1.StatusDetails{})
+	}
+	switch i.verb {
+	case "get":
+		return x.get(r)
+	case "list":
+		return x.list(r)
+	case "watch":
+		return x.watch(r)
+	case "create":
+		return x.create(r)
+	case "update":
+		return x.update(r, nil)
+	case "patch":
+		p, err := x.readPatch()
+		if err != nil {
+			return failed(err)
+		}
+		return x.update(r, p)
+	case "delete":
+		return x.delete(r)
+	case "deletecollection":
+		return x.deleteAll(r)
+	}
+	return failed(apierrors.NewInternalError(fmt.Errorf("verb %q", i.verb)))
+}

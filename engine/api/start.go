@@ -1,0 +1,205 @@
+package api
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// start reads the files that the flags name, creates what is missing in the
+// store and listens. A file that can't be used ends the process, as
+// kube-apiserver ends: with status 1 and the reason in the log.
+func (s *Server) start(c *sim.Ctx) {
+	s.Watches, s.index, s.CA, s.CASeen, s.caEntry = nil, nil, nil, nil, nil
+	s.Told = s.store.Version
+	s.log(c, 'I', 0, "options.go:263", "external host was not specified, using "+s.address(c))
+	s.log(c, 'I', 0, "server.go:150", "Version: "+era.GitVersion.In(s.era))
+	s.log(c, 'I', 0, "server.go:152", sim.KV("Golang settings", "GOGC", "", "GOMAXPROCS", "", "GOTRACEBACK", ""))
+	if err := s.load(c); err != nil {
+		s.log(c, 'E', 0, "run.go:72", sim.KV("command failed", "err", err))
+		c.Exit(1)
+		return
+	}
+	s.bootstrap(c)
+	s.log(c, 'I', 0, "secure_serving.go:211", "Serving securely on "+net.JoinHostPort(strings.Replace(s.opts.bind, "0.0.0.0", "::", 1), strconv.Itoa(s.opts.port)))
+}
+
+// address is what the server tells others to reach it at.
+func (s *Server) address(c *sim.Ctx) string {
+	if s.opts.advertise != "" {
+		return s.opts.advertise
+	}
+	return c.IP
+}
+
+// load reads certificate, key, client CA and token file, and listens.
+func (s *Server) load(c *sim.Ctx) error {
+	cert, err := c.Disk.ReadFile(s.opts.cert)
+	if err != nil {
+		return fmt.Errorf("failed to create listener or load the serving certificate: %w", err)
+	}
+	key, err := c.Disk.ReadFile(s.opts.key)
+	if err != nil {
+		return err
+	}
+	if s.opts.clientCA != "" {
+		ca, err := c.Disk.ReadFile(s.opts.clientCA)
+		if err != nil {
+			return fmt.Errorf("unable to load client CA provider: %w", err)
+		}
+		name := "client-ca-bundle::" + s.opts.clientCA
+		if err := checkBundle(ca); err != nil {
+			return fmt.Errorf("unable to load client CA provider: error loading CA bundle for %q: %w", name, err)
+		}
+		s.CA, s.CASeen = ca, ca
+		s.log(c, 'I', 0, "dynamic_cafile_content.go:161", sim.KV("Starting controller", "name", name))
+		s.logCAs(c, name)
+	}
+	s.Tokens = nil
+	if s.opts.tokenFile != "" {
+		data, err := c.Disk.ReadFile(s.opts.tokenFile)
+		if err != nil {
+			return err
+		}
+		if s.Tokens, err = readTokens(s.opts.tokenFile, data, func(w string) { s.log(c, 'W', 0, "tokenfile.go:72", w) }); err != nil {
+			return err
+		}
+	}
+	host := s.opts.bind
+	if host == "0.0.0.0" || host == "::" || host == "" {
+		host = c.IP
+	}
+	c.Listen(sim.Listen{Addr: net.JoinHostPort(host, strconv.Itoa(s.opts.port)), Cert: cert, Key: key})
+	return nil
+}
+
+const (
+	bootstrapLabel  = "kubernetes.io/bootstrapping"
+	autoupdate      = "rbac.authorization.kubernetes.io/autoupdate"
+	aggregatePrefix = "rbac.authorization.k8s.io/aggregate-to-"
+)
+
+// bootstrap creates the namespaces and RBAC objects that Kubernetes itself
+// creates, where they are missing (Models the post-start hooks
+// start-system-namespaces-controller and rbac/bootstrap-roles).
+func (s *Server) bootstrap(c *sim.Ctx) {
+	x := &exchange{s: s, c: c, r: &sim.Request{}, user: &user{Name: "system:apiserver", Groups: []string{masters}}}
+	for _, n := range []string{"kube-system", "kube-public", "kube-node-lease", "default"} {
+		x.ensure("namespaces", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}})
+	}
+	if !slices.Contains(s.opts.modes, "RBAC") {
+		return
+	}
+	d := era.DefaultRBAC.In(s.era)
+	for _, r := range d.Roles {
+		m := defaultMeta(r.Namespace, r.Name)
+		if r.Into != "" {
+			m.Labels[aggregatePrefix+r.Into] = "true"
+		}
+		if r.Namespace != "" {
+			x.ensure("roles", &rbacv1.Role{ObjectMeta: m, Rules: policyRules(r.Rules)})
+			continue
+		}
+		o := &rbacv1.ClusterRole{ObjectMeta: m, Rules: policyRules(r.Rules)}
+		if r.From != "" {
+			o.AggregationRule = &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{{MatchLabels: map[string]string{aggregatePrefix + r.From: "true"}}}}
+			o.Rules = aggregate(d.Roles, r.From)
+		}
+		x.ensure("clusterroles", o)
+	}
+	for _, b := range d.Bindings {
+		role := b.Role
+		if role == "" {
+			role = b.Name
+		}
+		m := defaultMeta(b.Namespace, b.Name)
+		if b.Namespace != "" {
+			x.ensure("rolebindings", &rbacv1.RoleBinding{ObjectMeta: m, Subjects: subjects(b.Subjects), RoleRef: rbacv1.RoleRef{APIGroup: rbacGroup, Kind: "Role", Name: role}})
+		} else {
+			x.ensure("clusterrolebindings", &rbacv1.ClusterRoleBinding{ObjectMeta: m, Subjects: subjects(b.Subjects), RoleRef: rbacv1.RoleRef{APIGroup: rbacGroup, Kind: "ClusterRole", Name: role}})
+		}
+	}
+}
+
+// aggregate is the union that kube-controller-manager's
+// clusterrole-aggregation controller writes into admin, edit and view.
+func aggregate(roles []era.RBACRole, into string) []rbacv1.PolicyRule {
+	var out []rbacv1.PolicyRule
+	for _, r := range roles {
+		if r.Into != into {
+			continue
+		}
+		if r.From != "" {
+			out = append(out, aggregate(roles, r.From)...)
+		}
+		out = append(out, policyRules(r.Rules)...)
+	}
+	return out
+}
+
+func defaultMeta(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{bootstrapLabel: "rbac-defaults"}, Annotations: map[string]string{autoupdate: "true"}}
+}
+
+// ensure stores an object that is missing, as the server itself: without the
+// observations of a request.
+func (x *exchange) ensure(plural string, o object) {
+	if x.s.store.Get(plural, o.GetNamespace(), o.GetName()) != nil {
+		return
+	}
+	r := resources[plural]
+	o.SetCreationTimestamp(x.now())
+	o.SetUID(types.UID(x.c.Chance.UUID("uid")))
+	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
+	if r.prepare != nil {
+		r.prepare(x, o, nil, "")
+	}
+	manage(r, o, nil, "", "kube-apiserver", x.now())
+	x.s.store.put(plural, o)
+	x.s.flush(x.c)
+}
+
+// words splits a fact's words; "core" is the API group "".
+func words(text string) []string {
+	var out []string
+	for _, w := range strings.Fields(text) {
+		if w == "core" {
+			w = ""
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// policyRules turns an era's rules into those of rbac/v1.
+func policyRules(list []era.RBACRule) []rbacv1.PolicyRule {
+	var out []rbacv1.PolicyRule
+	for _, r := range list {
+		out = append(out, rbacv1.PolicyRule{Verbs: words(r.Verbs), APIGroups: words(r.Groups), Resources: words(r.Resources), ResourceNames: words(r.Names), NonResourceURLs: words(r.URLs)})
+	}
+	return out
+}
+
+func subjects(list []string) []rbacv1.Subject {
+	var out []rbacv1.Subject
+	for _, text := range list {
+		kind, name, _ := strings.Cut(text, " ")
+		s := rbacv1.Subject{Kind: kind, Name: name, APIGroup: rbacGroup}
+		if kind == rbacv1.ServiceAccountKind {
+			s.APIGroup, s.Namespace, s.Name = "", path.Dir(name), path.Base(name)
+		}
+		out = append(out, s)
+	}
+	return out
+}

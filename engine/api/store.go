@@ -1,0 +1,199 @@
+package api
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// object is a Kubernetes object of k8s.io/api.
+type object interface {
+	v1.Object
+	runtime.Object
+}
+
+// Object is one object as it is stored: never changed after it was made, so
+// that clones of a Store share it.
+type Object struct {
+	// Resource is the plural ("nodes"); Namespace is empty for what has none.
+	Resource  string `json:"resource"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+	Version   uint64 `json:"version"`
+	// JSON is the whole object, kind and apiVersion first, without a newline.
+	JSON json.RawMessage `json:"json"`
+
+	typed object // the same, decoded
+}
+
+func (o *Object) key() string { return objectKey(o.Namespace, o.Name) }
+
+// objectKey orders objects as etcd's keys do.
+func objectKey(namespace, name string) string {
+	if namespace == "" {
+		return name
+	}
+	return namespace + "/" + name
+}
+
+// Event types of a watch.
+const (
+	added    = "ADDED"
+	modified = "MODIFIED"
+	deleted  = "DELETED"
+)
+
+// Event is one change. Object is the new state; after a deletion it is the
+// last one, with the version of the deletion.
+type Event struct {
+	Type   string  `json:"type"`
+	Object *Object `json:"object"`
+}
+
+// historyLength is how many changes a Store remembers for watches that begin
+// in the past. kube-apiserver's watch cache grows to about as many.
+const historyLength = 4096
+
+// Store is what etcd holds: the objects, the version that rises with each
+// change, and the latest changes. It is plain data.
+type Store struct {
+	Version uint64               `json:"version"`
+	Tables  map[string][]*Object `json:"tables"` // by resource, sorted by key
+	History []Event              `json:"history"`
+	Folds   map[string]Fold      `json:"folds,omitempty"`
+}
+
+// NewStore returns an empty store at version 1, as a new etcd begins.
+func NewStore() *Store { return &Store{Version: 1, Tables: map[string][]*Object{}} }
+
+// Clone returns an independent copy, which shares the objects.
+func (s *Store) Clone() *Store {
+	n := &Store{Version: s.Version, Tables: make(map[string][]*Object, len(s.Tables)), History: slices.Clip(s.History)}
+	for r, t := range s.Tables {
+		n.Tables[r] = slices.Clone(t)
+	}
+	if s.Folds != nil {
+		n.Folds = make(map[string]Fold, len(s.Folds))
+		for k, f := range s.Folds {
+			n.Folds[k] = f
+		}
+	}
+	return n
+}
+
+// UnmarshalJSON restores a store from its snapshot. An object of a resource
+// that is not served any more is an error.
+func (s *Store) UnmarshalJSON(b []byte) error {
+	type plain Store
+	if err := json.Unmarshal(b, (*plain)(s)); err != nil {
+		return err
+	}
+	if s.Tables == nil {
+		s.Tables = map[string][]*Object{}
+	}
+	for _, t := range s.Tables {
+		for _, o := range t {
+			if err := o.decode(); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range s.History {
+		o := s.History[i].Object
+		if same := s.Get(o.Resource, o.Namespace, o.Name); same != nil && same.Version == o.Version {
+			s.History[i].Object = same
+		} else if err := o.decode(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) find(resource, key string) (int, bool) {
+	return slices.BinarySearchFunc(s.Tables[resource], key, func(o *Object, key string) int { return strings.Compare(o.key(), key) })
+}
+
+// Get returns an object, or nil.
+func (s *Store) Get(resource, namespace, name string) *Object {
+	if i, ok := s.find(resource, objectKey(namespace, name)); ok {
+		return s.Tables[resource][i]
+	}
+	return nil
+}
+
+// List returns the JSON of all objects of a resource, sorted by namespace and
+// name. The caller must not change it.
+func (s *Store) List(resource string) [][]byte {
+	var out [][]byte
+	for _, o := range s.Tables[resource] {
+		out = append(out, o.JSON)
+	}
+	return out
+}
+
+// in returns the objects of a resource in a namespace, or in all of them.
+func (s *Store) in(resource, namespace string) []*Object {
+	t := s.Tables[resource]
+	if namespace == "" {
+		return t
+	}
+	from, _ := s.find(resource, namespace+"/")
+	to, _ := s.find(resource, namespace+"0") // "0" follows "/"
+	return t[from:to]
+}
+
+// put stores an object, new or changed, with the next version, and returns it.
+func (s *Store) put(resource string, o object) *Object {
+	s.Version++
+	stored := newObject(resource, o, s.Version)
+	i, found := s.find(resource, stored.key())
+	kind := added
+	if found {
+		kind = modified
+		s.Tables[resource][i] = stored
+	} else {
+		s.Tables[resource] = slices.Insert(s.Tables[resource], i, stored)
+	}
+	s.remember(Event{kind, stored})
+	return stored
+}
+
+// remove takes an object away and returns its last state, or nil.
+func (s *Store) remove(resource, namespace, name string) *Object {
+	i, found := s.find(resource, objectKey(namespace, name))
+	if !found {
+		return nil
+	}
+	last := s.Tables[resource][i].typed.DeepCopyObject().(object)
+	s.Tables[resource] = slices.Delete(s.Tables[resource], i, i+1)
+	delete(s.Folds, foldKey(resource, namespace, name))
+	s.Version++
+	gone := newObject(resource, last, s.Version)
+	s.remember(Event{deleted, gone})
+	return gone
+}
+
+func (s *Store) remember(e Event) {
+	if len(s.History) >= 2*historyLength {
+		s.History = slices.Clone(s.History[len(s.History)-historyLength:])
+	}
+	s.History = append(s.History, e)
+}
+
+// since returns the changes after a version; false when they are forgotten.
+func (s *Store) since(version uint64) ([]Event, bool) {
+	i, _ := slices.BinarySearchFunc(s.History, version+1, func(e Event, v uint64) int {
+		switch {
+		case e.Object.Version < v:
+			return -1
+		case e.Object.Version > v:
+			return 1
+		}
+		return 0
+	})
+	remembered := len(s.History) == 0 || version+1 >= s.History[0].Object.Version || s.History[0].Object.Version <= 2
+	return s.History[i:], remembered
+}

@@ -1,0 +1,245 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func subdomain(name string) []string { return validation.IsDNS1123Subdomain(name) }
+func label(name string) []string     { return validation.IsDNS1123Label(name) }
+
+// segment is the rule for names without a rule of their own: they must fit
+// into a path (Models apimachinery/pkg/api/validation/path).
+func segment(name string) []string {
+	for _, bad := range []string{".", ".."} {
+		if name == bad {
+			return []string{fmt.Sprintf("may not be '%s'", bad)}
+		}
+	}
+	var errs []string
+	for _, bad := range []string{"/", "%"} {
+		if strings.Contains(name, bad) {
+			errs = append(errs, fmt.Sprintf("may not contain '%s'", bad))
+		}
+	}
+	return errs
+}
+
+// checkMeta validates metadata (Models apimachinery/pkg/api/validation ValidateObjectMeta).
+func checkMeta(r *resource, o, old object) field.ErrorList {
+	var errs field.ErrorList
+	meta := field.NewPath("metadata")
+	check := r.checkName
+	if check == nil {
+		check = segment
+	}
+	switch {
+	case old != nil: // the name is that of the path
+	case o.GetName() == "":
+		errs = append(errs, field.Required(meta.Child("name"), "name or generateName is required"))
+	default:
+		for _, e := range check(o.GetName()) {
+			errs = append(errs, field.Invalid(meta.Child("name"), o.GetName(), e))
+		}
+	}
+	for _, k := range sortedKeys(o.GetLabels()) {
+		for _, e := range validation.IsQualifiedName(k) {
+			errs = append(errs, field.Invalid(meta.Child("labels"), k, e))
+		}
+		for _, e := range validation.IsValidLabelValue(o.GetLabels()[k]) {
+			errs = append(errs, field.Invalid(meta.Child("labels"), o.GetLabels()[k], e))
+		}
+	}
+	for _, k := range sortedKeys(o.GetAnnotations()) {
+		for _, e := range validation.IsQualifiedName(strings.ToLower(k)) {
+			errs = append(errs, field.Invalid(meta.Child("annotations"), k, e))
+		}
+	}
+	return errs
+}
+
+func checkKeys(at *field.Path, keys []string) field.ErrorList {
+	var errs field.ErrorList
+	for _, k := range keys {
+		for _, e := range validation.IsConfigMapKey(k) {
+			errs = append(errs, field.Invalid(at.Key(k), k, e))
+		}
+	}
+	return errs
+}
+
+func configMap(_ *exchange, o, old object, _ string) field.ErrorList {
+	c := o.(*corev1.ConfigMap)
+	errs := checkKeys(field.NewPath("data"), sortedKeys(c.Data))
+	errs = append(errs, checkKeys(field.NewPath("binaryData"), sortedKeys(c.BinaryData))...)
+	if old != nil && old.(*corev1.ConfigMap).Immutable != nil && *old.(*corev1.ConfigMap).Immutable {
+		errs = append(errs, field.Forbidden(field.NewPath("data"), "field is immutable when `immutable` is set"))
+	}
+	return errs
+}
+
+// secret turns stringData into data and gives the default type.
+func secret(_ *exchange, o, old object, _ string) {
+	s := o.(*corev1.Secret)
+	for k, v := range s.StringData {
+		if s.Data == nil {
+			s.Data = map[string][]byte{}
+		}
+		s.Data[k] = []byte(v)
+	}
+	s.StringData = nil
+	if s.Type == "" {
+		s.Type = corev1.SecretTypeOpaque
+		if old != nil {
+			s.Type = old.(*corev1.Secret).Type
+		}
+	}
+}
+
+func checkSecret(_ *exchange, o, old object, _ string) field.ErrorList {
+	s := o.(*corev1.Secret)
+	errs := checkKeys(field.NewPath("data"), sortedKeys(s.Data))
+	if s.Type == corev1.SecretTypeTLS {
+		for _, k := range []string{"tls.crt", "tls.key"} {
+			if _, ok := s.Data[k]; !ok {
+				errs = append(errs, field.Required(field.NewPath("data").Key(k), ""))
+			}
+		}
+	}
+	if old != nil && old.(*corev1.Secret).Type != s.Type {
+		errs = append(errs, field.Invalid(field.NewPath("type"), s.Type, "field is immutable"))
+	}
+	return errs
+}
+
+const rbacGroup = "rbac.authorization.k8s.io"
+
+// completeRef and completeSubjects fill in what rbac v1 defaults (Models pkg/apis/rbac/v1 SetDefaults).
+func completeRef(r *rbacv1.RoleRef) {
+	if r.APIGroup == "" {
+		r.APIGroup = rbacGroup
+	}
+}
+
+func completeSubjects(list []rbacv1.Subject) {
+	for i := range list {
+		if s := &list[i]; s.APIGroup == "" && (s.Kind == rbacv1.UserKind || s.Kind == rbacv1.GroupKind) {
+			s.APIGroup = rbacGroup
+		}
+	}
+}
+
+func clusterRoleBinding(_ *exchange, o, _ object, _ string) {
+	b := o.(*rbacv1.ClusterRoleBinding)
+	completeRef(&b.RoleRef)
+	completeSubjects(b.Subjects)
+}
+
+func roleBinding(_ *exchange, o, _ object, _ string) {
+	b := o.(*rbacv1.RoleBinding)
+	completeRef(&b.RoleRef)
+	completeSubjects(b.Subjects)
+}
+
+func checkClusterRoleBinding(_ *exchange, o, old object, _ string) field.ErrorList {
+	b := o.(*rbacv1.ClusterRoleBinding)
+	errs := checkRef(b.RoleRef, []string{"ClusterRole"})
+	errs = append(errs, checkSubjects(b.Subjects, false)...)
+	if old != nil && old.(*rbacv1.ClusterRoleBinding).RoleRef != b.RoleRef {
+		errs = append(errs, field.Invalid(field.NewPath("roleRef"), b.RoleRef, "cannot change roleRef"))
+	}
+	return errs
+}
+
+func checkRoleBinding(_ *exchange, o, old object, _ string) field.ErrorList {
+	b := o.(*rbacv1.RoleBinding)
+	errs := checkRef(b.RoleRef, []string{"ClusterRole", "Role"})
+	errs = append(errs, checkSubjects(b.Subjects, true)...)
+	if old != nil && old.(*rbacv1.RoleBinding).RoleRef != b.RoleRef {
+		errs = append(errs, field.Invalid(field.NewPath("roleRef"), b.RoleRef, "cannot change roleRef"))
+	}
+	return errs
+}
+
+func checkRef(r rbacv1.RoleRef, kinds []string) field.ErrorList {
+	var errs field.ErrorList
+	at := field.NewPath("roleRef")
+	if r.APIGroup != rbacGroup {
+		errs = append(errs, field.NotSupported(at.Child("apiGroup"), r.APIGroup, []string{rbacGroup}))
+	}
+	if !has(kinds, r.Kind) {
+		errs = append(errs, field.NotSupported(at.Child("kind"), r.Kind, kinds))
+	}
+	if r.Name == "" {
+		return append(errs, field.Required(at.Child("name"), ""))
+	}
+	for _, e := range segment(r.Name) {
+		errs = append(errs, field.Invalid(at.Child("name"), r.Name, e))
+	}
+	return errs
+}
+
+func checkSubjects(list []rbacv1.Subject, namespaced bool) field.ErrorList {
+	var errs field.ErrorList
+	for i, s := range list {
+		at := field.NewPath("subjects").Index(i)
+		if s.Name == "" {
+			errs = append(errs, field.Required(at.Child("name"), ""))
+		}
+		switch s.Kind {
+		case rbacv1.ServiceAccountKind:
+			if s.APIGroup != "" {
+				errs = append(errs, field.NotSupported(at.Child("apiGroup"), s.APIGroup, []string{""}))
+			}
+			if !namespaced && s.Namespace == "" {
+				errs = append(errs, field.Required(at.Child("namespace"), ""))
+			}
+		case rbacv1.UserKind, rbacv1.GroupKind:
+			if s.APIGroup != rbacGroup {
+				errs = append(errs, field.NotSupported(at.Child("apiGroup"), s.APIGroup, []string{rbacGroup}))
+			}
+		default:
+			errs = append(errs, field.NotSupported(at.Child("kind"), s.Kind, []string{rbacv1.ServiceAccountKind, rbacv1.UserKind, rbacv1.GroupKind}))
+		}
+	}
+	return errs
+}
+
+func checkRole(_ *exchange, o, _ object, _ string) field.ErrorList {
+	return checkRules(o.(*rbacv1.Role).Rules, true)
+}
+
+func checkClusterRole(_ *exchange, o, _ object, _ string) field.ErrorList {
+	return checkRules(o.(*rbacv1.ClusterRole).Rules, false)
+}
+
+func checkRules(list []rbacv1.PolicyRule, namespaced bool) field.ErrorList {
+	var errs field.ErrorList
+	for i, r := range list {
+		at := field.NewPath("rules").Index(i)
+		if len(r.Verbs) == 0 {
+			errs = append(errs, field.Required(at.Child("verbs"), "verbs must contain at least one value"))
+		}
+		if len(r.NonResourceURLs) > 0 {
+			if namespaced {
+				errs = append(errs, field.Invalid(at.Child("nonResourceURLs"), r.NonResourceURLs, "namespaced rules cannot apply to non-resource URLs"))
+			}
+			if len(r.APIGroups) > 0 || len(r.Resources) > 0 || len(r.ResourceNames) > 0 {
+				errs = append(errs, field.Invalid(at.Child("nonResourceURLs"), r.NonResourceURLs, "rules cannot apply to both regular resources and non-resource URLs"))
+			}
+			continue
+		}
+		if len(r.APIGroups) == 0 {
+			errs = append(errs, field.Required(at.Child("apiGroups"), "resource rules must supply at least one api group"))
+		}
+		if len(r.Resources) == 0 {
+			errs = append(errs, field.Required(at.Child("resources"), "resource rules must supply at least one resource"))
+		}
+	}
+	return errs
+}

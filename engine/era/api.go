@@ -1,0 +1,39 @@
+package era
+
+// GitVersion is what /version tells. Patch releases are those recorded.
+var GitVersion = row("GitVersion", Fact[string]{Value: "v1.36.3", Source: "golden i/01"})
+
+// DefaultAdmission are the admission plugins of ours that run without
+// --enable-admission-plugins.
+var DefaultAdmission = row("DefaultAdmission",
+	Fact[[]string]{Since: "1.18", Value: []string{"CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
+
+// MastersFirst: group system:masters passes before any authorizer is asked.
+var MastersFirst = row("MastersFirst", Fact[bool]{Since: "1.26", Value: true, Source: "pkg/kubeapiserver/authorizer/config.go"})
+
+// CredentialID: an x509 user has the extra authentication.kubernetes.io/credential-id.
+var CredentialID = row("CredentialID", Fact[bool]{Since: "1.32", Value: true, Source: "apiserver/pkg/authentication/request/x509; golden e1/49"})
+
+// CertificateUID: a user's UID is read from subject OID 1.3.6.1.4.1.57683.2
+// (gate AllowParsingUserUIDFromCertAuth).
+var CertificateUID = row("CertificateUID", Fact[bool]{Since: "1.33", Value: true, Source: "apiserver/pkg/authentication/request/x509"})
+
+// NodeRestrictionCSR: a node may ask for kubelet certificates in its own name only.
+var NodeRestrictionCSR = row("NodeRestrictionCSR", Fact[bool]{Since: "1.31", Value: true, Source: "plugin/pkg/admission/noderestriction; golden e1/54"})
+
+// NodeReadsOwnNode: the Node authorizer lets a node read its own Node only, and
+// list pods of its own only (gate AuthorizeNodeWithSelectors).
+var NodeReadsOwnNode = row("NodeReadsOwnNode", Fact[bool]{Since: "1.32", Value: true, Source: "plugin/pkg/auth/authorizer/node; golden i/112"})
+
+// CSRMinExpiration is the least spec.expirationSeconds, in seconds.
+var CSRMinExpiration = row("CSRMinExpiration", Fact[int32]{Since: "1.22", Value: 600, Source: "pkg/apis/certificates/validation; golden e1/31"})
+
+// CSRSigningChecksConditions: CertificateSigning admission looks also at
+// status.conditions, not only at status.certificate.
+var CSRSigningChecksConditions = row("CSRSigningChecksConditions", Fact[bool]{Since: "1.19", Value: true, Source: "plugin/pkg/admission/certificates/signing"})
+
+// BootstrapGroups is what auth-extra-groups of a bootstrap token must match.
+var BootstrapGroups = row("BootstrapGroups", Fact[string]{Since: "1.8", Value: `\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\z`, Source: "cluster-bootstrap/token/api; golden b1/36"})
+
+// BootstrapToken is what a bootstrap token looks like.
+var BootstrapToken = row("BootstrapToken", Fact[string]{Since: "1.8", Value: `\A([a-z0-9]{6})\.([a-z0-9]{16})\z`, Source: "cluster-bootstrap/token/api"})
