@@ -1,0 +1,262 @@
+package shell
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// units asks the host's init for all units.
+func (l *live) units() []UnitState {
+	return l.sys(func(*sim.Ctx) reply {
+		if l.host == nil {
+			return reply{}
+		}
+		return reply{Units: l.host.Units()}
+	}).Units
+}
+
+func (l *live) journal(unit string) []JournalLine {
+	return l.sys(func(*sim.Ctx) reply {
+		if l.host == nil {
+			return reply{}
+		}
+		return reply{Journal: l.host.Journal(unit)}
+	}).Journal
+}
+
+func service(name string) string { return strings.TrimSuffix(name, ".service") + ".service" }
+
+func (l *live) unit(name string) (UnitState, bool) {
+	units := l.units()
+	i := slices.IndexFunc(units, func(u UnitState) bool { return service(u.Name) == service(name) })
+	if i < 0 {
+		return UnitState{}, false
+	}
+	return units[i], true
+}
+
+// systemctl's verbs.
+func systemctl(p *process) int {
+	args := slices.DeleteFunc(slices.Clone(p.args), func(a string) bool { return a == "--no-pager" || a == "-l" || a == "--full" })
+	if len(args) == 0 {
+		return p.fail(1, "systemctl: say what to do: start, stop, restart, status, is-active, cat, enable or daemon-reload")
+	}
+	verb, names := args[0], args[1:]
+	for _, n := range names {
+		if strings.HasPrefix(n, "-") && n != "--now" {
+			return p.fail(1, "systemctl: option '%s' is not in this shell", n)
+		}
+	}
+	if verb == "daemon-reload" {
+		return 0
+	}
+	if len(names) == 0 {
+		return p.fail(1, "systemctl: %s which unit?", verb)
+	}
+	status := 0
+	for _, n := range names {
+		if n == "--now" {
+			continue
+		}
+		status = max(status, systemctlOne(p, verb, n, slices.Contains(names, "--now")))
+	}
+	return status
+}
+
+func systemctlOne(p *process, verb, name string, now bool) int {
+	switch verb {
+	case "start", "stop", "restart":
+		if err := p.order(verb, strings.TrimSuffix(name, ".service")); err != nil {
+			return p.fail(5, "Failed to %s %s: %v", verb, service(name), err)
+		}
+		return 0
+	case "enable", "disable":
+		if _, ok := p.unit(name); !ok {
+			return p.fail(1, "Failed to %s unit: Unit file %s does not exist.", verb, service(name))
+		}
+		if now && verb == "enable" {
+			return systemctlOne(p, "start", name, false)
+		}
+		return 0
+	case "is-active":
+		u, ok := p.unit(name)
+		if !ok {
+			u.State = "inactive"
+		}
+		p.printf("%s\n", u.State)
+		if u.State != "active" {
+			return 3
+		}
+		return 0
+	case "cat":
+		r := p.sys(func(*sim.Ctx) reply {
+			if p.host == nil {
+				return reply{}
+			}
+			path, text, ok := p.host.UnitFile(strings.TrimSuffix(name, ".service"))
+			if !ok {
+				return reply{}
+			}
+			return reply{Text: text, Names: []string{path}}
+		})
+		if len(r.Names) == 0 {
+			return p.fail(1, "No files found for %s.", service(name))
+		}
+		p.printf("# %s\n%s", r.Names[0], r.Text)
+		return 0
+	case "status":
+		return unitStatus(p, name)
+	}
+	return p.fail(1, "Unknown command verb '%s'.", verb)
+}
+
+// substate is systemd's second word for a state.
+var substate = map[string]string{"active": "running", "inactive": "dead", "activating": "auto-restart"}
+
+func unitStatus(p *process, name string) int {
+	u, ok := p.unit(name)
+	if !ok {
+		return p.fail(4, "Unit %s could not be found.", service(name))
+	}
+	mark := map[string]string{"active": "●", "failed": "×", "inactive": "○", "activating": "●"}[u.State]
+	p.printf("%s %s", mark, service(u.Name))
+	if u.Description != "" {
+		p.printf(" - %s", u.Description)
+	}
+	p.printf("\n     Loaded: loaded (/etc/systemd/system/%s; enabled; preset: enabled)\n", service(u.Name))
+	sub := substate[u.State]
+	if u.State == "failed" {
+		sub = "Result: exit-code"
+	}
+	p.printf("     Active: %s (%s)", u.State, sub)
+	if !u.Since.IsZero() {
+		p.printf(" since %s; %s ago", u.Since.UTC().Format("Mon 2006-01-02 15:04:05 MST"), span(p.now().Sub(u.Since)))
+	}
+	p.printf("\n")
+	if u.PID != 0 {
+		p.printf("   Main PID: %d (%s)\n", u.PID, u.Name)
+	} else if u.State == "failed" || u.State == "activating" {
+		p.printf("    Process: ExecStart=%s (code=exited, status=%d)\n", u.Command, u.Code)
+	}
+	lines := p.journal(u.Name)
+	if len(lines) > 0 {
+		p.printf("\n")
+	}
+	for _, l := range lines[max(0, len(lines)-10):] {
+		p.journalLine(l, "")
+	}
+	if u.State != "active" {
+		return 3
+	}
+	return 0
+}
+
+// span prints how long ago as systemd does, roughly: its two largest units.
+func span(d time.Duration) string {
+	d = d.Truncate(time.Second)
+	if d < time.Second {
+		return "0s"
+	}
+	var out []string
+	for _, u := range []struct {
+		d time.Duration
+		s string
+	}{{24 * time.Hour, " days"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
+		if n := d / u.d; n > 0 {
+			d -= n * u.d
+			s := u.s
+			if s == " days" && n == 1 {
+				s = " day"
+			}
+			out = append(out, strconv.Itoa(int(n))+s)
+		}
+	}
+	return strings.Join(out[:min(2, len(out))], " ")
+}
+
+func (p *process) journalLine(l JournalLine, output string) {
+	if output == "cat" {
+		p.printf("%s\n", l.Line)
+		return
+	}
+	host := p.sys(func(c *sim.Ctx) reply { return reply{Text: c.Host} }).Text
+	p.printf("%s %s %s[%d]: %s\n", l.At.UTC().Format("Jan 02 15:04:05"), host, l.By, l.PID, l.Line)
+}
+
+func journalctl(p *process) int {
+	f := pflag.NewFlagSet("journalctl", pflag.ContinueOnError)
+	f.SetOutput(noOutput{})
+	units := f.StringSliceP("unit", "u", nil, "")
+	lines := f.StringP("lines", "n", "", "")
+	output := f.StringP("output", "o", "short", "")
+	follow := f.BoolP("follow", "f", false, "")
+	f.Bool("no-pager", false, "")
+	f.BoolP("pager-end", "e", false, "")
+	f.BoolP("catalog", "x", false, "")
+	f.BoolP("quiet", "q", false, "")
+	f.Lookup("lines").NoOptDefVal = "10"
+	args := slices.Clone(p.args)
+	for i := 0; i+1 < len(args); i++ { // "-n 5" as people write it
+		if (args[i] == "-n" || args[i] == "--lines") && !strings.HasPrefix(args[i+1], "-") {
+			args = append(args[:i], append([]string{"--lines=" + args[i+1]}, args[i+2:]...)...)
+		}
+	}
+	if err := f.Parse(args); err != nil {
+		return p.fail(1, "journalctl: %v", err)
+	}
+	if *output != "short" && *output != "cat" {
+		return p.fail(1, "journalctl: output '%s' is not in this shell; there are short and cat", *output)
+	}
+	if len(*units) == 0 {
+		*units = []string{""}
+	}
+	n := -1
+	if *lines != "" && *lines != "all" {
+		var err error
+		if n, err = strconv.Atoi(*lines); err != nil || n < 0 {
+			return p.fail(1, "Failed to parse lines '%s'", *lines)
+		}
+	}
+	if *follow && n < 0 {
+		n = 10
+	}
+	all := func() []JournalLine {
+		var out []JournalLine
+		for _, u := range *units {
+			out = append(out, p.journal(strings.TrimSuffix(u, ".service"))...)
+		}
+		slices.SortStableFunc(out, func(a, b JournalLine) int { return a.At.Compare(b.At) })
+		return out
+	}
+	got := all()
+	seen := len(got)
+	show := got
+	if n >= 0 {
+		show = got[max(0, len(got)-n):]
+	}
+	for _, l := range show {
+		p.journalLine(l, *output)
+	}
+	if len(got) == 0 && !*follow {
+		p.printf("-- No entries --\n")
+	}
+	for *follow {
+		p.live.sleep(time.Second)
+		got = all()
+		for _, l := range got[min(seen, len(got)):] {
+			p.journalLine(l, *output)
+		}
+		seen = len(got)
+	}
+	return 0
+}
+
+type noOutput struct{}
+
+func (noOutput) Write(b []byte) (int, error) { return len(b), nil }

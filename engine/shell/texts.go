@@ -1,0 +1,288 @@
+package shell
+
+import (
+	"bufio"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// count reads the number of lines that head and tail are asked for.
+func (p *process) count(known string) (int, []string, error) {
+	for i, a := range p.args {
+		if len(a) > 1 && a[0] == '-' && a[1] >= '0' && a[1] <= '9' {
+			p.args = append(slices.Clone(p.args[:i]), append([]string{"-n", a[1:]}, p.args[i+1:]...)...)
+		}
+	}
+	opt, names, err := p.options(known)
+	if err != nil {
+		return 0, nil, err
+	}
+	n := 10
+	if v, ok := opt['n']; ok {
+		if n, err = strconv.Atoi(v); err != nil || n < 0 {
+			return 0, nil, &sysError{text: p.name + ": invalid number of lines: '" + v + "'"}
+		}
+	}
+	return n, names, nil
+}
+
+func head(p *process) int {
+	n, names, err := p.count("n:")
+	if err != nil {
+		return p.fail(1, "%v", err)
+	}
+	if len(names) == 0 {
+		// Line by line, and no further: what writes may go on for ever.
+		r := bufio.NewReaderSize(onlyReader{p.in}, 16)
+		for range n {
+			line, err := r.ReadString('\n')
+			p.printf("%s", line)
+			if err != nil {
+				break
+			}
+		}
+		return 0
+	}
+	return p.inputs(names, func(_ string, b []byte) {
+		i := 0
+		for line := range strings.Lines(string(b)) {
+			if i++; i > n {
+				return
+			}
+			p.printf("%s", line)
+		}
+	})
+}
+
+func tail(p *process) int {
+	n, names, err := p.count("n:")
+	if err != nil {
+		return p.fail(1, "%v", err)
+	}
+	return p.inputs(names, func(_ string, b []byte) {
+		lines := slices.Collect(strings.Lines(string(b)))
+		for _, l := range lines[max(0, len(lines)-n):] {
+			p.printf("%s", l)
+		}
+	})
+}
+
+func grep(p *process) int {
+	opt, rest, err := p.options("iEvcnqFo")
+	if err != nil {
+		return p.fail(2, "%v", err)
+	}
+	if len(rest) == 0 {
+		return p.fail(2, "usage: grep [-EFcinoqv] PATTERN [FILE]...")
+	}
+	pattern := rest[0]
+	if opt['F'] != "" {
+		pattern = regexp.QuoteMeta(pattern)
+	} else if opt['E'] == "" {
+		pattern = basic(pattern)
+	}
+	if opt['i'] != "" {
+		pattern = "(?i)" + pattern
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return p.fail(2, "grep: %s: not a regular expression", rest[0])
+	}
+	found, number := 0, 0
+	match := func(prefix, line string) {
+		number++
+		if re.MatchString(line) == (opt['v'] != "") {
+			return
+		}
+		found++
+		switch {
+		case opt['q'] != "" || opt['c'] != "":
+		case opt['o'] != "":
+			for _, m := range re.FindAllString(line, -1) {
+				p.printf("%s%s\n", prefix, m)
+			}
+		case opt['n'] != "":
+			p.printf("%s%d:%s\n", prefix, number, line)
+		default:
+			p.printf("%s%s\n", prefix, line)
+		}
+	}
+	code := 0
+	if len(rest) == 1 {
+		s := bufio.NewScanner(onlyReader{p.in})
+		s.Buffer(nil, 1<<24)
+		for s.Scan() {
+			match("", s.Text())
+		}
+	} else {
+		code = p.inputs(rest[1:], func(name string, b []byte) {
+			number = 0
+			prefix := ""
+			if len(rest) > 2 {
+				prefix = name + ":"
+			}
+			for line := range strings.Lines(string(b)) {
+				match(prefix, strings.TrimSuffix(line, "\n"))
+			}
+		})
+	}
+	if opt['c'] != "" {
+		p.printf("%d\n", found)
+	}
+	if code != 0 {
+		return 2
+	}
+	if found == 0 {
+		return 1
+	}
+	return 0
+}
+
+// basic turns a basic regular expression into an extended one: \( \) \{ \} \|
+// \+ \? swap meaning with the bare characters.
+func basic(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '\\' && i+1 < len(s):
+			i++
+			if !strings.ContainsRune("(){}|+?", rune(s[i])) {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(s[i])
+		case strings.ContainsRune("(){}|+?", rune(c)):
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func wc(p *process) int {
+	opt, names, err := p.options("lwc")
+	if err != nil {
+		return p.fail(1, "%v", err)
+	}
+	return p.inputs(names, func(name string, b []byte) {
+		s := string(b)
+		var out []string
+		if opt['l'] != "" || len(opt) == 0 {
+			out = append(out, itoa(strings.Count(s, "\n")))
+		}
+		if opt['w'] != "" || len(opt) == 0 {
+			out = append(out, itoa(len(strings.Fields(s))))
+		}
+		if opt['c'] != "" || len(opt) == 0 {
+			out = append(out, itoa(len(s)))
+		}
+		if name != "-" {
+			out = append(out, name)
+		}
+		p.printf("%s\n", strings.Join(out, " "))
+	})
+}
+
+func sortLines(p *process) int {
+	opt, names, err := p.options("ru")
+	if err != nil {
+		return p.fail(2, "%v", err)
+	}
+	var lines []string
+	code := p.inputs(names, func(_ string, b []byte) {
+		for l := range strings.Lines(string(b)) {
+			lines = append(lines, strings.TrimSuffix(l, "\n"))
+		}
+	})
+	slices.Sort(lines)
+	if opt['u'] != "" {
+		lines = slices.Compact(lines)
+	}
+	if opt['r'] != "" {
+		slices.Reverse(lines)
+	}
+	for _, l := range lines {
+		p.printf("%s\n", l)
+	}
+	return code
+}
+
+func sleep(p *process) int {
+	if len(p.args) == 0 {
+		return p.fail(1, "sleep: missing operand")
+	}
+	var total time.Duration
+	for _, a := range p.args {
+		d, err := time.ParseDuration(a)
+		if err != nil {
+			if d, err = time.ParseDuration(a + "s"); err != nil {
+				return p.fail(1, "sleep: invalid time interval '%s'", a)
+			}
+		}
+		total += d
+	}
+	p.live.sleep(total)
+	return 0
+}
+
+func hostname(p *process) int {
+	b, _ := p.readFile("/etc/hostname")
+	p.out.Write(b)
+	return 0
+}
+
+func whoami(p *process) int {
+	p.printf("%s\n", p.getenv("USER"))
+	return 0
+}
+
+// layouts are date's conversions; %s is apart.
+var layouts = map[byte]string{
+	'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'Z': "MST", 'z': "-0700", 'b': "Jan", 'B': "January", 'a': "Mon", 'A': "Monday",
+	'F': "2006-01-02", 'T': "15:04:05", 'e': "_2", 'y': "06", 'j': "002", 'I': "03", 'p': "PM", 'N': "000000000", 'R': "15:04", 'D': "01/02/06",
+}
+
+func date(p *process) int {
+	now := p.now()
+	format := "%a %b %e %H:%M:%S %Z %Y"
+	for _, a := range p.args {
+		switch {
+		case a == "-u" || a == "--utc":
+		case strings.HasPrefix(a, "+"):
+			format = a[1:]
+		case a == "-Is" || a == "-Iseconds":
+			format = "%FT%T+00:00"
+		default:
+			return p.fail(1, "date: option '%s' is not in this shell; there are -u, -Is and +FORMAT", a)
+		}
+	}
+	var b strings.Builder
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' || i+1 == len(format) {
+			b.WriteByte(format[i])
+			continue
+		}
+		i++
+		switch l, ok := layouts[format[i]]; {
+		case format[i] == 'N':
+			b.WriteString(now.Format(".000000000")[1:])
+		case ok:
+			b.WriteString(now.Format(l))
+		case format[i] == 's':
+			b.WriteString(strconv.FormatInt(now.Unix(), 10))
+		case format[i] == '%':
+			b.WriteByte('%')
+		default:
+			return p.fail(1, "date: conversion '%%%c' is not in this shell", format[i])
+		}
+	}
+	p.printf("%s\n", b.String())
+	return 0
+}
