@@ -1,0 +1,104 @@
+package desk
+
+// Measures of the stage, in CSS pixels.
+const (
+	edge      = 24  // from the stage's edge to a card
+	nodeW     = 236 // a node's card
+	laneMin   = 140 // between nodes and control plane
+	laneMax   = 260
+	controlW  = 348
+	controlHi = 420
+	labelW    = 132
+	labelH    = 36
+	codeH     = 22
+)
+
+// place puts the cards where they belong.
+func (m *Model) place(s *Stage) {
+	if m.layout() == "phone" {
+		m.placePhone(s)
+		return
+	}
+	w, h := m.stageSize()
+	s.W, s.H = w, h
+	cw := min(max(w-2*edge-nodeW-laneMin, 290), controlHi)
+	lane := min(max(w-2*edge-nodeW-cw, 110), laneMax)
+	left := edge
+	if rest := w - nodeW - lane - cw - 2*edge; rest > 0 {
+		left += rest / 2
+	}
+	top, gap := 40, 28
+	apiH, kcmH, youH := 188, 112, 58
+	if spare := h - 30 - top - apiH - kcmH - youH; spare < 2*gap {
+		top, apiH, kcmH, youH = 32, 180, 106, 54
+		gap = min(max((h-26-top-apiH-kcmH-youH)/2, 8), gap)
+	}
+	cx := left + nodeW + lane
+	s.Nodes, s.Control = Place{left, top - 24, nodeW, 16}, Place{cx, top - 24, cw, 16}
+	s.API.Place = Place{cx, top, cw, apiH}
+	s.KCM.Place = Place{cx, s.API.Bottom() + gap, cw, kcmH}
+	s.You.Place = Place{cx, s.KCM.Bottom() + gap, cw, youH}
+	bottom := s.You.Bottom()
+	n := len(s.Cards)
+	for i := range s.Cards {
+		c := &s.Cards[i]
+		full := 292
+		if len(c.Lives) > 0 {
+			full += 22*len(c.Lives) + 6
+		}
+		each := (bottom - top - (n-1)*14) / max(n, 1)
+		c.Place = Place{left, top + i*(each+14), nodeW, min(full, each)}
+		if c.H < 200 {
+			c.Groups = nil
+		}
+	}
+	s.LegendAt = Place{left, bottom + 14, w - 2*left, 18}
+	s.H = max(s.H, s.LegendAt.Bottom()+6)
+}
+
+// stageSize is the room that the page leaves for the stage.
+func (m *Model) stageSize() (w, h int) {
+	switch {
+	case m.Embed:
+		return m.W, max(m.H-214, 420)
+	case m.layout() == "wide":
+		return m.W - 296 - 372, m.H - 46 - m.bottomH() - actionsH
+	}
+	return m.W - 288, m.H - 46 - m.bottomH() - actionsH
+}
+
+const actionsH = 44
+
+// bottomH is the height of timeline and terminal together.
+func (m *Model) bottomH() int {
+	if m.H < 820 {
+		return 104 + 128
+	}
+	return 112 + 172
+}
+
+// placePhone stacks the cards: the API server above, those who call it below;
+// the lanes of the control plane run along the right edge.
+func (m *Model) placePhone(s *Stage) {
+	const pad, gutter, gap = 14, 26, 62
+	w := m.W
+	s.W = w
+	cw := w - 2*pad - gutter
+	s.Control = Place{pad, 8, cw, 16}
+	s.API.Place = Place{pad, 28, w - 2*pad, 190}
+	y := s.API.Bottom() + gap
+	s.Nodes = Place{pad, y - 20, 0, 0}
+	for i := range s.Cards {
+		h := 130
+		if len(s.Cards[i].Groups) > 0 {
+			h = 268
+		}
+		h += 22 * len(s.Cards[i].Lives)
+		s.Cards[i].Place = Place{pad, y, cw, h}
+		y += h + 14
+	}
+	s.KCM.Place = Place{pad, y, cw, 128}
+	s.You.Place = Place{pad, y + 142, cw, 60}
+	s.LegendAt = Place{pad, s.You.Bottom() + 12, w - 2*pad, 40}
+	s.H = s.LegendAt.Bottom() + 8
+}
