@@ -7,6 +7,7 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -27,14 +28,14 @@ var plainTable = table{columns{nameColumn(), ageColumn()}, func(t moment, o obje
 	return []any{o.GetName(), t.age(o.GetCreationTimestamp())}
 }}
 
-// The descriptions of two columns are those of other fields: so they are
+// The descriptions are those of v1beta1, and Requestor has that of another field: so they are
 // upstream (golden e1/58).
 var csrTable = table{columns{
 	nameColumn(), ageColumn(),
-	column("SignerName", certificatesv1.CertificateSigningRequestSpec{}.SwaggerDoc()["signerName"]),
-	column("Requestor", certificatesv1.CertificateSigningRequestSpec{}.SwaggerDoc()["request"]),
-	column("RequestedDuration", certificatesv1.CertificateSigningRequestSpec{}.SwaggerDoc()["expirationSeconds"]),
-	column("Condition", certificatesv1.CertificateSigningRequestStatus{}.SwaggerDoc()["conditions"]),
+	column("SignerName", certificatesv1beta1.CertificateSigningRequestSpec{}.SwaggerDoc()["signerName"]),
+	column("Requestor", certificatesv1beta1.CertificateSigningRequestSpec{}.SwaggerDoc()["request"]),
+	column("RequestedDuration", certificatesv1beta1.CertificateSigningRequestSpec{}.SwaggerDoc()["expirationSeconds"]),
+	column("Condition", certificatesv1beta1.CertificateSigningRequestStatus{}.SwaggerDoc()["conditions"]),
 }, func(t moment, o object) []any {
 	c := o.(*certificatesv1.CertificateSigningRequest)
 	wanted := "<none>"
