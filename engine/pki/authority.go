@@ -1,15 +1,13 @@
 package pki
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -23,14 +21,24 @@ type Authority struct {
 	Key  crypto.Signer
 }
 
-// NewAuthority makes a self-signed CA with a derived P-256 key. Usages, the
-// DNS name and the key id are those that kubeadm writes
-// (k8s.io/client-go/util/cert NewSelfSignedCACert).
+// NewAuthority makes a self-signed CA with the derived P-256 key of that name.
+// Usages, the DNS name and the key id are those that kubeadm writes.
+//
+// Models k8s.io/client-go/util/cert NewSelfSignedCACert.
 func NewAuthority(kr Keyring, name, cn string, notBefore, notAfter time.Time) (*Authority, error) {
-	key := kr.ECDSA(name)
-	serial := sha256.Sum256([]byte("joinery ca serial\x00" + kr.Seed + "\x00" + name))
+	return SelfSigned(kr.ECDSA(name), cn, serialOf(kr.Seed, name), notBefore, notAfter)
+}
+
+// serialOf derives a CA's own serial number: 63 bits, as kubeadm's are.
+func serialOf(seed, name string) []byte {
+	sum := sha256.Sum256([]byte("joinery ca serial\x00" + seed + "\x00" + name))
+	return new(big.Int).Rsh(new(big.Int).SetBytes(sum[:8]), 1).Bytes()
+}
+
+// SelfSigned makes a CA of any key (see NewAuthority).
+func SelfSigned(key crypto.Signer, cn string, serial []byte, notBefore, notAfter time.Time) (*Authority, error) {
 	t := &x509.Certificate{
-		SerialNumber: new(big.Int).Rsh(new(big.Int).SetBytes(serial[:8]), 1),
+		SerialNumber: new(big.Int).SetBytes(serial),
 		Subject:      pkix.Name{CommonName: cn}, DNSNames: []string{cn},
 		NotBefore: notBefore.UTC(), NotAfter: notAfter.UTC(),
 		KeyUsage:              x509.KeyUsageKeyEncipherment | x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
@@ -48,7 +56,8 @@ func NewAuthority(kr Keyring, name, cn string, notBefore, notAfter time.Time) (*
 	return &Authority{c, key}, nil
 }
 
-// keyID is the SHA-1 of the public key bits (RFC 5280, 4.2.1.2, method 1).
+// keyID is the SHA-1 of the public key bits (RFC 5280, 4.2.1.2, method 1);
+// crypto/x509 by itself would take a truncated SHA-256.
 func keyID(pub crypto.PublicKey) []byte {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
@@ -68,30 +77,42 @@ func keyID(pub crypto.PublicKey) []byte {
 // CertPEM is the CA's certificate.
 func (a *Authority) CertPEM() []byte { return CertPEM(a.Cert.Raw) }
 
-// ParseAuthority reads a CA from a certificate and a key file. The words are
-// those of kube-controller-manager without the names of the files, which the
-// caller puts before them.
+// ParseAuthority reads a CA from the contents of a certificate and a key file.
+// The words are those of kube-controller-manager without the names of the
+// files, which the caller puts before them; an empty file's words are the
+// caller's alone.
+//
+// Models pkg/controller/certificates/signer ca_provider and
+// apiserver/pkg/server/dynamiccertificates loadCertKeyPair.
 func ParseAuthority(certPEM, keyPEM []byte) (*Authority, error) {
+	if _, err := pair(certPEM, keyPEM); err != nil {
+		return nil, err
+	}
 	cs, err := ParseCerts(certPEM)
 	if err != nil {
-		return nil, errors.New("tls: failed to find any PEM data in certificate input")
-	}
-	key, err := ParseKey(keyPEM)
-	if err != nil {
-		return nil, errors.New("tls: failed to find any PEM data in key input")
-	}
-	if !samePublic(cs[0].PublicKey, key.Public()) {
-		return nil, errors.New("tls: private key does not match public key")
+		return nil, err
 	}
 	if len(cs) != 1 {
 		return nil, fmt.Errorf("expected 1 certificate, found %d", len(cs))
 	}
+	key, err := ParseKey(keyPEM)
+	if err != nil {
+		return nil, err
+	}
 	return &Authority{cs[0], key}, nil
 }
 
-func samePublic(a, b crypto.PublicKey) bool {
-	e, ok := a.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && e.Equal(b)
+var pairs = newMemo[tls.Certificate]()
+
+// pair is tls.X509KeyPair, with its words.
+func pair(cert, key []byte) (tls.Certificate, error) {
+	return pairs.try(digest("pair", cert, key), func() (tls.Certificate, error) {
+		p, err := tls.X509KeyPair(cert, key)
+		if err == nil {
+			p.Leaf, err = ParseDER(p.Certificate[0])
+		}
+		return p, err
+	})
 }
 
 // Policy is what an authority decides about a certificate; subject and names
@@ -99,16 +120,18 @@ func samePublic(a, b crypto.PublicKey) bool {
 type Policy struct {
 	KeyUsage    x509.KeyUsage
 	ExtKeyUsage []x509.ExtKeyUsage
-	// NotBefore and NotAfter are rounded down to seconds by the encoding.
+	// NotBefore and NotAfter are cut to seconds by the encoding.
 	NotBefore, NotAfter time.Time
-	// Serial is a positive number of at most 16 bytes, big-endian.
+	// Serial is a positive number of at most 20 bytes, big-endian.
 	Serial []byte
+	// SubjectKeyID adds the SHA-1 of the key, as Kubernetes up to 1.16 does.
+	SubjectKeyID bool
 }
 
 // Issue signs a request: subject and names are copied, every extension that
 // the request asks for is dropped, BasicConstraints says CA:FALSE. It returns
 // one CERTIFICATE block. It does not check the request's signature: see
-// CheckRequest.
+// CheckRequest. Equal arguments give equal bytes.
 //
 // Models pkg/controller/certificates/authority Sign.
 func (a *Authority) Issue(csr *x509.CertificateRequest, p Policy) ([]byte, error) {
@@ -122,15 +145,21 @@ func (a *Authority) Issue(csr *x509.CertificateRequest, p Policy) ([]byte, error
 		KeyUsage: p.KeyUsage, ExtKeyUsage: slices.Compact(eku),
 		BasicConstraintsValid: true,
 	}
-	return a.sign(t, csr.PublicKey)
+	if p.SubjectKeyID {
+		t.SubjectKeyId = keyID(csr.PublicKey)
+	}
+	return a.sign(digest("issue", a.Cert.Raw, csr.Raw, plain(p)), t, csr.PublicKey)
 }
 
-func (a *Authority) sign(t *x509.Certificate, pub crypto.PublicKey) ([]byte, error) {
-	der, err := x509.CreateCertificate(nil, t, a.Cert, pub, a.Key)
+func (a *Authority) sign(k id, t *x509.Certificate, pub crypto.PublicKey) ([]byte, error) {
+	out, err := made.try(k, func() ([]byte, error) {
+		der, err := x509.CreateCertificate(nil, t, a.Cert, pub, a.Key)
+		return block(blockCert, der), err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return CertPEM(der), nil
+	return slices.Clone(out), nil
 }
 
 // LeafSpec describes a certificate that is made without a request, as kubeadm
@@ -144,8 +173,14 @@ type LeafSpec struct {
 	Serial              []byte
 }
 
-// Leaf makes a certificate for a public key.
+// Leaf makes a certificate for a public key: one CERTIFICATE block.
+//
+// Models cmd/kubeadm/app/util/pkiutil NewSignedCert.
 func (a *Authority) Leaf(s LeafSpec, pub crypto.PublicKey) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return nil, err
+	}
 	t := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(s.Serial), Subject: s.Subject, DNSNames: s.DNS, IPAddresses: s.IPs,
 		NotBefore: s.NotBefore.UTC(), NotAfter: s.NotAfter.UTC(),
@@ -157,96 +192,16 @@ func (a *Authority) Leaf(s LeafSpec, pub crypto.PublicKey) ([]byte, error) {
 	if s.Client {
 		t.ExtKeyUsage = append(t.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
 	}
-	return a.sign(t, pub)
+	return a.sign(digest("leaf", a.Cert.Raw, der, plain(s)), t, pub)
 }
-
-// Request is what a certificate request asks for.
-type Request struct {
-	Subject pkix.Name
-	DNS     []string
-	IPs     []net.IP
-}
-
-// NewRequest makes a request, signed by key: one CERTIFICATE REQUEST block.
-func NewRequest(key crypto.Signer, r Request) ([]byte, error) {
-	der, err := x509.CreateCertificateRequest(nil, &x509.CertificateRequest{Subject: r.Subject, DNSNames: r.DNS, IPAddresses: r.IPs}, key)
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
-}
-
-var requests = newMemo[*x509.CertificateRequest]()
-
-// ParseRequest reads the first PEM block, which must be a request. Equal bytes
-// give the same value: don't change it.
-//
-// Models k8s.io/apis/certificates ParseCSR, with its words.
-func ParseRequest(data []byte) (*x509.CertificateRequest, error) {
-	id := digest("csr", data)
-	if r, ok := requests.peek(id); ok {
-		return r, nil
-	}
-	b, _ := pem.Decode(data)
-	if b == nil || b.Type != "CERTIFICATE REQUEST" {
-		return nil, errors.New("PEM block type must be CERTIFICATE REQUEST")
-	}
-	r, err := x509.ParseCertificateRequest(b.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	requests.put(id, r)
-	return r, nil
-}
-
-var checked = newMemo[error]()
-
-// CheckRequest verifies that a request is signed by its own key.
-func CheckRequest(r *x509.CertificateRequest) error {
-	return checked.get(digest("check", r.Raw), r.CheckSignature)
-}
-
-type verdict struct{ err error }
-
-var verified = newMemo[verdict]()
-
-// Verify checks a chain (leaf first) against a bundle of roots at a time, for
-// a usage. The error is crypto/x509's.
-func Verify(chain []*x509.Certificate, roots []*x509.Certificate, usage x509.ExtKeyUsage, now time.Time) error {
-	if len(chain) == 0 {
-		return errors.New("x509: no certificate")
-	}
-	// The verdict depends on the time only through the validity of what takes
-	// part, and its words through the time itself when something is not valid.
-	valid := true
-	parts := [][]byte{{byte(usage)}}
-	for _, set := range [][]*x509.Certificate{chain, roots} {
-		for _, c := range set {
-			parts = append(parts, c.Raw)
-			valid = valid && !now.Before(c.NotBefore) && !now.After(c.NotAfter)
-		}
-		parts = append(parts, nil)
-	}
-	check := func() verdict {
-		o := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}}
-		for _, c := range roots {
-			o.Roots.AddCert(c)
-		}
-		for _, c := range chain[1:] {
-			o.Intermediates.AddCert(c)
-		}
-		_, err := chain[0].Verify(o)
-		return verdict{err}
-	}
-	if !valid {
-		return check().err
-	}
-	return verified.get(digest("verify", parts...), check).err
-}
-
-// KeyPair joins a certificate chain and a key, as one file of the kubelet's
-// store holds them: certificates, then the key.
-func KeyPair(cert, key []byte) []byte { return append(bytes.Clone(cert), key...) }
 
 // Fingerprint is the SHA-256 of a certificate's DER.
-func Fingerprint(der []byte) [32]byte { return sha256.Sum256(der) }
+func Fingerprint(der []byte) [sha256.Size]byte { return sha256.Sum256(der) }
+
+// Pin names a CA by its public key: "sha256:" and the hash of its
+// SubjectPublicKeyInfo in hex, as --discovery-token-ca-cert-hash takes it.
+//
+// Models cmd/kubeadm/app/util/pubkeypin Hash.
+func Pin(c *x509.Certificate) string {
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(c.RawSubjectPublicKeyInfo))
+}

@@ -1,12 +1,9 @@
 package pki
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -27,11 +24,17 @@ type Client struct {
 // and does not verify it, as kube-apiserver and the kubelet do.
 type Server struct {
 	Cert, Key []byte
+	// Without are the server's own words when it has no certificate yet, as a
+	// kubelet that waits for one. Empty means those of crypto/tls.
+	Without string
 }
 
-// Handshake is what is known of a handshake afterwards: facts, not bytes.
+// Handshake is what is known of a handshake afterwards: facts, not bytes. It
+// may be remembered: don't change its slices.
 type Handshake struct {
-	OK      bool
+	OK bool
+	// Version and Cipher are as crypto/tls names them; empty when it didn't
+	// come to them.
 	Version string
 	Cipher  string
 	// ClientError and ServerError are each side's own words, as Go says them.
@@ -41,6 +44,17 @@ type Handshake struct {
 	// was shown: DER, leaf first.
 	ClientChain [][]byte
 	ServerChain [][]byte
+	// Flights are the messages in the order in which they were sent. None when
+	// the client's own files kept it from saying hello.
+	Flights []Flight
+}
+
+// Flight is one message of a handshake.
+type Flight struct {
+	// From is "client" or "server".
+	From string
+	// Name is that of RFC 8446, 4, or "Alert: " and the alert in Go's words.
+	Name string
 }
 
 var greeted = newMemo[Handshake]()
@@ -51,77 +65,50 @@ func Greet(c Client, s Server, now time.Time) Handshake {
 	if c.Insecure {
 		insecure[0] = 1
 	}
-	parts := [][]byte{c.Roots, insecure, []byte(c.ServerName), c.Cert, c.Key, s.Cert, s.Key}
-	if !windowsHold(now, c.Roots, s.Cert) {
-		// The words then name the time.
-		parts = append(parts, []byte(now.Format(time.RFC3339Nano)))
+	// What can't be parsed counts for nothing in the handshake either.
+	roots, _ := ParseCerts(c.Roots)
+	shown, _ := ParseCerts(s.Cert)
+	k := digest("greet", c.Roots, insecure, []byte(c.ServerName), c.Cert, c.Key, s.Cert, s.Key, []byte(s.Without), windows(now, roots, shown))
+	if h, ok := greeted.peek(k); ok {
+		return h
 	}
-	return greeted.get(digest("greet", parts...), func() Handshake { return greet(c, s, now) })
-}
-
-// windowsHold tells whether all certificates are valid at now. Only then are a
-// handshake's facts independent of it.
-func windowsHold(now time.Time, bundles ...[]byte) bool {
-	for _, b := range bundles {
-		cs, _ := ParseCerts(b)
-		for _, c := range cs {
-			if now.Before(c.NotBefore) || now.After(c.NotAfter) {
-				return false
-			}
-		}
+	h := greet(c, s, roots, moment(now))
+	if timeless(h.ClientError) {
+		greeted.put(k, h)
 	}
-	return true
-}
-
-func pair(cert, key []byte) (tls.Certificate, error) {
-	cs, err := ParseCerts(cert)
-	if err != nil {
-		return tls.Certificate{}, errors.New("tls: failed to find any PEM data in certificate input")
-	}
-	k, err := ParseKey(key)
-	if err != nil {
-		return tls.Certificate{}, errors.New("tls: failed to find any PEM data in key input")
-	}
-	if !samePublic(cs[0].PublicKey, k.Public()) {
-		return tls.Certificate{}, errors.New("tls: private key does not match public key")
-	}
-	out := tls.Certificate{PrivateKey: k, Leaf: cs[0]}
-	for _, c := range cs {
-		out.Certificate = append(out.Certificate, c.Raw)
-	}
-	return out, nil
+	return h
 }
 
 // curves leaves out the hybrid exchange, which costs twice as much and shows
 // nothing more.
 var curves = []tls.CurveID{tls.X25519, tls.CurveP256}
 
-func greet(c Client, s Server, now time.Time) (h Handshake) {
-	clock := func() time.Time { return now }
-	cc := &tls.Config{Time: clock, ServerName: c.ServerName, InsecureSkipVerify: c.Insecure, RootCAs: x509.NewCertPool(),
-		MinVersion: tls.VersionTLS12, CurvePreferences: curves, NextProtos: []string{"h2"}}
-	if cs, err := ParseCerts(c.Roots); err == nil {
-		for _, r := range cs {
-			cc.RootCAs.AddCert(r)
-		}
+// cipher is what two machines with AES in hardware agree on. crypto/tls asks
+// the processor, and a browser has none: the fact must not depend on that.
+const cipher = "TLS_AES_128_GCM_SHA256"
+
+func greet(c Client, s Server, roots []*x509.Certificate, now time.Time) (h Handshake) {
+	base := tls.Config{Time: func() time.Time { return now }, MinVersion: tls.VersionTLS13, CurvePreferences: curves,
+		NextProtos: []string{"h2"}, SessionTicketsDisabled: true}
+	cc, sc := base.Clone(), base.Clone()
+	cc.ServerName, cc.InsecureSkipVerify = c.ServerName, c.Insecure
+	// Never nil: nil stands for the system's roots.
+	cc.RootCAs = x509.NewCertPool()
+	for _, r := range roots {
+		cc.RootCAs.AddCert(r)
 	}
-	if len(c.Cert) > 0 {
+	if len(c.Cert) > 0 || len(c.Key) > 0 {
 		p, err := pair(c.Cert, c.Key)
 		if err != nil {
 			h.ClientError = err.Error()
 			return h
 		}
-		// Without CAs from the server the client shows what it has.
+		// A client shows what it has, whoever signed it.
 		cc.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &p, nil }
 	}
-	sc := &tls.Config{Time: clock, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12, CurvePreferences: curves,
-		NextProtos: []string{"h2", "http/1.1"}, SessionTicketsDisabled: true}
-	sp, err := pair(s.Cert, s.Key)
-	if err != nil {
-		sc.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, err }
-	} else {
-		sc.Certificates = []tls.Certificate{sp}
-	}
+	sc.ClientAuth = tls.RequestClientCert
+	own, refusal := s.pair()
+	sc.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &own, refusal }
 
 	a, b := duplex()
 	client, server := tls.Client(a, cc), tls.Server(b, sc)
@@ -129,105 +116,73 @@ func greet(c Client, s Server, now time.Time) (h Handshake) {
 	// The only goroutine: crypto/tls wants two ends that talk. It is joined.
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		serverErr = server.Handshake()
-		if serverErr != nil {
+		if serverErr = server.Handshake(); serverErr != nil {
 			b.Close()
 		}
 	})
-	clientErr = client.Handshake()
-	if clientErr != nil {
+	if clientErr = client.Handshake(); clientErr != nil {
 		a.Close()
 	}
 	wg.Wait()
-	cs, ss := client.ConnectionState(), server.ConnectionState()
-	for _, x := range cs.PeerCertificates {
-		h.ServerChain = append(h.ServerChain, x.Raw)
+
+	h.OK = clientErr == nil && serverErr == nil
+	h.ClientError, h.ServerError = words(clientErr), words(serverErr)
+	heard := server.ConnectionState()
+	if heard.Version == 0 {
+		return h // the client never said hello
 	}
-	if len(h.ServerChain) == 0 && clientErr != nil && err == nil {
-		h.ServerChain = sp.Certificate
+	if refusal == nil {
+		h.Version, h.Cipher = tls.VersionName(tls.VersionTLS13), cipher
+		// Also when the client refused it: then crypto/tls does not keep it.
+		h.ServerChain = own.Certificate
 	}
-	for _, x := range ss.PeerCertificates {
+	for _, x := range heard.PeerCertificates {
 		h.ClientChain = append(h.ClientChain, x.Raw)
 	}
-	h.Version, h.Cipher = versionName(cs.Version), tls.CipherSuiteName(cs.CipherSuite)
-	h.ClientError, h.ServerError = words(clientErr), words(serverErr)
-	h.OK = clientErr == nil && serverErr == nil
+	h.Flights = h.flights()
 	return h
 }
 
-func versionName(v uint16) string {
-	if v == 0 {
-		return ""
+func (s Server) pair() (tls.Certificate, error) {
+	if len(s.Cert) > 0 {
+		return pair(s.Cert, s.Key)
 	}
-	return tls.VersionName(v)
+	if s.Without != "" {
+		return tls.Certificate{}, errors.New(s.Without)
+	}
+	return tls.Certificate{}, errors.New("tls: no certificates configured")
 }
 
 func words(err error) string {
 	if err == nil {
 		return ""
 	}
-	return strings.TrimPrefix(err.Error(), "local error: ")
+	return err.Error()
 }
 
-// duplex is two ends of a buffered pipe: writes never block, because with
-// net.Pipe a refused certificate leaves both sides writing.
-func duplex() (net.Conn, net.Conn) {
-	ab, ba := newHalf(), newHalf()
-	return &end{r: ba, w: ab}, &end{r: ab, w: ba}
-}
-
-type half struct {
-	mu     sync.Mutex
-	cond   *sync.Cond
-	buf    bytes.Buffer
-	closed bool
-}
-
-func newHalf() *half {
-	h := &half{}
-	h.cond = sync.NewCond(&h.mu)
-	return h
-}
-
-func (h *half) Read(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for h.buf.Len() == 0 {
-		if h.closed {
-			return 0, io.EOF
+// flights tells from the outcome what was sent: most of it is encrypted, and
+// TLS 1.3 leaves no choice of order (RFC 8446, 2).
+func (h *Handshake) flights() (out []Flight) {
+	say := func(from string, names ...string) {
+		for _, n := range names {
+			out = append(out, Flight{from, n})
 		}
-		h.cond.Wait()
 	}
-	return h.buf.Read(p)
-}
-
-func (h *half) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return 0, io.ErrClosedPipe
+	// The side that stopped is quoted by the other one.
+	alert := func(heard string) string { return "Alert: " + strings.TrimPrefix(heard, "remote error: tls: ") }
+	say("client", "ClientHello")
+	if len(h.ServerChain) == 0 {
+		say("server", alert(h.ClientError))
+		return out
 	}
-	h.cond.Broadcast()
-	return h.buf.Write(p)
+	say("server", "ServerHello", "EncryptedExtensions", "CertificateRequest", "Certificate", "CertificateVerify", "Finished")
+	switch {
+	case h.ClientError != "":
+		say("client", alert(h.ServerError))
+	case len(h.ClientChain) == 0:
+		say("client", "Certificate", "Finished")
+	default:
+		say("client", "Certificate", "CertificateVerify", "Finished")
+	}
+	return out
 }
-
-func (h *half) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	h.cond.Broadcast()
-}
-
-type end struct{ r, w *half }
-
-func (e *end) Read(p []byte) (int, error)  { return e.r.Read(p) }
-func (e *end) Write(p []byte) (int, error) { return e.w.Write(p) }
-
-// Close ends both directions; what was written can still be read.
-func (e *end) Close() error { e.r.close(); e.w.close(); return nil }
-
-func (e *end) LocalAddr() net.Addr              { return &net.IPAddr{} }
-func (e *end) RemoteAddr() net.Addr             { return &net.IPAddr{} }
-func (e *end) SetDeadline(time.Time) error      { return nil }
-func (e *end) SetReadDeadline(time.Time) error  { return nil }
-func (e *end) SetWriteDeadline(time.Time) error { return nil }
