@@ -1,0 +1,447 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/controllers"
+	"github.com/joinery-lab/joinery/engine/kubelet"
+	"github.com/joinery-lab/joinery/engine/shell"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// machine is a host: an address, a disk, a clock and units.
+type machine struct {
+	Name  string           `json:"name"`
+	IP    string           `json:"ip"`
+	Role  string           `json:"role"`
+	Skew  time.Duration    `json:"skew,omitempty"`
+	Disk  *sim.Disk        `json:"disk"`
+	Units map[string]*unit `json:"units"`
+	PIDs  int              `json:"pids"`
+}
+
+// unit is what the host's init knows of a unit.
+type unit struct {
+	State      string            `json:"state"`
+	Since      time.Time         `json:"since,omitzero"`
+	Code       int               `json:"code,omitempty"`
+	Restarting bool              `json:"restarting,omitempty"`
+	Phase      string            `json:"phase,omitempty"`
+	PhaseArgs  map[string]string `json:"phaseArgs,omitempty"`
+	// Journal never changes but at its end, so clones share its head.
+	Journal []entry `json:"journal,omitempty"`
+}
+
+type entry struct {
+	At   time.Time `json:"at"`
+	By   string    `json:"by"`
+	PID  int       `json:"pid"`
+	Line string    `json:"line"`
+}
+
+const unitDir = "/etc/systemd/system/"
+
+func split(addr string) (host, unit string) {
+	host, unit, _ = strings.Cut(addr, "/")
+	return host, unit
+}
+
+func (w *World) machine(name string) *machine {
+	for _, m := range w.Machines {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// unit returns what is known of a unit, known or not.
+func (m *machine) unit(name string) *unit {
+	u := m.Units[name]
+	if u == nil {
+		u = &unit{State: "inactive"}
+		m.Units[name] = u
+	}
+	return u
+}
+
+func (m *machine) log(now time.Time, name string, pid int, line string) {
+	u := m.unit(name)
+	u.Journal = append(u.Journal, entry{now.Add(m.Skew), name, pid, line})
+}
+
+// unitFile is what the world reads in a unit file.
+type unitFile struct {
+	Description string
+	Args        []string
+	Restart     bool
+	RestartSec  time.Duration
+}
+
+func (m *machine) readUnit(name string) (*unitFile, error) {
+	b, err := m.Disk.ReadFile(unitDir + name + ".service")
+	if err != nil {
+		return nil, fmt.Errorf("Unit %s.service not found.", name)
+	}
+	f := &unitFile{RestartSec: 100 * time.Millisecond}
+	text := strings.ReplaceAll(string(b), "\\\n", " ")
+	for line := range strings.Lines(text) {
+		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok {
+			continue
+		}
+		switch key {
+		case "Description":
+			f.Description = value
+		case "ExecStart":
+			f.Args = strings.Fields(value)
+		case "Restart":
+			f.Restart = value == "always" || value == "on-failure"
+		case "RestartSec":
+			if n, err := strconv.Atoi(value); err == nil {
+				f.RestartSec = time.Duration(n) * time.Second
+			} else if d, err := time.ParseDuration(value); err == nil {
+				f.RestartSec = d
+			}
+		}
+	}
+	if len(f.Args) == 0 {
+		return nil, fmt.Errorf("Unit %s.service has a bad unit file setting.", name)
+	}
+	return f, nil
+}
+
+// binaries are the programs that can be a unit.
+var binaries = map[string]func(w *World, args []string) (sim.Actor, error){
+	"kube-apiserver": func(w *World, args []string) (sim.Actor, error) {
+		return actor(api.New(w.era, args, w.Store))
+	},
+	"kube-controller-manager": func(w *World, args []string) (sim.Actor, error) {
+		return actor(controllers.New(w.era, args))
+	},
+	"kubelet": func(w *World, args []string) (sim.Actor, error) {
+		return actor(kubelet.New(w.era, args))
+	},
+	"etcd": func(*World, []string) (sim.Actor, error) { return &etcd{}, nil },
+}
+
+func actor[A sim.Actor](a A, err error) (sim.Actor, error) {
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// blank makes an empty actor of a kind, to be filled from a snapshot.
+var blank = map[string]func() sim.Actor{
+	"kube-apiserver":          func() sim.Actor { return new(api.Server) },
+	"kube-controller-manager": func() sim.Actor { return new(controllers.ControllerManager) },
+	"kubelet":                 func() sim.Actor { return new(kubelet.Kubelet) },
+	"etcd":                    func() sim.Actor { return new(etcd) },
+	"terminal":                func() sim.Actor { return new(shell.Terminal) },
+}
+
+// etcd keeps nothing itself: the world keeps the Store, so that it survives
+// the API servers.
+type etcd struct{}
+
+func (e *etcd) Step(c *sim.Ctx, m sim.Msg) {
+	if m.Kind == sim.MsgStart {
+		t := c.Clock()
+		c.LogLine('I', 0, fmt.Sprintf(`{"level":"info","ts":"%s","caller":"embed/serve.go:210","msg":"serving client traffic securely","traffic":"grpc+http","address":"127.0.0.1:2379"}`, t.Format("2006-01-02T15:04:05.000000Z")))
+	}
+}
+func (e *etcd) Clone() sim.Actor { return &etcd{} }
+
+// startUnit starts a unit; the error is systemctl's.
+func (w *World) startUnit(m *machine, name string) error {
+	addr := m.Name + "/" + name
+	f, err := m.readUnit(name)
+	if err != nil {
+		return err
+	}
+	u := m.unit(name)
+	u.Restarting = false
+	if w.Procs[addr] != nil {
+		return nil
+	}
+	m.PIDs += 7
+	pid := m.PIDs
+	u.State, u.Since, u.Code, u.Phase, u.PhaseArgs = "active", w.Clock, 0, "", nil
+	w.init(m, name, "Started "+name+".service"+dash(f.Description)+".")
+	w.unitNote(m, name, map[string]string{"state": "active", "pid": strconv.Itoa(pid)})
+	kind := path.Base(f.Args[0])
+	make := binaries[kind]
+	if make == nil {
+		w.init(m, name, name+".service: Main process exited, code=exited, status=203/EXEC")
+		w.fail(m, name, f, 203)
+		return nil
+	}
+	a, err := make(w, f.Args[1:])
+	if err != nil {
+		w.refuse(m, name, pid, kind, err)
+		w.fail(m, name, f, 1)
+		return nil
+	}
+	w.Life++
+	p := &proc{Kind: kind, Life: w.Life, PID: pid, actor: a}
+	w.Procs[addr] = p
+	w.post(w.Clock, addr, p.Life, sim.Msg{Kind: sim.MsgStart})
+	return nil
+}
+
+// refuse logs a command line that the program does not take.
+func (w *World) refuse(m *machine, name string, pid int, kind string, err error) {
+	line := "Error: " + err.Error()
+	if kind == "kubelet" {
+		t := w.Clock.Add(m.Skew)
+		line = fmt.Sprintf("E%02d%02d %02d:%02d:%02d.%06d %7d run.go:72] %s", int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, pid,
+			sim.KV("command failed", "err", "failed to parse kubelet flags: "+err.Error()))
+	}
+	w.observe(trace.Observation{Actor: m.Name + "/" + name, Kind: trace.Log, Subject: name, Args: map[string]string{"level": "E", "v": "0"}, Payload: line})
+	m.log(w.Clock, name, pid, line)
+}
+
+func dash(description string) string {
+	if description == "" {
+		return ""
+	}
+	return " - " + description
+}
+
+// init writes a line of the host's init into a unit's journal.
+func (w *World) init(m *machine, name, line string) {
+	u := m.unit(name)
+	u.Journal = append(u.Journal, entry{w.Clock.Add(m.Skew), "systemd", 1, line})
+}
+
+func (w *World) unitNote(m *machine, name string, args map[string]string) {
+	w.observe(trace.Observation{Actor: m.Name + "/systemd", Kind: trace.Unit, Subject: name, Args: args})
+}
+
+// fail is a unit whose process ended with a status other than 0.
+func (w *World) fail(m *machine, name string, f *unitFile, code int) {
+	u := m.unit(name)
+	u.State, u.Since, u.Code = "failed", w.Clock, code
+	w.unitNote(m, name, map[string]string{"state": "failed", "code": strconv.Itoa(code)})
+	if f != nil && f.Restart {
+		u.State, u.Restarting = "activating", true
+		w.post(w.Clock.Add(f.RestartSec), "", 0, sim.Msg{Kind: msgRestart, Tag: m.Name + "/" + name})
+	}
+}
+
+// exited is an actor that ended its own process.
+func (w *World) exited(addr string, p *proc, code int) {
+	host, name := split(addr)
+	m := w.machine(host)
+	w.drop(addr, p)
+	result := "exit-code"
+	if code == 0 {
+		m.unit(name).State = "inactive"
+		w.unitNote(m, name, map[string]string{"state": "inactive", "code": "0"})
+		w.init(m, name, name+".service: Deactivated successfully.")
+		return
+	}
+	w.init(m, name, fmt.Sprintf("%s.service: Main process exited, code=exited, status=%d/FAILURE", name, code))
+	w.init(m, name, fmt.Sprintf("%s.service: Failed with result '%s'.", name, result))
+	f, _ := m.readUnit(name)
+	w.fail(m, name, f, code)
+}
+
+// drop removes a process and all that it had open.
+func (w *World) drop(addr string, p *proc) {
+	delete(w.Procs, addr)
+	w.hangUp(addr, p.Life)
+}
+
+// stopUnit stops a unit, if it runs.
+func (w *World) stopUnit(m *machine, name string) error {
+	addr := m.Name + "/" + name
+	u := m.unit(name)
+	u.Restarting = false
+	p := w.Procs[addr]
+	if p == nil {
+		if _, err := m.readUnit(name); err != nil {
+			return errors.New("Unit " + name + ".service not loaded.")
+		}
+		if u.State == "activating" {
+			u.State = "inactive"
+		}
+		return nil
+	}
+	w.step(addr, p, sim.Msg{Kind: sim.MsgStop})
+	if w.Procs[addr] == p {
+		w.drop(addr, p)
+	}
+	u.State, u.Since, u.Code, u.Phase, u.PhaseArgs = "inactive", w.Clock, 0, "", nil
+	f, _ := m.readUnit(name)
+	desc := ""
+	if f != nil {
+		desc = f.Description
+	}
+	w.init(m, name, "Stopped "+name+".service"+dash(desc)+".")
+	w.unitNote(m, name, map[string]string{"state": "inactive"})
+	return nil
+}
+
+// order is systemctl's: it is answered when it is done.
+func (w *World) order(addr string, p *proc, e *sim.Effect) {
+	host, _ := split(addr)
+	m := w.machine(host)
+	name := strings.TrimSuffix(e.Unit, ".service")
+	var err error
+	switch e.Verb {
+	case "start":
+		err = w.startUnit(m, name)
+	case "stop":
+		err = w.stopUnit(m, name)
+	case "restart":
+		if _, err = m.readUnit(name); err == nil {
+			if err = w.stopUnit(m, name); err == nil {
+				err = w.startUnit(m, name)
+			}
+		}
+	default:
+		err = fmt.Errorf("Unknown command verb %s.", e.Verb)
+	}
+	msg := sim.Msg{Kind: sim.MsgUnit, Stream: e.Stream, Cause: e.Cause}
+	if err != nil {
+		msg.Err = err.Error()
+	}
+	w.post(w.Clock.Add(20*time.Millisecond), addr, p.Life, msg)
+}
+
+// flagUnits are the units whose flags an Input may turn.
+func (w *World) checkFlag(f *Flag) error {
+	m := w.machine(f.Host)
+	if _, err := m.readUnit(f.Unit); err != nil {
+		return fmt.Errorf("host %s has no unit %q", f.Host, f.Unit)
+	}
+	if f.Name == "" || strings.ContainsAny(f.Name+f.Value, " \t\n\\\"'") {
+		return fmt.Errorf("--%s=%s can't stand in a unit file: no spaces, quotes or backslashes", f.Name, f.Value)
+	}
+	return nil
+}
+
+// setFlag edits the unit file as a person would, and restarts the unit.
+func (w *World) setFlag(f *Flag) {
+	m := w.machine(f.Host)
+	name := unitDir + f.Unit + ".service"
+	b, _ := m.Disk.ReadFile(name)
+	var out []string
+	lines := strings.Split(string(b), "\n")
+	prefix := "--" + f.Name + "="
+	done := false
+	for i := 0; i < len(lines); i++ {
+		line := lines[i]
+		trimmed := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(line), "\\"))
+		if strings.HasPrefix(trimmed, prefix) {
+			done = true
+			if f.Value == "" {
+				// A flag that goes takes its line with it; the line before may
+				// have been kept open for it.
+				if !strings.HasSuffix(line, "\\") && len(out) > 0 {
+					out[len(out)-1] = strings.TrimRight(strings.TrimSuffix(out[len(out)-1], "\\"), " ")
+				}
+				continue
+			}
+			line = strings.Replace(line, trimmed, prefix+f.Value, 1)
+		}
+		out = append(out, line)
+	}
+	if !done && f.Value != "" {
+		for i, line := range out {
+			if strings.HasPrefix(line, "ExecStart=") {
+				open := strings.HasSuffix(line, "\\")
+				out[i] = strings.TrimRight(strings.TrimSuffix(line, "\\"), " ") + " \\"
+				tail := "  " + prefix + f.Value
+				if open {
+					tail += " \\"
+				}
+				out = slices.Insert(out, i+1, tail)
+				break
+			}
+		}
+	}
+	m.Disk.Changed = func(op, name string, e *sim.Entry) {
+		w.observe(trace.Observation{Actor: m.Name + "/systemd", Kind: trace.File, Subject: name, Args: fileArgs(op, e)})
+	}
+	m.Disk.WriteFile(name, []byte(strings.Join(out, "\n")), 0o644, w.Clock.Add(m.Skew))
+	m.Disk.Changed = nil
+	if u := m.unit(f.Unit); w.Procs[m.Name+"/"+f.Unit] != nil || u.State == "failed" || u.State == "activating" {
+		w.stopUnit(m, f.Unit)
+		w.startUnit(m, f.Unit)
+	}
+}
+
+func fileArgs(op string, e *sim.Entry) map[string]string {
+	a := map[string]string{"op": op, "mode": e.Mode.String()}
+	if e.Target != "" {
+		a["target"] = e.Target
+	}
+	if e.Data != nil {
+		a["size"] = strconv.Itoa(len(e.Data))
+	}
+	return a
+}
+
+// lend gives an actor what it may read of its host.
+func (w *World) lend(m *machine, p *proc) {
+	if t, ok := p.actor.(*shell.Terminal); ok {
+		t.Host = face{w, m}
+	}
+}
+
+// face is a host's init as its terminal sees it.
+type face struct {
+	w *World
+	m *machine
+}
+
+func (f face) Units() []shell.UnitState {
+	var out []shell.UnitState
+	for _, name := range f.w.unitNames(f.m) {
+		s := shell.UnitState{Name: name, State: "inactive"}
+		if u := f.m.Units[name]; u != nil {
+			s.State, s.Code = u.State, u.Code
+			if !u.Since.IsZero() {
+				s.Since = u.Since.Add(f.m.Skew)
+			}
+		}
+		if file, err := f.m.readUnit(name); err == nil {
+			s.Description, s.Command = file.Description, strings.Join(file.Args, " ")
+		}
+		if p := f.w.Procs[f.m.Name+"/"+name]; p != nil {
+			s.PID = p.PID
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (f face) Journal(name string) []shell.JournalLine {
+	var out []shell.JournalLine
+	for _, n := range f.w.unitNames(f.m) {
+		if u := f.m.Units[n]; u != nil && (name == "" || n == name) {
+			for _, e := range u.Journal {
+				out = append(out, shell.JournalLine{At: e.At, By: e.By, PID: e.PID, Line: e.Line})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b shell.JournalLine) int { return a.At.Compare(b.At) })
+	return out
+}
+
+func (f face) UnitFile(name string) (string, string, bool) {
+	p := unitDir + name + ".service"
+	b, err := f.m.Disk.ReadFile(p)
+	return p, string(b), err == nil
+}

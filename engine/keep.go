@@ -1,0 +1,205 @@
+package engine
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// SnapshotVersion is the format version of Snapshot's bytes. Restore refuses
+// any other.
+const SnapshotVersion = 1
+
+// snapshotMagic begins every snapshot; the version follows as one byte.
+const snapshotMagic = "joinery-world\x00"
+
+// Clone returns an independent copy of the world. What never changes after it
+// is made (messages, stored objects, files) is shared.
+func (w *World) Clone() *World {
+	n := &World{state: w.state, era: w.era, obs: slices.Clone(w.obs)}
+	n.Inputs = slices.Clip(w.Inputs)
+	n.Queue = w.Queue.Clone()
+	n.Chance = w.Chance.Clone()
+	n.Store = w.Store.Clone()
+	n.Machines = make([]*machine, len(w.Machines))
+	for i, m := range w.Machines {
+		c := *m
+		c.Disk = m.Disk.Clone()
+		c.Units = make(map[string]*unit, len(m.Units))
+		for name, u := range m.Units {
+			d := *u
+			d.Journal = slices.Clip(u.Journal)
+			c.Units[name] = &d
+		}
+		n.Machines[i] = &c
+	}
+	n.Procs = make(map[string]*proc, len(w.Procs))
+	for addr, p := range w.Procs {
+		q := *p
+		q.actor = p.actor.Clone()
+		n.Procs[addr] = &q
+	}
+	n.attach()
+	n.Listeners = maps.Clone(w.Listeners)
+	n.Pool = maps.Clone(w.Pool)
+	n.Conns = make(map[uint64]*conn, len(w.Conns))
+	for id, c := range w.Conns {
+		d := *c
+		d.Waiting = slices.Clone(c.Waiting)
+		d.Open = maps.Clone(c.Open)
+		n.Conns[id] = &d
+	}
+	n.Streams = make(map[uint64]*stream, len(w.Streams))
+	for id, s := range w.Streams {
+		d := *s
+		n.Streams[id] = &d
+	}
+	return n
+}
+
+// attach gives the API servers the store, which is the world's.
+func (w *World) attach() {
+	for _, addr := range keys(w.Procs) {
+		if s, ok := w.Procs[addr].actor.(*api.Server); ok {
+			s.Attach(w.Store)
+		}
+	}
+}
+
+// Close lets go of what a world's terminals have parked. A world that is
+// simply dropped is collected too, later.
+func (w *World) Close() {
+	for _, addr := range keys(w.Procs) {
+		if c, ok := w.Procs[addr].actor.(io.Closer); ok {
+			c.Close()
+		}
+	}
+}
+
+// MarshalJSON and UnmarshalJSON keep a process with its actor.
+func (p *proc) MarshalJSON() ([]byte, error) {
+	type plain proc
+	return json.Marshal(struct {
+		*plain
+		Actor sim.Actor `json:"actor"`
+	}{(*plain)(p), p.actor})
+}
+
+func (p *proc) UnmarshalJSON(b []byte) error {
+	type plain proc
+	var v struct {
+		*plain
+		Actor json.RawMessage `json:"actor"`
+	}
+	v.plain = (*plain)(p)
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	make := blank[p.Kind]
+	if make == nil {
+		return fmt.Errorf("no actor of kind %q", p.Kind)
+	}
+	p.actor = make()
+	return json.Unmarshal(v.Actor, p.actor)
+}
+
+// Snapshot is the whole world as bytes: a version and compressed JSON.
+// Observations that were not drained are not in it.
+func (w *World) Snapshot() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(snapshotMagic)
+	b.WriteByte(SnapshotVersion)
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err := json.NewEncoder(z).Encode(&w.state); err != nil {
+		return nil, fmt.Errorf("this world can't be kept: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// Restore makes the world of a snapshot. The error is one sentence.
+func Restore(b []byte) (*World, error) {
+	rest, ok := bytes.CutPrefix(b, []byte(snapshotMagic))
+	if !ok || len(rest) == 0 {
+		return nil, errors.New("these bytes are no snapshot of a Joinery world")
+	}
+	if rest[0] != SnapshotVersion {
+		return nil, fmt.Errorf("this snapshot has format %d; this build reads format %d", rest[0], SnapshotVersion)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(rest[1:]))
+	if err != nil {
+		return nil, fmt.Errorf("this snapshot is damaged: %w", err)
+	}
+	w := &World{}
+	if err := json.NewDecoder(z).Decode(&w.state); err != nil {
+		return nil, fmt.Errorf("this snapshot is damaged: %w", err)
+	}
+	if w.era, err = era.At(w.Config.Release); err != nil {
+		return nil, err
+	}
+	w.attach()
+	return w, nil
+}
+
+// Build names the program in journals; the shells set it.
+var Build = "development"
+
+// Journal is what was done to the world until now.
+func (w *World) Journal() Journal {
+	return Journal{V: JournalVersion, Build: Build, Config: w.Config, Inputs: slices.Clip(w.Inputs), End: w.Clock, Digest: w.Digest.String()}
+}
+
+// ReadJournal decodes a journal; the error says what is wrong with it.
+func ReadJournal(b []byte) (Journal, error) {
+	var j Journal
+	d := json.NewDecoder(bytes.NewReader(b))
+	if err := d.Decode(&j); err != nil {
+		return j, fmt.Errorf("this is no journal of a Joinery world: %w", err)
+	}
+	if j.V != JournalVersion {
+		return j, fmt.Errorf("this journal has format %d; this build reads format %d", j.V, JournalVersion)
+	}
+	return j, nil
+}
+
+// Replay makes the world of a journal as it was at until; the zero time means
+// the journal's end. A journal of another build may end in another digest:
+// compare Digest.
+func Replay(j Journal, until time.Time) (*World, error) {
+	if j.V != JournalVersion {
+		return nil, fmt.Errorf("this journal has format %d; this build reads format %d", j.V, JournalVersion)
+	}
+	w, err := New(j.Config)
+	if err != nil {
+		return nil, err
+	}
+	if until.IsZero() {
+		until = j.End
+	}
+	for i, in := range j.Inputs {
+		if in.At.After(until) {
+			break
+		}
+		if in.At.Before(w.Clock) {
+			return nil, fmt.Errorf("input %d of this journal is earlier than the one before it", i+1)
+		}
+		w.AdvanceTo(in.At)
+		if err := w.Apply(in); err != nil {
+			return nil, fmt.Errorf("input %d of this journal: %w", i+1, err)
+		}
+	}
+	w.AdvanceTo(until)
+	return w, nil
+}

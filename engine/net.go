@@ -1,0 +1,459 @@
+package engine
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+const (
+	// latency is one way between two hosts; within a host it is a tenth.
+	latency = 500 * time.Microsecond
+	// service is what a server takes to answer.
+	service = time.Millisecond
+)
+
+// listener is an address that a server listens at.
+type listener struct {
+	Server string     `json:"server"`
+	Life   uint64     `json:"life"`
+	Listen sim.Listen `json:"listen"`
+}
+
+// conn is a connection of a client. While it is being dialled, Waiting are
+// the exchanges that go out when it is ready.
+type conn struct {
+	ID         uint64        `json:"id"`
+	Key        string        `json:"key"`
+	Client     string        `json:"client"`
+	ClientLife uint64        `json:"clientLife"`
+	Server     string        `json:"server,omitempty"`
+	ServerLife uint64        `json:"serverLife,omitempty"`
+	Dial       *sim.Dial     `json:"dial"`
+	Since      time.Time     `json:"since"`
+	Ready      bool          `json:"ready"`
+	Waiting    []uint64      `json:"waiting,omitempty"`
+	Delay      time.Duration `json:"delay"`
+	// Peer is the client's chain as the server sees it.
+	Peer   [][]byte `json:"peer,omitempty"`
+	Remote string   `json:"remote"`
+	// ToServer and ToClient keep messages in order.
+	ToServer time.Time `json:"toServer"`
+	ToClient time.Time `json:"toClient"`
+	Greeting uint64    `json:"greeting,omitempty"`
+	// Open holds the exchanges on it.
+	Open map[uint64]bool `json:"open,omitempty"`
+}
+
+// stream is an exchange: a request and its answer.
+type stream struct {
+	ID         uint64       `json:"id"`
+	Client     string       `json:"client,omitempty"`
+	ClientLife uint64       `json:"clientLife,omitempty"`
+	External   string       `json:"external,omitempty"`
+	Conn       uint64       `json:"conn,omitempty"`
+	Server     string       `json:"server,omitempty"`
+	ServerLife uint64       `json:"serverLife,omitempty"`
+	Req        *sim.Request `json:"req,omitempty"`
+	Cause      uint64       `json:"cause,omitempty"`
+	// Answered: the head of the answer is on its way; Over: its end is.
+	Answered bool `json:"answered,omitempty"`
+	Over     bool `json:"over,omitempty"`
+}
+
+// carry does one effect.
+func (w *World) carry(addr string, p *proc, e *sim.Effect) {
+	switch e.Kind {
+	case sim.EffSend:
+		w.send(addr, p, e)
+	case sim.EffCancel:
+		w.leave(e.Stream)
+	case sim.EffClose:
+		if c := w.Conns[w.Pool[poolKey(addr, e.Conn)]]; c != nil {
+			w.closeConn(c, "http2: client connection force closed via ClientConn.Close", true)
+		}
+	case sim.EffReply:
+		w.reply(addr, e)
+	case sim.EffPush:
+		w.push(addr, e)
+	case sim.EffEnd:
+		w.end(e)
+	case sim.EffListen:
+		w.Listeners[e.Listen.Addr] = &listener{Server: addr, Life: p.Life, Listen: *e.Listen}
+	case sim.EffWake:
+		w.post(e.At, addr, p.Life, sim.Msg{Kind: sim.MsgWake, Tag: e.Tag, Cause: e.Cause})
+	case sim.EffExit:
+		w.exited(addr, p, e.Code)
+	case sim.EffUnit:
+		w.order(addr, p, e)
+	}
+}
+
+func poolKey(addr, name string) string { return addr + "\x00" + name }
+
+func (w *World) delay(a, b string) time.Duration {
+	if a == b {
+		return latency / 10
+	}
+	return latency
+}
+
+// send puts a request on the client's connection, which is dialled if need be.
+func (w *World) send(addr string, p *proc, e *sim.Effect) {
+	s := &stream{ID: e.Stream, Client: addr, ClientLife: p.Life, Req: e.Req, Cause: e.Cause}
+	w.Streams[s.ID] = s
+	key := poolKey(addr, e.Conn)
+	c := w.Conns[w.Pool[key]]
+	if c == nil {
+		w.ConnSeq++
+		host, _ := split(addr)
+		c = &conn{ID: w.ConnSeq, Key: key, Client: addr, ClientLife: p.Life, Dial: e.Dial, Since: w.Clock, Open: map[uint64]bool{},
+			Remote: fmt.Sprintf("%s:%d", w.machine(host).IP, 32768+w.ConnSeq*7919%28000)}
+		w.Conns[c.ID], w.Pool[key] = c, c.ID
+		target, _ := w.resolve(e.Dial.Addr)
+		th, _ := split(w.serverAt(target))
+		c.Delay = w.delay(host, th)
+		w.post(w.Clock.Add(2*c.Delay), "", 0, sim.Msg{Kind: msgDial, Stream: c.ID})
+	}
+	s.Conn = c.ID
+	c.Open[s.ID] = true
+	if c.Ready {
+		w.transmit(c, s, w.Clock)
+	} else {
+		c.Waiting = append(c.Waiting, s.ID)
+	}
+}
+
+func (w *World) serverAt(addr string) string {
+	if l := w.Listeners[addr]; l != nil {
+		return l.Server
+	}
+	return ""
+}
+
+// resolve turns "host:port" into "ip:port"; the error is the resolver's.
+func (w *World) resolve(addr string) (string, error) {
+	host, port, ok := strings.Cut(addr, ":")
+	if !ok {
+		return addr, fmt.Errorf("dial tcp: address %s: missing port in address", addr)
+	}
+	for _, m := range w.Machines {
+		if host == m.IP || host == m.Name {
+			return m.IP + ":" + port, nil
+		}
+	}
+	if strings.Trim(host, "0123456789.") == "" {
+		return addr, nil
+	}
+	return addr, fmt.Errorf("dial tcp: lookup %s on 10.0.0.2:53: no such host", host)
+}
+
+// dialled is the moment when the client's hello reaches the server.
+func (w *World) dialled(id uint64) {
+	c := w.Conns[id]
+	if c == nil {
+		return
+	}
+	target, err := w.resolve(c.Dial.Addr)
+	l := w.Listeners[target]
+	if err == nil && l == nil {
+		err = fmt.Errorf("dial tcp %s: connect: connection refused", target)
+	}
+	if err != nil {
+		w.closeConn(c, err.Error(), true)
+		return
+	}
+	name := c.Dial.ServerName
+	if name == "" {
+		name, _, _ = strings.Cut(c.Dial.Addr, ":")
+	}
+	h := pki.Greet(
+		pki.Client{Roots: c.Dial.Roots, Insecure: c.Dial.Insecure, ServerName: name, Cert: c.Dial.Cert, Key: c.Dial.Key},
+		pki.Server{Cert: l.Listen.Cert, Key: l.Listen.Key}, w.Clock)
+	args := map[string]string{"version": h.Version, "conn": fmt.Sprint(c.ID), "client": cn(h.ClientChain), "server": cn(h.ServerChain), "name": name}
+	if h.ClientError != "" {
+		args["client-error"] = h.ClientError
+	}
+	if h.ServerError != "" {
+		args["server-error"] = h.ServerError
+	}
+	ready := w.Clock.Add(2 * c.Delay)
+	c.Greeting = w.observe(trace.Observation{At: c.Since, Until: ready, Cause: w.causeOf(c), Actor: c.Client, Kind: trace.Handshake, Subject: target, Args: args})
+	if !h.OK {
+		msg := h.ClientError
+		if msg == "" {
+			msg = h.ServerError
+		}
+		w.closeConn(c, msg, true)
+		return
+	}
+	c.Ready, c.Peer, c.Server, c.ServerLife = true, h.ClientChain, l.Server, l.Life
+	waiting := c.Waiting
+	c.Waiting = nil
+	for _, id := range waiting {
+		if s := w.Streams[id]; s != nil {
+			w.transmit(c, s, ready)
+		}
+	}
+}
+
+func (w *World) causeOf(c *conn) uint64 {
+	if len(c.Waiting) > 0 {
+		if s := w.Streams[c.Waiting[0]]; s != nil {
+			return s.Cause
+		}
+	}
+	return 0
+}
+
+// transmit puts a request on a ready connection.
+func (w *World) transmit(c *conn, s *stream, at time.Time) {
+	s.Server, s.ServerLife = c.Server, c.ServerLife
+	arrives := later(at.Add(c.Delay), c.ToServer)
+	c.ToServer = arrives
+	r := *s.Req
+	s.Req = nil
+	r.Stream, r.Conn, r.Remote, r.Peer = s.ID, c.ID, c.Remote, c.Peer
+	identity, credential := credentialOf(&r)
+	r.Cause = w.observe(trace.Observation{At: at, Until: arrives, Cause: s.Cause, Actor: s.Client, Kind: trace.Request,
+		Subject: r.Method + " " + r.URL, Payload: string(r.Body), Args: map[string]string{
+			"to": c.Server, "conn": fmt.Sprint(c.ID), "stream": fmt.Sprint(s.ID), "identity": identity,
+			"credential": credential, "agent": r.Header.Get("User-Agent"), "greeting": fmt.Sprint(c.Greeting)}})
+	s.Cause = r.Cause
+	w.post(arrives, c.Server, c.ServerLife, sim.Msg{Kind: sim.MsgRequest, Stream: s.ID, Req: &r, Cause: r.Cause})
+}
+
+// external brings a real client's request to the server at its address.
+func (w *World) external(x *External) {
+	if x.Cancel {
+		for _, id := range keys(w.Streams) {
+			if s := w.Streams[id]; s.External == x.ID {
+				w.leave(id)
+			}
+		}
+		return
+	}
+	target, err := w.resolve(x.Addr)
+	l := w.Listeners[target]
+	if err != nil || l == nil {
+		w.observe(trace.Observation{Actor: "external", Kind: trace.Response, Subject: x.Request.Method + " " + x.Request.URL,
+			Args: map[string]string{"external": x.ID, "code": "0", "error": "connect: connection refused"}})
+		return
+	}
+	w.StreamSeq++
+	r := x.Request
+	r.Stream = w.StreamSeq
+	identity, credential := credentialOf(&r)
+	r.Cause = w.observe(trace.Observation{Actor: "external", Kind: trace.Request, Subject: r.Method + " " + r.URL, Payload: string(r.Body),
+		Args: map[string]string{"to": l.Server, "external": x.ID, "stream": fmt.Sprint(r.Stream), "identity": identity, "credential": credential, "agent": r.Header.Get("User-Agent")}})
+	w.Streams[r.Stream] = &stream{ID: r.Stream, External: x.ID, Server: l.Server, ServerLife: l.Life, Cause: r.Cause}
+	w.post(w.Clock, l.Server, l.Life, sim.Msg{Kind: sim.MsgRequest, Stream: r.Stream, Req: &r, Cause: r.Cause})
+}
+
+// toClient is when something sent now over the stream's connection arrives.
+func (w *World) toClient(s *stream, after time.Duration) time.Time {
+	c := w.Conns[s.Conn]
+	if c == nil {
+		return w.Clock.Add(after)
+	}
+	c.ToClient = later(w.Clock.Add(after+c.Delay), c.ToClient)
+	return c.ToClient
+}
+
+func (w *World) reply(addr string, e *sim.Effect) {
+	s := w.Streams[e.Stream]
+	if s == nil || s.Answered {
+		return
+	}
+	s.Answered = true
+	s.Over = !e.Resp.Stream
+	at := w.toClient(s, service)
+	args := map[string]string{"code": fmt.Sprint(e.Resp.Code), "stream": fmt.Sprint(s.ID), "to": s.Client}
+	if e.Resp.Stream {
+		args["open"] = "true"
+	}
+	if s.External != "" {
+		args["external"] = s.External
+	}
+	id := w.observe(trace.Observation{Until: at, Cause: s.Cause, Actor: addr, Kind: trace.Response, Subject: fmt.Sprint(e.Resp.Code), Args: args, Payload: string(e.Resp.Body)})
+	if s.External != "" {
+		if s.Over {
+			w.forget(s)
+		}
+		return
+	}
+	w.post(at, s.Client, s.ClientLife, sim.Msg{Kind: sim.MsgResponse, Stream: s.ID, Resp: e.Resp, Cause: id})
+}
+
+func (w *World) push(addr string, e *sim.Effect) {
+	s := w.Streams[e.Stream]
+	if s == nil || s.Over {
+		return
+	}
+	at := w.toClient(s, 0)
+	args := map[string]string{"stream": fmt.Sprint(s.ID), "to": s.Client}
+	if s.External != "" {
+		args["external"] = s.External
+	}
+	id := w.observe(trace.Observation{Until: at, Cause: e.Cause, Actor: addr, Kind: trace.Frame, Args: args, Payload: string(e.Data)})
+	if s.External == "" {
+		w.post(at, s.Client, s.ClientLife, sim.Msg{Kind: sim.MsgFrame, Stream: s.ID, Data: e.Data, Cause: id})
+	}
+}
+
+func (w *World) end(e *sim.Effect) {
+	s := w.Streams[e.Stream]
+	if s == nil || s.Over {
+		return
+	}
+	s.Over = true
+	if s.External != "" {
+		w.observe(trace.Observation{Actor: s.Server, Kind: trace.Frame, Args: map[string]string{"external": s.External, "end": "true"}})
+		w.forget(s)
+		return
+	}
+	w.post(w.toClient(s, 0), s.Client, s.ClientLife, sim.Msg{Kind: sim.MsgEnd, Stream: s.ID, Cause: e.Cause})
+}
+
+// forget ends an exchange's record.
+func (w *World) forget(s *stream) {
+	delete(w.Streams, s.ID)
+	if c := w.Conns[s.Conn]; c != nil {
+		delete(c.Open, s.ID)
+	}
+}
+
+// leave is the client's end of an exchange.
+func (w *World) leave(id uint64) {
+	s := w.Streams[id]
+	if s == nil {
+		return
+	}
+	w.forget(s)
+	if s.Server == "" {
+		return
+	}
+	at := w.Clock
+	if c := w.Conns[s.Conn]; c != nil {
+		at = later(at.Add(c.Delay), c.ToServer)
+		c.ToServer = at
+	}
+	w.post(at, s.Server, s.ServerLife, sim.Msg{Kind: sim.MsgGone, Stream: id, Cause: s.Cause})
+}
+
+// closeConn ends a connection: what is open on it fails for the client with
+// err (when it is to be told), and the server learns that it is gone.
+func (w *World) closeConn(c *conn, err string, tell bool) {
+	delete(w.Conns, c.ID)
+	if w.Pool[c.Key] == c.ID {
+		delete(w.Pool, c.Key)
+	}
+	for _, id := range keys(c.Open) {
+		s := w.Streams[id]
+		if tell {
+			// Told last: the stream must still be there when it arrives.
+			s.Over = true
+			w.post(w.Clock, s.Client, s.ClientLife, sim.Msg{Kind: sim.MsgFailed, Stream: id, Err: err, Cause: s.Cause})
+		} else {
+			w.forget(s)
+		}
+		if s.Server != "" {
+			w.post(w.Clock.Add(c.Delay), s.Server, s.ServerLife, sim.Msg{Kind: sim.MsgGone, Stream: id, Cause: s.Cause})
+		}
+	}
+}
+
+// arrives decides whether a message about an exchange still finds it open, and
+// closes the exchange when it is the last one.
+func (w *World) arrives(m *sim.Msg) bool {
+	switch m.Kind {
+	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
+		s := w.Streams[m.Stream]
+		if s == nil {
+			return false
+		}
+		if m.Kind == sim.MsgEnd || m.Kind == sim.MsgFailed || m.Kind == sim.MsgResponse && !m.Resp.Stream {
+			w.forget(s)
+		}
+	}
+	return true
+}
+
+// hangUp closes all that a dead actor had open, on both sides.
+func (w *World) hangUp(addr string, life uint64) {
+	for _, a := range keys(w.Listeners) {
+		if l := w.Listeners[a]; l.Server == addr && l.Life == life {
+			delete(w.Listeners, a)
+		}
+	}
+	for _, id := range keys(w.Conns) {
+		c := w.Conns[id]
+		switch {
+		case c.Client == addr && c.ClientLife == life:
+			w.closeConn(c, "", false)
+		case c.Server == addr && c.ServerLife == life:
+			w.closeConn(c, "unexpected EOF", true)
+		}
+	}
+}
+
+// credentialOf tells what a request shows of its sender, for the colour of its
+// arrow: the kind of identity, and the credential without secrets.
+func credentialOf(r *sim.Request) (identity, credential string) {
+	if len(r.Peer) > 0 {
+		name := cn(r.Peer)
+		switch {
+		case strings.HasPrefix(name, "system:node:"):
+			return "client-cert", name
+		case name == "system:kube-controller-manager", strings.HasPrefix(name, "system:serviceaccount:kube-system:"):
+			return "controller-manager", name
+		case name == "kubernetes-admin":
+			return "admin", name
+		}
+		return "client-cert", name
+	}
+	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		id, secret, _ := strings.Cut(t, ".")
+		if len(id) > 12 {
+			id = id[:6]
+		}
+		return "token", id + "." + strings.Repeat("*", len(secret))
+	}
+	return "anonymous", ""
+}
+
+// cn is the common name of a chain's leaf.
+func cn(chain [][]byte) string {
+	if len(chain) == 0 {
+		return ""
+	}
+	c, err := leaf(chain[0])
+	if err != nil {
+		return ""
+	}
+	return c.Subject.CommonName
+}
+
+func leaf(der []byte) (*x509.Certificate, error) { return pki.ParseDER(der) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func keys[K string | uint64, V any](m map[K]V) []K {
+	out := make([]K, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}

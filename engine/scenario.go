@@ -1,0 +1,385 @@
+package engine
+
+import (
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/shell"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// The bootstrap token that every world starts with. It is public: nothing made
+// from it is ever trusted on a socket.
+const (
+	TokenID     = "07401b"
+	TokenSecret = "f395accd246ae52d"
+	tokenLife   = 24 * time.Hour
+)
+
+// boot is how long before Start the machines are switched on.
+const boot = 30 * time.Second
+
+// MaxNodes is how many node hosts a world may have: what Kubernetes supports.
+const MaxNodes = 5000
+
+// New makes a world at Start: a control plane that runs, an admin with
+// kubectl, and nodes whose kubelet is installed and stopped; a bootstrap token
+// that is valid for a day; the roles and bindings that Kubernetes itself
+// creates, and no others.
+func New(cfg Config) (*World, error) {
+	if cfg.Release == "" {
+		cfg.Release = era.Releases()[len(era.Releases())-1]
+	}
+	if cfg.Nodes == 0 {
+		cfg.Nodes = 1
+	}
+	e, err := era.At(cfg.Release)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Scenario != "" {
+		return nil, fmt.Errorf("there is no scenario %q; leave it out", cfg.Scenario)
+	}
+	if cfg.Nodes < 0 || cfg.Nodes > MaxNodes {
+		return nil, fmt.Errorf("%d nodes: a cluster has 1 to %d", cfg.Nodes, MaxNodes)
+	}
+	cfg.Release = e.String()
+	w := &World{era: e, state: state{
+		Config: cfg, Clock: Start.Add(-boot), Chance: &sim.Chance{Seed: cfg.Seed}, Store: api.NewStore(),
+		Procs: map[string]*proc{}, Listeners: map[string]*listener{}, Conns: map[uint64]*conn{}, Pool: map[string]uint64{}, Streams: map[uint64]*stream{},
+	}}
+	admin, err := w.build()
+	if err != nil {
+		return nil, err
+	}
+	control := w.machine("control-1")
+	for _, u := range []string{"etcd", "kube-apiserver", "kube-controller-manager"} {
+		if err := w.startUnit(control, u); err != nil {
+			return nil, fmt.Errorf("the control plane does not start: %w", err)
+		}
+		w.AdvanceTo(w.Clock.Add(5 * time.Second))
+	}
+	w.AdvanceTo(Start.Add(-5 * time.Second))
+	if err := w.seedToken(admin); err != nil {
+		return nil, err
+	}
+	w.AdvanceTo(Start)
+	w.obs = nil
+	return w, nil
+}
+
+// build makes the machines, their keys and certificates and their files; it
+// returns the admin's certificate chain.
+func (w *World) build() ([][]byte, error) {
+	now := w.Clock
+	kr := pki.Keyring{Seed: w.Config.Seed}
+	notBefore := now.Add(-5 * time.Minute)
+	ca, err := pki.NewAuthority(kr, "ca", "kubernetes", notBefore, now.AddDate(10, 0, 0))
+	if err != nil {
+		return nil, err
+	}
+	caPEM, caKey := ca.CertPEM(), pki.KeyPEM(ca.Key)
+
+	issue := func(name string, subject pkix.Name, dns []string, ips []net.IP, server bool) (cert, key []byte, err error) {
+		k := kr.ECDSA(name)
+		cert, err = ca.Leaf(pki.LeafSpec{Subject: subject, DNS: dns, IPs: ips, Server: server, Client: !server,
+			NotBefore: notBefore, NotAfter: now.AddDate(1, 0, 0), Serial: serial(w.Chance)}, k.Public())
+		return cert, pki.KeyPEM(k), err
+	}
+
+	control := w.addMachine("control-1", "10.0.0.10", "control")
+	adminHost := w.addMachine("admin", "10.0.0.2", "admin")
+	files := []file{
+		{control, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM},
+		{control, "/etc/kubernetes/pki/ca.key", 0o600, caKey},
+		{adminHost, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM},
+	}
+	cert, key, err := issue("apiserver", pkix.Name{CommonName: "kube-apiserver"},
+		[]string{"control-1", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
+		[]net.IP{net.IPv4(10, 96, 0, 1).To4(), net.IPv4(10, 0, 0, 10).To4()}, true)
+	if err != nil {
+		return nil, err
+	}
+	sa := kr.ECDSA("sa")
+	files = append(files,
+		file{control, "/etc/kubernetes/pki/apiserver.crt", 0o644, cert},
+		file{control, "/etc/kubernetes/pki/apiserver.key", 0o600, key},
+		file{control, "/etc/kubernetes/pki/sa.key", 0o600, pki.KeyPEM(sa)},
+	)
+	adminCert, adminKey, err := issue("admin", pkix.Name{Organization: []string{"system:masters"}, CommonName: "kubernetes-admin"}, nil, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	adminConf := kubeconfig("kubernetes-admin", caPEM, adminCert, adminKey)
+	files = append(files, file{adminHost, "/etc/kubernetes/admin.conf", 0o600, adminConf}, file{control, "/etc/kubernetes/admin.conf", 0o600, adminConf})
+	// The certificate controllers act as their service account
+	// (--use-service-account-credentials); until service account tokens are
+	// served, that identity comes as a client certificate.
+	for _, id := range []struct{ file, cn string }{
+		{"controller-manager.conf", "system:kube-controller-manager"},
+		{"certificate-controller.conf", "system:serviceaccount:kube-system:certificate-controller"},
+	} {
+		subject := pkix.Name{CommonName: id.cn}
+		if strings.HasPrefix(id.cn, "system:serviceaccount:") {
+			subject.Organization = []string{"system:serviceaccounts", "system:serviceaccounts:kube-system"}
+		}
+		c, k, err := issue(id.cn, subject, nil, nil, false)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{control, "/etc/kubernetes/" + id.file, 0o600, kubeconfig(id.cn, caPEM, c, k)})
+	}
+	for name, text := range controlUnits {
+		files = append(files, file{control, unitDir + name + ".service", 0o644, []byte(text)})
+	}
+	for i := 1; i <= w.Config.Nodes; i++ {
+		m := w.addMachine(fmt.Sprintf("node-%d", i), nodeIP(i), "node")
+		files = append(files,
+			file{m, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM},
+			file{m, "/etc/kubernetes/bootstrap-kubelet.conf", 0o600, []byte(bootstrapKubeconfig)},
+			file{m, "/var/lib/kubelet/config.yaml", 0o644, []byte(kubeletConfig)},
+			file{m, unitDir + "kubelet.service", 0o644, []byte(fmt.Sprintf(kubeletUnit, m.Name, m.IP))},
+		)
+	}
+	for _, f := range files {
+		if err := f.m.Disk.MkdirAll(path.Dir(f.name), 0o755, now); err != nil {
+			return nil, err
+		}
+		if err := f.m.Disk.WriteFile(f.name, f.data, f.mode, now); err != nil {
+			return nil, err
+		}
+	}
+	chain, err := pki.ParseCerts(adminCert)
+	if err != nil {
+		return nil, err
+	}
+	return [][]byte{chain[0].Raw}, nil
+}
+
+type file struct {
+	m    *machine
+	name string
+	mode fs.FileMode
+	data []byte
+}
+
+func serial(c *sim.Chance) []byte {
+	b := make([]byte, 16)
+	c.Fill("pki/serial", b)
+	return b
+}
+
+func nodeIP(i int) string {
+	n := 10 + i
+	return fmt.Sprintf("10.0.%d.%d", n/250, n%250)
+}
+
+// addMachine makes a host with a disk and a terminal.
+func (w *World) addMachine(name, ip, role string) *machine {
+	m := &machine{Name: name, IP: ip, Role: role, Disk: sim.NewDisk(w.Clock), Units: map[string]*unit{}, PIDs: 600}
+	for _, d := range []string{"/etc/kubernetes/pki", strings.TrimSuffix(unitDir, "/"), "/root", "/tmp", "/home", "/usr/bin", "/var/log"} {
+		m.Disk.MkdirAll(d, 0o755, w.Clock)
+	}
+	m.Disk.WriteFile("/etc/hostname", []byte(name+"\n"), 0o644, w.Clock)
+	env := map[string]string{}
+	user := "root"
+	if role == "admin" {
+		user = "admin"
+		m.Disk.MkdirAll("/home/admin", 0o755, w.Clock)
+	}
+	if role != "node" {
+		env["KUBECONFIG"] = "/etc/kubernetes/admin.conf"
+	}
+	w.Machines = append(w.Machines, m)
+	w.Life++
+	w.Procs[name+"/terminal"] = &proc{Kind: "terminal", Life: w.Life, PID: 1, actor: shell.New(w.era, user, env)}
+	return m
+}
+
+// kubeconfig is a kubeconfig with embedded data, as kubeadm writes it.
+func kubeconfig(user string, ca, cert, key []byte) []byte {
+	b64 := base64.StdEncoding.EncodeToString
+	return []byte(fmt.Sprintf(`apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority-data: %s
+    server: https://10.0.0.10:6443
+  name: kubernetes
+contexts:
+- context:
+    cluster: kubernetes
+    user: %[2]s
+  name: %[2]s@kubernetes
+current-context: %[2]s@kubernetes
+kind: Config
+preferences: {}
+users:
+- name: %[2]s
+  user:
+    client-certificate-data: %s
+    client-key-data: %s
+`, b64(ca), user, b64(cert), b64(key)))
+}
+
+const bootstrapKubeconfig = `apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority: /etc/kubernetes/pki/ca.crt
+    server: https://10.0.0.10:6443
+  name: kubernetes
+contexts:
+- context:
+    cluster: kubernetes
+    user: tls-bootstrap-token-user
+  name: tls-bootstrap-token-user@kubernetes
+current-context: tls-bootstrap-token-user@kubernetes
+kind: Config
+preferences: {}
+users:
+- name: tls-bootstrap-token-user
+  user:
+    token: ` + TokenID + "." + TokenSecret + `
+`
+
+const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication:
+  anonymous:
+    enabled: false
+  webhook:
+    enabled: true
+  x509:
+    clientCAFile: /etc/kubernetes/pki/ca.crt
+authorization:
+  mode: Webhook
+rotateCertificates: true
+`
+
+const kubeletUnit = `[Unit]
+Description=kubelet: The Kubernetes Node Agent
+After=network-online.target
+
+[Service]
+ExecStart=/usr/bin/kubelet \
+  --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \
+  --kubeconfig=/etc/kubernetes/kubelet.conf \
+  --config=/var/lib/kubelet/config.yaml \
+  --cert-dir=/var/lib/kubelet/pki \
+  --hostname-override=%s \
+  --node-ip=%s \
+  --v=2
+Restart=always
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+`
+
+var controlUnits = map[string]string{
+	"etcd": `[Unit]
+Description=etcd
+
+[Service]
+ExecStart=/usr/bin/etcd \
+  --data-dir=/var/lib/etcd \
+  --listen-client-urls=https://127.0.0.1:2379
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+`,
+	"kube-apiserver": `[Unit]
+Description=Kubernetes API Server
+After=etcd.service
+
+[Service]
+ExecStart=/usr/bin/kube-apiserver \
+  --advertise-address=10.0.0.10 \
+  --secure-port=6443 \
+  --etcd-servers=https://127.0.0.1:2379 \
+  --tls-cert-file=/etc/kubernetes/pki/apiserver.crt \
+  --tls-private-key-file=/etc/kubernetes/pki/apiserver.key \
+  --client-ca-file=/etc/kubernetes/pki/ca.crt \
+  --enable-bootstrap-token-auth=true \
+  --authorization-mode=Node,RBAC \
+  --enable-admission-plugins=NodeRestriction \
+  --service-cluster-ip-range=10.96.0.0/12 \
+  --service-account-issuer=https://kubernetes.default.svc.cluster.local \
+  --service-account-key-file=/etc/kubernetes/pki/sa.key \
+  --service-account-signing-key-file=/etc/kubernetes/pki/sa.key \
+  --v=3
+Restart=always
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+`,
+	"kube-controller-manager": `[Unit]
+Description=Kubernetes Controller Manager
+After=kube-apiserver.service
+
+[Service]
+ExecStart=/usr/bin/kube-controller-manager \
+  --kubeconfig=/etc/kubernetes/controller-manager.conf \
+  --use-service-account-credentials=true \
+  --controllers=*,bootstrapsigner,tokencleaner \
+  --cluster-signing-cert-file=/etc/kubernetes/pki/ca.crt \
+  --cluster-signing-key-file=/etc/kubernetes/pki/ca.key \
+  --cluster-signing-duration=8760h0m0s \
+  --root-ca-file=/etc/kubernetes/pki/ca.crt \
+  --service-account-private-key-file=/etc/kubernetes/pki/sa.key \
+  --leader-elect=false \
+  --v=4
+Restart=always
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+`,
+}
+
+// seedToken lets the admin create the bootstrap token's Secret, over the API
+// as everyone else.
+func (w *World) seedToken(admin [][]byte) error {
+	secret := map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": "bootstrap.kubernetes.io/token",
+		"metadata": map[string]any{"name": "bootstrap-token-" + TokenID, "namespace": "kube-system"},
+		"stringData": map[string]string{
+			"description":                    "The bootstrap token that this world starts with.",
+			"token-id":                       TokenID,
+			"token-secret":                   TokenSecret,
+			"expiration":                     Start.Add(tokenLife).Format(time.RFC3339),
+			"usage-bootstrap-authentication": "true",
+			"usage-bootstrap-signing":        "true",
+			"auth-extra-groups":              "system:bootstrappers:kubeadm:default-node-token",
+		},
+	}
+	body, err := json.Marshal(secret)
+	if err != nil {
+		return err
+	}
+	w.obs = nil
+	w.external(&External{ID: "boot", Addr: "10.0.0.10:6443", Request: sim.Request{
+		Method: "POST", URL: "/api/v1/namespaces/kube-system/secrets", Peer: admin, Body: body,
+		Header: http.Header{"Content-Type": {"application/json"}, "User-Agent": {"joinery"}},
+	}})
+	w.AdvanceTo(w.Clock.Add(time.Second))
+	for _, o := range w.obs {
+		if o.Kind == trace.Response && o.Args["external"] == "boot" && o.Args["code"] == "201" {
+			return nil
+		}
+	}
+	return fmt.Errorf("the API server did not take the bootstrap token")
+}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// Start is the virtual time at which every world begins.
+var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// World is a cluster and its machines at one moment of virtual time.
+type World struct {
+	state
+	era era.Era
+	// clock is the time as New and AdvanceTo move it; inside a step it is
+	// that of the event.
+	obs []trace.Observation
+}
+
+// state is all that a world is, as plain data.
+type state struct {
+	Config Config       `json:"config"`
+	Clock  time.Time    `json:"now"`
+	Inputs []Input      `json:"inputs"`
+	Digest trace.Digest `json:"digest"`
+	Queue  sim.Queue    `json:"queue"`
+	Chance *sim.Chance  `json:"chance"`
+	Store  *api.Store   `json:"store"`
+
+	// Counters: each is the last number given.
+	Seq       uint64 `json:"seq"`
+	Obs       uint64 `json:"obs"`
+	StreamSeq uint64 `json:"streamSeq"`
+	ConnSeq   uint64 `json:"connSeq"`
+	Life      uint64 `json:"life"`
+
+	Machines  []*machine           `json:"machines"`
+	Procs     map[string]*proc     `json:"procs"`
+	Listeners map[string]*listener `json:"listeners"`
+	Conns     map[uint64]*conn     `json:"conns"`
+	Pool      map[string]uint64    `json:"pool"`
+	Streams   map[uint64]*stream   `json:"streams"`
+}
+
+// proc is a running actor. Life tells its incarnations apart: what was meant
+// for an earlier one is dropped.
+type proc struct {
+	Kind  string `json:"kind"`
+	Life  uint64 `json:"life"`
+	PID   int    `json:"pid"`
+	actor sim.Actor
+}
+
+// Now is the virtual time, UTC.
+func (w *World) Now() time.Time { return w.Clock }
+
+// Release is the Kubernetes release of the cluster.
+func (w *World) Release() string { return w.era.String() }
+
+// Next is when the world next wants to run by itself; false when never.
+func (w *World) Next() (time.Time, bool) { return w.Queue.Next() }
+
+// Drain returns the Observations since the last call.
+func (w *World) Drain() []trace.Observation {
+	o := w.obs
+	w.obs = nil
+	return o
+}
+
+// DigestNow is the digest of all Observations since the world was made.
+func (w *World) DigestNow() trace.Digest { return w.Digest }
+
+// Hosts lists the names of the machines in the order in which they were made.
+func (w *World) Hosts() []string {
+	var out []string
+	for _, m := range w.Machines {
+		out = append(out, m.Name)
+	}
+	return out
+}
+
+// Disk is a host's disk, to be read; nil for a host that is not there.
+func (w *World) Disk(host string) *sim.Disk {
+	if m := w.machine(host); m != nil {
+		return m.Disk
+	}
+	return nil
+}
+
+// Apply does an Input at the present time. The error is one sentence for the
+// person who gave it; the world is then as before.
+func (w *World) Apply(in Input) error {
+	if err := w.check(in); err != nil {
+		return err
+	}
+	in.At = w.Clock
+	w.Inputs = append(slices.Clip(w.Inputs), in)
+	w.do(in)
+	return nil
+}
+
+func (w *World) check(in Input) error {
+	set := 0
+	host := ""
+	if in.Typed != nil {
+		set++
+		host = in.Typed.Host
+	}
+	if in.Interrupt != nil {
+		set++
+		host = in.Interrupt.Host
+	}
+	if in.Flag != nil {
+		set++
+		host = in.Flag.Host
+	}
+	if in.External != nil {
+		set++
+	}
+	if set != 1 {
+		return fmt.Errorf("an input does exactly one thing; this one does %d", set)
+	}
+	if in.External == nil && w.machine(host) == nil {
+		return fmt.Errorf("there is no host %q; there are %v", host, w.Hosts())
+	}
+	if f := in.Flag; f != nil {
+		return w.checkFlag(f)
+	}
+	return nil
+}
+
+func (w *World) do(in Input) {
+	switch {
+	case in.Typed != nil:
+		w.post(w.Clock, in.Typed.Host+"/terminal", 0, sim.Msg{Kind: sim.MsgTyped, Line: in.Typed.Line})
+	case in.Interrupt != nil:
+		w.post(w.Clock, in.Interrupt.Host+"/terminal", 0, sim.Msg{Kind: sim.MsgInterrupt})
+	case in.Flag != nil:
+		w.setFlag(in.Flag)
+	case in.External != nil:
+		w.external(in.External)
+	}
+}
+
+// AdvanceTo lets everything happen that happens up to and at t. A t in the
+// past does nothing.
+func (w *World) AdvanceTo(t time.Time) {
+	for w.Step(t) {
+	}
+	if t.After(w.Clock) {
+		w.Clock = t
+	}
+}
+
+// Step lets the next thing happen, if it happens up to and at t; it returns
+// false, and leaves the time as it is, when nothing does.
+func (w *World) Step(t time.Time) bool {
+	next, ok := w.Queue.Next()
+	if !ok || next.After(t) {
+		return false
+	}
+	e := w.Queue.Pop()
+	w.Clock = e.At
+	w.deliver(e)
+	return true
+}
+
+// post queues a message.
+func (w *World) post(at time.Time, to string, life uint64, m sim.Msg) {
+	w.Seq++
+	w.Queue.Push(sim.Event{At: at, Seq: w.Seq, To: to, Life: life, Msg: m})
+}
+
+// observe numbers an observation, folds it into the digest and keeps it.
+func (w *World) observe(o trace.Observation) uint64 {
+	w.Obs++
+	o.ID = w.Obs
+	if o.At.IsZero() {
+		o.At = w.Clock
+	}
+	w.Digest.Add(&o)
+	if o.Kind == trace.Phase {
+		host, name := split(o.Actor)
+		if m := w.machine(host); m != nil {
+			u := m.unit(name)
+			u.Phase, u.PhaseArgs = o.Args["phase"], o.Args
+		}
+	}
+	w.obs = append(w.obs, o)
+	return o.ID
+}
+
+// deliver hands an event to whom it is for.
+func (w *World) deliver(e sim.Event) {
+	if e.To == "" {
+		w.own(e.Msg)
+		return
+	}
+	p := w.Procs[e.To]
+	if p == nil || e.Life != 0 && p.Life != e.Life {
+		return
+	}
+	if !w.arrives(&e.Msg) {
+		return
+	}
+	w.step(e.To, p, e.Msg)
+}
+
+// step runs one actor and carries out what it wants.
+func (w *World) step(addr string, p *proc, m sim.Msg) {
+	host, unit := split(addr)
+	mc := w.machine(host)
+	c := &sim.Ctx{
+		Now: w.Clock, Host: host, IP: mc.IP, Unit: unit, PID: p.PID, Skew: mc.Skew,
+		Disk: mc.Disk, Chance: w.Chance, Cause: m.Cause,
+		NextStream: func() uint64 { w.StreamSeq++; return w.StreamSeq },
+		Observe:    w.observe,
+		Journal:    func(line string) { mc.log(w.Clock, unit, p.PID, line) },
+	}
+	mc.Disk.Changed = func(op, name string, e *sim.Entry) {
+		w.observe(trace.Observation{Cause: c.Cause, Actor: addr, Kind: trace.File, Subject: name, Args: fileArgs(op, e)})
+	}
+	w.lend(mc, p)
+	p.actor.Step(c, m)
+	mc.Disk.Changed = nil
+	for i := range c.Effects {
+		w.carry(addr, p, &c.Effects[i])
+	}
+}
+
+// own handles the world's own events.
+func (w *World) own(m sim.Msg) {
+	switch m.Kind {
+	case msgDial:
+		w.dialled(m.Stream)
+	case msgRestart:
+		host, unit := split(m.Tag)
+		if mc := w.machine(host); mc != nil && mc.unit(unit).Restarting {
+			w.startUnit(mc, unit)
+		}
+	}
+}
+
+// Messages of the world to itself.
+const (
+	msgDial    sim.MsgKind = "dial"
+	msgRestart sim.MsgKind = "restart"
+)
