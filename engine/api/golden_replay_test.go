@@ -196,7 +196,70 @@ func (w *replay) prepare(t *testing.T, r recording, x *exchange) {
 			w.must(t, "POST", csrPath, o)
 			w.made = append(w.made, o["metadata"].(map[string]any)["name"].(string))
 		}
+	case strings.HasPrefix(r.folder, "e3-"):
+		w.prepareUpdate(t, r, x)
 	}
+}
+
+// prepareUpdate brings the CSR that a recording of e3 is about to the state
+// before it, and gives alice her roles.
+func (w *replay) prepareUpdate(t *testing.T, r recording, x *exchange) {
+	t.Helper()
+	name, _, _ := strings.Cut(strings.TrimPrefix(x.Request.Path, csrPath+"/"), "/")
+	var sent, answered object
+	_ = json.Unmarshal(x.Request.Body, &sent)
+	_ = json.Unmarshal(x.Response.Body, &answered)
+	if w.store.Get("certificatesigningrequests", "", name) == nil && strings.HasPrefix(name, "u") {
+		spec := answered.Spec
+		if spec == nil {
+			spec = sent.Spec
+		}
+		w.must(t, "POST", csrPath, map[string]any{"metadata": map[string]any{"name": name}, "spec": map[string]any{"request": spec["request"], "signerName": spec["signerName"], "usages": spec["usages"]}})
+	}
+	approved := func(reason, message string) {
+		o := w.must(t, "GET", csrPath+"/"+name, nil)
+		status := o["status"].(map[string]any)
+		list, _ := status["conditions"].([]any)
+		if strings.Contains(fmt.Sprint(list), "Approved") {
+			return
+		}
+		status["conditions"] = append(list, map[string]any{"type": "Approved", "status": "True", "reason": reason, "message": message})
+		w.must(t, "PUT", csrPath+"/"+name+"/approval", o)
+	}
+	switch r.number {
+	case 38:
+		approved("", "")
+		o := w.must(t, "GET", csrPath+"/"+name, nil)
+		if o["status"].(map[string]any)["certificate"] == nil {
+			o["status"].(map[string]any)["certificate"] = sent.Status["certificate"]
+			w.must(t, "PUT", csrPath+"/"+name+"/status", o)
+		}
+	case 40:
+		approved("R", "m")
+	}
+	const csrs = "certificatesigningrequests"
+	if r.number >= 46 {
+		w.grant(t, "updater", map[string]any{"apiGroups": []string{"certificates.k8s.io"}, "resources": []string{csrs + "/approval", csrs + "/status"}, "verbs": []string{"update"}},
+			map[string]any{"apiGroups": []string{"certificates.k8s.io"}, "resources": []string{csrs}, "verbs": []string{"get", "create"}})
+	}
+	if r.number >= 50 {
+		w.grant(t, "approver", map[string]any{"apiGroups": []string{"certificates.k8s.io"}, "resources": []string{"signers"}, "resourceNames": []string{"example.com/*"}, "verbs": []string{"approve"}})
+	}
+}
+
+// object is the part of a body that preparations look at.
+type object struct{ Spec, Status map[string]any }
+
+// grant gives alice a ClusterRole, once.
+func (w *replay) grant(t *testing.T, name string, rules ...map[string]any) {
+	t.Helper()
+	if w.store.Get("clusterroles", "", name) != nil {
+		return
+	}
+	const rbac = "/apis/rbac.authorization.k8s.io/v1/"
+	w.must(t, "POST", rbac+"clusterroles", map[string]any{"metadata": map[string]any{"name": name}, "rules": rules})
+	w.must(t, "POST", rbac+"clusterrolebindings", map[string]any{"metadata": map[string]any{"name": name},
+		"roleRef": map[string]any{"kind": "ClusterRole", "name": name}, "subjects": []any{map[string]any{"kind": "User", "name": "alice"}}})
 }
 
 // settle does what happens after a request before the next one.
@@ -253,7 +316,7 @@ func (w *replay) ours(t *testing.T, x *exchange) []byte {
 	if current == nil {
 		return x.Request.Body
 	}
-	var now struct{ Metadata map[string]any }
+	var now struct{ Metadata, Status map[string]any }
 	require.NoError(t, json.Unmarshal(current.JSON, &now))
 	for _, k := range []string{"uid", "creationTimestamp"} {
 		if m[k] != nil {
@@ -263,11 +326,31 @@ func (w *replay) ours(t *testing.T, x *exchange) []byte {
 	if v, ok := m["resourceVersion"].(string); ok {
 		if m["resourceVersion"] = now.Metadata["resourceVersion"]; w.versions[v] != "" {
 			m["resourceVersion"] = w.versions[v]
+		} else {
+			w.versions[v], w.back[now.Metadata["resourceVersion"].(string)] = now.Metadata["resourceVersion"].(string), v
 		}
 	}
+	ownTimes(o["status"], now.Status)
 	b, err := json.Marshal(o)
 	require.NoError(t, err)
 	return b
+}
+
+// ownTimes gives conditions that were read, and so have times, our times.
+func ownTimes(sent any, now map[string]any) {
+	status, _ := sent.(map[string]any)
+	list, _ := status["conditions"].([]any)
+	current, _ := now["conditions"].([]any)
+	for _, c := range list {
+		for _, o := range current {
+			c, o := c.(map[string]any), o.(map[string]any)
+			for _, k := range []string{"lastUpdateTime", "lastTransitionTime"} {
+				if c["type"] == o["type"] && c[k] != nil {
+					c[k] = o[k]
+				}
+			}
+		}
+	}
 }
 
 // request replays one request and compares the answer.
@@ -379,4 +462,3 @@ func withoutChance(line string) string {
 	}
 	return chancy.ReplaceAllString(line, `$1=""`)
 }
-
