@@ -1,0 +1,134 @@
+package controllers
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	authzv1 "k8s.io/api/authorization/v1"
+	certv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// recognizer is a kind of CSR that may be approved by itself: if the requester
+// may create its subresource of certificatesigningrequests.
+type recognizer struct {
+	permission string
+	matches    func(csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool
+	message    string
+}
+
+// recognizers are asked in this order; the first whose permission is there
+// counts. Models pkg/controller/certificates/approver/sarapprove.go.
+var recognizers = []recognizer{
+	{"selfnodeclient", func(csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool {
+		return isNodeClient(csr, req) && csr.Spec.Username == req.Subject.CommonName
+	}, "Auto approving self kubelet client certificate after SubjectAccessReview."},
+	{"nodeclient", isNodeClient, "Auto approving kubelet client certificate after SubjectAccessReview."},
+}
+
+func isNodeClient(csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool {
+	return csr.Spec.SignerName == certv1.KubeAPIServerClientKubeletSignerName && checkKubeletClient(req, csr.Spec.Usages) == nil
+}
+
+// condition tells whether a CSR has a condition of a type that is true; an
+// Approved or Denied one is true by being there.
+func condition(csr *certv1.CertificateSigningRequest, kind certv1.RequestConditionType) bool {
+	for _, x := range csr.Status.Conditions {
+		if x.Type == kind && (kind != certv1.CertificateFailed || x.Status == corev1.ConditionTrue) {
+			return true
+		}
+	}
+	return false
+}
+
+// approve looks at a CSR and asks whether its requester has the permission.
+func (m *ControllerManager) approve(c *sim.Ctx, l *loop) {
+	csr := l.Work.Object
+	if condition(csr, certv1.CertificateApproved) || condition(csr, certv1.CertificateDenied) {
+		m.finish(c, l, nil)
+		return
+	}
+	m.ask(c, l, 0)
+}
+
+// ask asks about the first recognizer from i on that matches.
+func (m *ControllerManager) ask(c *sim.Ctx, l *loop, i int) {
+	csr := l.Work.Object
+	req, err := pki.ParseRequest(csr.Spec.Request)
+	if err != nil {
+		m.finish(c, l, &failure{text: fmt.Sprintf("unable to parse csr %q: %v", csr.Name, err)})
+		return
+	}
+	for ; i < len(recognizers); i++ {
+		r := recognizers[i]
+		if !r.matches(csr, req) {
+			continue
+		}
+		l.Work.Tried = append(l.Work.Tried, i)
+		l.Work.Step = "review"
+		extra := map[string]authzv1.ExtraValue{}
+		for k, v := range csr.Spec.Extra {
+			extra[k] = authzv1.ExtraValue(v)
+		}
+		review := &authzv1.SubjectAccessReview{Spec: authzv1.SubjectAccessReviewSpec{
+			User: csr.Spec.Username, UID: csr.Spec.UID, Groups: csr.Spec.Groups, Extra: extra,
+			ResourceAttributes: &authzv1.ResourceAttributes{Verb: "create", Group: "certificates.k8s.io", Version: "*", Resource: "certificatesigningrequests", Subresource: r.permission},
+		}}
+		review.Kind, review.APIVersion = "SubjectAccessReview", "authorization.k8s.io/v1"
+		m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+		return
+	}
+	if len(l.Work.Tried) == 0 {
+		// Not one of ours: it stays as it is, and that is no failure.
+		m.finish(c, l, nil)
+		return
+	}
+	var tried []string
+	for _, i := range l.Work.Tried {
+		tried = append(tried, recognizers[i].permission)
+	}
+	text := fmt.Sprintf("recognized csr %q as [%s] but subject access review was not approved", csr.Name, strings.Join(tried, " "))
+	decide(c, "csr/"+csr.Name, l.Controller, "waits", "NotPermitted", text)
+	m.finish(c, l, &failure{text, true})
+}
+
+// reviewed handles the answers to a review and to an approval.
+func (m *ControllerManager) reviewed(c *sim.Ctx, l *loop, a answer) {
+	csr := l.Work.Object
+	switch l.Work.Step {
+	case "review":
+		if !a.ok() {
+			m.finish(c, l, &failure{text: a.err()})
+			return
+		}
+		var review authzv1.SubjectAccessReview
+		json.Unmarshal(a.data, &review)
+		i := l.Work.Tried[len(l.Work.Tried)-1]
+		if !review.Status.Allowed {
+			m.ask(c, l, i+1)
+			return
+		}
+		l.Work.Step, l.Work.Reason, l.Work.Message = "approval", "AutoApproved", recognizers[i].message
+		csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{
+			Type: certv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: l.Work.Reason, Message: l.Work.Message})
+		m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "PUT", csrPath+"/"+csr.Name+"/approval", typed(csr))
+	case "approval":
+		if !a.ok() {
+			m.finish(c, l, &failure{text: "error updating approval for csr: " + a.err()})
+			return
+		}
+		decide(c, "csr/"+csr.Name, l.Controller, "Approved", l.Work.Reason, l.Work.Message)
+		m.finish(c, l, nil)
+	}
+}
+
+// typed names the kind, which objects from a watch or a list may lack.
+func typed(csr *certv1.CertificateSigningRequest) *certv1.CertificateSigningRequest {
+	csr.Kind, csr.APIVersion = "CertificateSigningRequest", "certificates.k8s.io/v1"
+	return csr
+}

@@ -1,0 +1,148 @@
+package controllers
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	certv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	bootstrapapi "k8s.io/cluster-bootstrap/token/api"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// cleaner deletes old CSRs at every full hour after the manager's start. It
+// sleeps while there are none.
+type cleaner struct {
+	On    bool      `json:"on,omitempty"`
+	Waits time.Time `json:"waits,omitzero"`
+}
+
+// cleanLater asks to be woken at the next round.
+func (m *ControllerManager) cleanLater(c *sim.Ctx) {
+	if !m.Cleaner.On || m.Cleaner.Waits.After(c.Now) {
+		return
+	}
+	tick := era.CleanerTick.In(m.era())
+	m.Cleaner.Waits = m.Started.Add((c.Now.Sub(m.Started)/tick + 1) * tick)
+	c.Wake(m.Cleaner.Waits, "clean")
+}
+
+// tooOld are the reasons to delete a CSR, in the order in which they are looked
+// for. Models pkg/controller/certificates/cleaner/cleaner.go.
+var tooOld = []struct {
+	why   string
+	since func(csr *certv1.CertificateSigningRequest) time.Time
+	age   func(era.Era) time.Duration
+}{
+	{"approved", func(csr *certv1.CertificateSigningRequest) time.Time {
+		if len(csr.Status.Certificate) == 0 {
+			return time.Time{}
+		}
+		return decidedAt(csr, certv1.CertificateApproved)
+	}, era.CleanerDecided.In},
+	{"denied", func(csr *certv1.CertificateSigningRequest) time.Time {
+		return decidedAt(csr, certv1.CertificateDenied)
+	}, era.CleanerDecided.In},
+	{"failed", func(csr *certv1.CertificateSigningRequest) time.Time {
+		return decidedAt(csr, certv1.CertificateFailed)
+	}, era.CleanerDecided.In},
+	{"unhandled", func(csr *certv1.CertificateSigningRequest) time.Time {
+		if len(csr.Status.Conditions) > 0 {
+			return time.Time{}
+		}
+		return csr.CreationTimestamp.Time
+	}, era.CleanerPending.In},
+	{"approved, but not issued", func(csr *certv1.CertificateSigningRequest) time.Time {
+		if len(csr.Status.Certificate) > 0 {
+			return time.Time{}
+		}
+		return decidedAt(csr, certv1.CertificateApproved)
+	}, era.CleanerUnissued.In},
+}
+
+func decidedAt(csr *certv1.CertificateSigningRequest, kind certv1.RequestConditionType) time.Time {
+	for _, x := range csr.Status.Conditions {
+		if x.Type == kind {
+			return x.LastUpdateTime.Time
+		}
+	}
+	return time.Time{}
+}
+
+// clean is one round of the cleaner.
+func (m *ControllerManager) clean(c *sim.Ctx) {
+	now := c.Clock()
+	for _, name := range slices.Sorted(maps.Keys(m.CSRs)) {
+		csr := m.CSRs[name]
+		why := ""
+		if certs, err := pki.ParseCerts(csr.Status.Certificate); err == nil && condition(csr, certv1.CertificateApproved) && now.After(certs[0].NotAfter) {
+			why = "expired"
+			m.log(c, 'I', 4, "cleaner.go:137", "Cleaning CSR as the associated certificate is expired", "csr", name)
+		}
+		for _, x := range tooOld {
+			since, age := x.since(csr), x.age(m.era())
+			if why == "" && age > 0 && !since.IsZero() && now.Sub(since) > age {
+				why = x.why
+				m.log(c, 'I', 4, "cleaner.go:150", "Cleaning CSR as it is more than "+age.String()+" old and "+why, "csr", name)
+			}
+		}
+		if why != "" {
+			decide(c, "csr/"+name, cleaning, "Deleted", why, "")
+			m.send(c, &m.Certs, exchange{To: "clean", Name: name}, "DELETE", csrPath+"/"+name, nil)
+		}
+	}
+	if len(m.CSRs) > 0 {
+		m.cleanLater(c)
+	}
+}
+
+func (m *ControllerManager) cleaned(c *sim.Ctx, a answer) {
+	if !a.ok() && a.code != 404 {
+		m.log(c, 'E', 0, "cleaner.go:118", "Unhandled Error", "err", fmt.Sprintf("Error while attempting to clean CSR %q: unable to delete CSR %q: %s", a.Name, a.Name, a.err()), "logger", "UnhandledError")
+	}
+}
+
+// token is what the token cleaner knows of a bootstrap token's Secret.
+type token struct {
+	UID        string `json:"uid"`
+	Expiration string `json:"expiration,omitempty"`
+}
+
+// tokenChanged looks at a bootstrap token's Secret, now and at its expiration.
+func (m *ControllerManager) tokenChanged(c *sim.Ctx, s *corev1.Secret) {
+	if s.Type != corev1.SecretTypeBootstrapToken || !strings.HasPrefix(s.Name, bootstrapapi.BootstrapTokenSecretPrefix) {
+		return
+	}
+	m.Tokens[s.Name] = token{string(s.UID), string(s.Data[bootstrapapi.BootstrapTokenExpirationKey])}
+	m.checkToken(c, s.Name)
+}
+
+// checkToken deletes a Secret that has expired, or whose expiration can't be
+// read. Models pkg/controller/bootstrap/tokencleaner.go; recorded in h.
+func (m *ControllerManager) checkToken(c *sim.Ctx, name string) {
+	t, ok := m.Tokens[name]
+	if !ok || t.Expiration == "" {
+		return
+	}
+	at, err := time.Parse(time.RFC3339, t.Expiration)
+	if left := at.Sub(c.Clock()); err == nil && left >= 0 {
+		c.Wake(c.Now.Add(left+1), "token 0 "+name)
+		return
+	}
+	m.log(c, 'I', 3, "tokencleaner.go:202", "Deleting expired secret", "secret", "kube-system/"+name)
+	decide(c, "secret/"+name, tokenCleaner, "Deleted", "Expired", t.Expiration)
+	m.send(c, &m.Own, exchange{To: "token", Name: name}, "DELETE", "/api/v1/namespaces/kube-system/secrets/"+name,
+		map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": map[string]string{"uid": t.UID}})
+}
+
+func (m *ControllerManager) tokenGone(c *sim.Ctx, a answer) {
+	if !a.ok() && a.code != 404 && a.code != 409 {
+		m.log(c, 'E', 0, "tokencleaner.go:210", "Error deleting secret", "err", a.err(), "secret", "kube-system/"+a.Name)
+	}
+}

@@ -1,0 +1,163 @@
+package controllers
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"time"
+
+	certv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+const csrPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+// feed is a watch that fills a cache. It begins with what there is, until a
+// bookmark says that this was all; what was not named by then is gone.
+type feed struct {
+	Index    int    `json:"index"`
+	Kind     string `json:"kind"`
+	URL      string `json:"url"`
+	Selector string `json:"selector,omitempty"`
+	// Seen are the names so far, until the bookmark.
+	Seen  map[string]bool `json:"seen,omitempty"`
+	Fails int             `json:"fails,omitempty"`
+}
+
+// feedBackoff is the wait before a watch is opened again.
+var feedBackoff = era.Backoff{First: time.Second, Factor: 2, Max: 30 * time.Second}
+
+func (f *feed) clone() *feed {
+	n := *f
+	n.Seen = maps.Clone(f.Seen)
+	return &n
+}
+
+// open opens the watch. It has no timeout: it lives as long as its connection.
+func (m *ControllerManager) open(c *sim.Ctx, f *feed) {
+	f.Seen = map[string]bool{}
+	q := url.Values{"allowWatchBookmarks": {"true"}, "resourceVersionMatch": {"NotOlderThan"}, "sendInitialEvents": {"true"}, "watch": {"true"}}
+	if f.Selector != "" {
+		q.Set("fieldSelector", f.Selector)
+	}
+	m.send(c, &m.Own, exchange{To: "feed", Index: f.Index}, "GET", f.URL+"?"+q.Encode(), nil)
+}
+
+// fed handles what a watch brings.
+func (m *ControllerManager) fed(c *sim.Ctx, f *feed, a answer) {
+	switch {
+	case a.kind == sim.MsgFrame:
+		for _, line := range bytes.Split(bytes.TrimSpace(a.data), []byte("\n")) {
+			var e struct {
+				Type   string          `json:"type"`
+				Object json.RawMessage `json:"object"`
+			}
+			if json.Unmarshal(line, &e) == nil {
+				m.event(c, f, e.Type, e.Object)
+			}
+		}
+	case a.ok():
+		f.Fails = 0
+	default:
+		if a.kind != sim.MsgEnd {
+			m.log(c, 'E', 0, "reflector.go:204", "Failed to watch", "err", "failed to list "+f.Kind+": "+a.err(), "logger", "UnhandledError", "reflector", "k8s.io/client-go/informers/factory.go:161")
+		}
+		c.Wake(c.Now.Add(feedBackoff.At(f.Fails)), fmt.Sprintf("feed %d", f.Index))
+		f.Fails++
+	}
+}
+
+// event applies one event to the cache.
+func (m *ControllerManager) event(c *sim.Ctx, f *feed, kind string, object json.RawMessage) {
+	if kind == "BOOKMARK" {
+		var b metav1.PartialObjectMetadata
+		if json.Unmarshal(object, &b) == nil && b.Annotations[metav1.InitialEventsAnnotationKey] == "true" && f.Seen != nil {
+			for _, name := range slices.Sorted(maps.Keys(m.known(f))) {
+				if !f.Seen[name] {
+					m.forget(c, f, name)
+				}
+			}
+			f.Seen = nil
+		}
+		return
+	}
+	name := ""
+	switch f.Kind {
+	case "csrs":
+		csr := new(certv1.CertificateSigningRequest)
+		if json.Unmarshal(object, csr) != nil {
+			return
+		}
+		if name = csr.Name; kind != "DELETED" {
+			m.csrChanged(c, csr)
+		}
+	case "tokens":
+		s := new(corev1.Secret)
+		if json.Unmarshal(object, s) != nil {
+			return
+		}
+		if name = s.Name; kind != "DELETED" {
+			m.tokenChanged(c, s)
+		}
+	}
+	if kind == "DELETED" {
+		m.forget(c, f, name)
+	} else if f.Seen != nil {
+		f.Seen[name] = true
+	}
+}
+
+// known are the names in a feed's cache.
+func (m *ControllerManager) known(f *feed) map[string]bool {
+	out := map[string]bool{}
+	switch f.Kind {
+	case "csrs":
+		for name := range m.CSRs {
+			out[name] = true
+		}
+	case "tokens":
+		for name := range m.Tokens {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// csrChanged tells every loop of a new or changed CSR.
+func (m *ControllerManager) csrChanged(c *sim.Ctx, csr *certv1.CertificateSigningRequest) {
+	old := m.CSRs[csr.Name]
+	if old != nil && old.UID == csr.UID && old.ResourceVersion == csr.ResourceVersion && csr.ResourceVersion != "" {
+		return
+	}
+	m.CSRs[csr.Name] = csr
+	for _, l := range m.Loops {
+		if old == nil {
+			m.log(c, 'I', 4, "certificate_controller.go:84", "Adding certificate request", "logger", l.Logger, "csr", csr.Name)
+		} else {
+			m.log(c, 'I', 4, "certificate_controller.go:89", "Updating certificate request", "logger", l.Logger, "old", csr.Name)
+		}
+		m.enqueue(c, l, csr.Name)
+	}
+	m.cleanLater(c)
+}
+
+// forget removes what was deleted.
+func (m *ControllerManager) forget(c *sim.Ctx, f *feed, name string) {
+	switch f.Kind {
+	case "csrs":
+		delete(m.CSRs, name)
+		for _, l := range m.Loops {
+			m.log(c, 'I', 4, "certificate_controller.go:104", "Deleting certificate request", "logger", l.Logger, "csr", name)
+			delete(l.Fails, name)
+		}
+	case "tokens":
+		delete(m.Tokens, name)
+	}
+}

@@ -1,0 +1,166 @@
+package controllers
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	certv1 "k8s.io/api/certificates/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// loop is one controller of CSRs: a queue of names and one worker, which may
+// wait for answers. Models pkg/controller/certificates/certificate_controller.go
+// and k8s.io/client-go/util/workqueue.
+type loop struct {
+	Index      int    `json:"index"`
+	Name       string `json:"name"`
+	Logger     string `json:"logger"`
+	Controller string `json:"controller"`
+	// Signer, CertFile and KeyFile are set for signers only.
+	Signer   string `json:"signer,omitempty"`
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
+
+	// Queue holds names that wait; Waiting says which. Busy is the name at work,
+	// Again that it changed meanwhile.
+	Queue   []string        `json:"queue,omitempty"`
+	Waiting map[string]bool `json:"waiting,omitempty"`
+	Busy    string          `json:"busy,omitempty"`
+	Again   bool            `json:"again,omitempty"`
+	Since   time.Time       `json:"since,omitzero"`
+	Fails   map[string]int  `json:"fails,omitempty"`
+	// Bucket is the time up to which retries are given out: a token bucket.
+	Bucket time.Time `json:"bucket,omitzero"`
+
+	Work work `json:"work"`
+}
+
+// work is how far the worker is with the name at work.
+type work struct {
+	Object *certv1.CertificateSigningRequest `json:"object,omitempty"`
+	// Tried are the recognizers that were asked about, Step what is waited for.
+	Tried []int  `json:"tried,omitempty"`
+	Step  string `json:"step,omitempty"`
+	// Reason and Message are what will be written.
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+func (l *loop) clone() *loop {
+	n := *l
+	// The queue is only appended to and cut at its head, so a full slice
+	// expression is enough to part the copies.
+	n.Queue = slices.Clip(l.Queue)
+	l.Queue = slices.Clip(l.Queue)
+	n.Waiting, n.Fails = maps.Clone(l.Waiting), maps.Clone(l.Fails)
+	n.Work.Tried = slices.Clone(l.Work.Tried)
+	return &n
+}
+
+// enqueue adds a name, once, and lets the worker begin if it is idle.
+func (m *ControllerManager) enqueue(c *sim.Ctx, l *loop, name string) {
+	switch {
+	case l.Busy == name:
+		l.Again = true
+	case !l.Waiting[name]:
+		if l.Waiting == nil {
+			l.Waiting = map[string]bool{}
+		}
+		l.Waiting[name] = true
+		l.Queue = append(l.Queue, name)
+	}
+	m.next(c, l)
+}
+
+// next lets an idle worker take the names that wait, until one makes it wait
+// for an answer.
+func (m *ControllerManager) next(c *sim.Ctx, l *loop) {
+	for l.Busy == "" && len(l.Queue) > 0 {
+		name := l.Queue[0]
+		if l.Queue = l.Queue[1:]; len(l.Queue) == 0 {
+			l.Queue = nil
+		}
+		delete(l.Waiting, name)
+		l.Busy, l.Since, l.Again, l.Work = name, c.Now, false, work{}
+		csr := m.CSRs[name]
+		if csr == nil || len(csr.Status.Certificate) > 0 {
+			// Gone, or nothing is left to do.
+			m.finish(c, l, nil)
+			continue
+		}
+		// What is at work is a copy: the cache is shared.
+		l.Work.Object = csr.DeepCopy()
+		if l.Signer != "" {
+			m.sign(c, l)
+		} else {
+			m.approve(c, l)
+		}
+	}
+}
+
+// failure is why a sync failed. An ignorable one is expected to go away.
+type failure struct {
+	text      string
+	ignorable bool
+}
+
+// finish ends the work on a name: on failure it is put back after a pause.
+func (m *ControllerManager) finish(c *sim.Ctx, l *loop, f *failure) {
+	name := l.Busy
+	m.log(c, 'I', 4, "certificate_controller.go:183", "Finished syncing certificate request", "csr", name, "elapsedTime", c.Now.Sub(l.Since))
+	l.Busy, l.Work = "", work{}
+	if f == nil {
+		delete(l.Fails, name)
+	} else {
+		if f.ignorable {
+			m.log(c, 'I', 4, "certificate_controller.go:160", "Sync certificate request failed", "csr", name, "err", f.text)
+		} else {
+			m.log(c, 'E', 0, "certificate_controller.go:158", "Unhandled Error", "err", fmt.Sprintf("Sync %s failed with : %s", name, f.text), "logger", "UnhandledError")
+		}
+		if l.Fails == nil {
+			l.Fails = map[string]int{}
+		}
+		wait := max(era.CSRRetry.In(m.era()).At(l.Fails[name]), l.reserve(m.era(), c.Now))
+		l.Fails[name]++
+		c.Wake(c.Now.Add(wait), fmt.Sprintf("retry %d %s", l.Index, name))
+	}
+	if l.Again {
+		l.Again = false
+		if !l.Waiting[name] {
+			if l.Waiting == nil {
+				l.Waiting = map[string]bool{}
+			}
+			l.Waiting[name] = true
+			l.Queue = append(l.Queue, name)
+		}
+	}
+}
+
+// reserve takes a token of the bucket that all retries of a loop share, and
+// returns how long it has to be waited for.
+func (l *loop) reserve(e era.Era, now time.Time) time.Duration {
+	interval := time.Second / time.Duration(era.RetryQPS.In(e))
+	full := interval * time.Duration(era.RetryBurst.In(e))
+	if l.Bucket.Before(now) {
+		l.Bucket = now
+	}
+	l.Bucket = l.Bucket.Add(interval)
+	return max(0, l.Bucket.Sub(now)-full)
+}
+
+// answered goes on with the work that waited for an answer.
+func (m *ControllerManager) answered(c *sim.Ctx, l *loop, a answer) {
+	if l.Busy != a.Name || l.Work.Object == nil {
+		return
+	}
+	if l.Signer != "" {
+		m.signed(c, l, a)
+	} else {
+		m.reviewed(c, l, a)
+	}
+	m.next(c, l)
+}

@@ -1,0 +1,99 @@
+package era
+
+import "time"
+
+// Controller is one controller of kube-controller-manager: its name, the alias
+// that was its name before 1.28, and whether "*" leaves it off.
+type Controller struct {
+	Name, Alias string
+	Off         bool
+}
+
+// What kube-controller-manager does in each release.
+var (
+	// SigningBackdate is how long before the signing a certificate begins.
+	SigningBackdate = row("signing/backdate", Fact[time.Duration]{Value: 5 * time.Minute, Source: "pkg/controller/certificates/signer/signer.go; recorded: e4/durations.json"})
+	// SigningShort: a certificate for less than this lives that long from now
+	// on, one for more is backdated at its end too.
+	SigningShort = row("signing/short", Fact[time.Duration]{Since: "1.22", Value: 8 * time.Hour, Source: "pkg/controller/certificates/authority/policies.go; recorded: e4/durations.json"})
+	// SigningMinimum is the shortest lifetime that a requester is given.
+	SigningMinimum = row("signing/minimum", Fact[time.Duration]{Since: "1.22", Value: 600 * time.Second, Source: "pkg/controller/certificates/signer/signer.go; recorded: e4/durations.json"})
+	// SigningDuration is the default of --cluster-signing-duration.
+	SigningDuration = row("signing/duration", Fact[time.Duration]{Value: 365 * 24 * time.Hour, Source: "signer/config/v1alpha1/defaults.go"})
+
+	// CSRRetry is the wait before a CSR is looked at again after a failure;
+	// RetryQPS and RetryBurst limit all retries of one controller together.
+	CSRRetry   = row("csr/retry", Fact[Backoff]{Value: Backoff{First: 200 * time.Millisecond, Factor: 2, Max: 1000 * time.Second}, Source: "pkg/controller/certificates/certificate_controller.go; recorded: c/kcm.log"})
+	RetryQPS   = row("csr/retry-qps", Fact[int]{Value: 10, Source: "pkg/controller/certificates/certificate_controller.go"})
+	RetryBurst = row("csr/retry-burst", Fact[int]{Value: 100, Source: "pkg/controller/certificates/certificate_controller.go"})
+	// ClientQPS and ClientBurst are how many requests a second a controller
+	// sends. They are not obeyed yet.
+	ClientQPS   = row("controllers/client-qps", Fact[int]{Value: 20, Source: "k8s.io/component-base/config/v1alpha1 ClientConnectionConfiguration"})
+	ClientBurst = row("controllers/client-burst", Fact[int]{Value: 30, Source: "k8s.io/component-base/config/v1alpha1 ClientConnectionConfiguration"})
+
+	// CleanerTick is how often old CSRs are looked for; the others are how long
+	// after its creation a CSR that nobody decided about is deleted, and how long
+	// after the decision one that was denied, failed, issued, or approved and
+	// never issued.
+	CleanerTick     = row("cleaner/tick", Fact[time.Duration]{Value: time.Hour, Source: "pkg/controller/certificates/cleaner/cleaner.go"})
+	CleanerPending  = row("cleaner/pending", Fact[time.Duration]{Value: 24 * time.Hour, Source: "pkg/controller/certificates/cleaner/cleaner.go"})
+	CleanerDecided  = row("cleaner/decided", Fact[time.Duration]{Value: time.Hour, Source: "pkg/controller/certificates/cleaner/cleaner.go"})
+	CleanerUnissued = row("cleaner/unissued", Fact[time.Duration]{Since: "1.35", Value: 24 * time.Hour, Source: "pkg/controller/certificates/cleaner/cleaner.go"})
+
+	// Controllers are the names that --controllers takes.
+	Controllers = row("controllers/names", Fact[[]Controller]{Value: controllers, Source: "cmd/kube-controller-manager/names/controller_names.go"})
+)
+
+var controllers = []Controller{
+	{Name: "bootstrap-signer-controller", Alias: "bootstrapsigner", Off: true},
+	{Name: "certificatesigningrequest-approving-controller", Alias: "csrapproving"},
+	{Name: "certificatesigningrequest-cleaner-controller", Alias: "csrcleaner"},
+	{Name: "certificatesigningrequest-signing-controller", Alias: "csrsigning"},
+	{Name: "cloud-node-lifecycle-controller", Alias: "cloud-node-lifecycle"},
+	{Name: "clusterrole-aggregation-controller", Alias: "clusterrole-aggregation"},
+	{Name: "cronjob-controller", Alias: "cronjob"},
+	{Name: "daemonset-controller", Alias: "daemonset"},
+	{Name: "deployment-controller", Alias: "deployment"},
+	{Name: "device-taint-eviction-controller"},
+	{Name: "disruption-controller", Alias: "disruption"},
+	{Name: "endpoints-controller", Alias: "endpoint"},
+	{Name: "endpointslice-controller", Alias: "endpointslice"},
+	{Name: "endpointslice-mirroring-controller", Alias: "endpointslicemirroring"},
+	{Name: "ephemeral-volume-controller", Alias: "ephemeral-volume"},
+	{Name: "garbage-collector-controller", Alias: "garbagecollector"},
+	{Name: "horizontal-pod-autoscaler-controller", Alias: "horizontalpodautoscaling"},
+	{Name: "job-controller", Alias: "job"},
+	{Name: "kube-apiserver-serving-clustertrustbundle-publisher-controller"},
+	{Name: "legacy-serviceaccount-token-cleaner-controller", Alias: "legacy-service-account-token-cleaner"},
+	{Name: "namespace-controller", Alias: "namespace"},
+	{Name: "node-ipam-controller", Alias: "nodeipam"},
+	{Name: "node-lifecycle-controller", Alias: "nodelifecycle"},
+	{Name: "node-route-controller", Alias: "route"},
+	{Name: "persistentvolume-attach-detach-controller", Alias: "attachdetach"},
+	{Name: "persistentvolume-binder-controller", Alias: "persistentvolume-binder"},
+	{Name: "persistentvolume-expander-controller", Alias: "persistentvolume-expander"},
+	{Name: "persistentvolume-protection-controller", Alias: "pv-protection"},
+	{Name: "persistentvolumeclaim-protection-controller", Alias: "pvc-protection"},
+	{Name: "pod-garbage-collector-controller", Alias: "podgc"},
+	{Name: "podcertificaterequest-cleaner-controller"},
+	{Name: "podgroup-protection-controller"},
+	{Name: "replicaset-controller", Alias: "replicaset"},
+	{Name: "replicationcontroller-controller", Alias: "replicationcontroller"},
+	{Name: "resourceclaim-controller", Alias: "resource-claim-controller"},
+	{Name: "resourcequota-controller", Alias: "resourcequota"},
+	{Name: "root-ca-certificate-publisher-controller", Alias: "root-ca-cert-publisher"},
+	{Name: "selinux-warning-controller", Off: true},
+	{Name: "service-cidr-controller"},
+	{Name: "service-lb-controller", Alias: "service"},
+	{Name: "serviceaccount-controller", Alias: "serviceaccount"},
+	{Name: "serviceaccount-token-controller", Alias: "serviceaccount-token"},
+	{Name: "statefulset-controller", Alias: "statefulset"},
+	{Name: "storage-version-migrator-controller"},
+	{Name: "storageversion-garbage-collector-controller", Alias: "storage-version-gc"},
+	{Name: "taint-eviction-controller"},
+	{Name: "token-cleaner-controller", Alias: "tokencleaner", Off: true},
+	{Name: "ttl-after-finished-controller", Alias: "ttl-after-finished"},
+	{Name: "ttl-controller", Alias: "ttl"},
+	{Name: "validatingadmissionpolicy-status-controller"},
+	{Name: "volumeattributesclass-protection-controller"},
+}
