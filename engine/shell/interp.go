@@ -31,7 +31,8 @@ func (l *live) main() {
 		l.status, l.after = 2, &keep
 		return
 	}
-	(&rewriter{}).file(f)
+	l.funcs = sources(f)
+	l.rewriter.file(f)
 	r, err := interp.New(
 		interp.Env(l.environ()),
 		// interp.Dir would ask the real machine whether the directory is there.
@@ -53,6 +54,10 @@ func (l *live) main() {
 	r.Reset()
 	for name, src := range l.start.Funcs {
 		if f, err := parse(src); err == nil && len(f.Stmts) == 1 {
+			l.rewriter.file(f)
+			if r.Funcs == nil {
+				r.Funcs = map[string]*syntax.Stmt{}
+			}
 			r.Funcs[name] = f.Stmts[0]
 		}
 	}
@@ -89,10 +94,12 @@ func (l *live) main() {
 		}
 	}
 	keep.Funcs = map[string]string{}
-	for name, body := range r.Funcs {
-		var b bytes.Buffer
-		syntax.NewPrinter().Print(&b, body)
-		keep.Funcs[name] = b.String()
+	for name := range r.Funcs {
+		if src, ok := l.funcs[name]; ok {
+			keep.Funcs[name] = src
+		} else if src, ok := l.start.Funcs[name]; ok {
+			keep.Funcs[name] = src
+		}
 	}
 	l.after = &keep
 }
@@ -149,12 +156,58 @@ func (l *live) call(ctx context.Context, args []string) ([]string, error) {
 			return !slices.ContainsFunc(l.stage.players, func(p *player) bool { return p.id > me.id && !p.over })
 		})
 		return []string{"true"}, nil
+	case "eval", "source", ".":
+		return l.again(hc, args), nil
 	case "exec", "trap", "ulimit", "umask", "bg", "fg", "jobs", "disown":
-		if args[0] != "trap" {
-			return []string{"\x01refuse", args[0]}, nil
-		}
+		return []string{"\x01refuse", args[0]}, nil
 	}
 	return args, nil
+}
+
+// again prepares text that a line runs itself (eval, source) like the line:
+// it may hold pipelines of its own.
+func (l *live) again(hc interp.HandlerContext, args []string) []string {
+	text := strings.Join(args[1:], " ")
+	if args[0] != "eval" {
+		if len(args) != 2 {
+			return []string{"\x01refuse", args[0] + " with arguments"}
+		}
+		b, err := l.readFile(abs(hc.Dir, args[1]))
+		if err != nil {
+			fmt.Fprintf(hc.Stderr, "bash: %s: %s\n", args[1], linux(err))
+			return []string{"false"}
+		}
+		text = string(b)
+	}
+	f, err := parse(text)
+	if err != nil {
+		fmt.Fprintln(hc.Stderr, err)
+		return []string{"false"}
+	}
+	for name, src := range sources(f) {
+		l.funcs[name] = src
+	}
+	l.rewriter.file(f)
+	var b bytes.Buffer
+	if err := syntax.NewPrinter().Print(&b, f); err != nil {
+		return []string{"false"}
+	}
+	return []string{"eval", b.String()}
+}
+
+// sources are the functions that a program declares, as they were written.
+func sources(f *syntax.File) map[string]string {
+	out := map[string]string{}
+	syntax.Walk(f, func(n syntax.Node) bool {
+		if d, ok := n.(*syntax.FuncDecl); ok && d.Name != nil {
+			var b bytes.Buffer
+			if syntax.NewPrinter().Print(&b, d.Body) == nil {
+				out[d.Name.Value] = b.String()
+			}
+		}
+		return true
+	})
+	return out
 }
 
 // read takes one line off a pipe, for the builtin of that name.

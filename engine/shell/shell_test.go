@@ -117,6 +117,9 @@ func TestLines(t *testing.T) {
 		{"echo 'open", "bash: line 1: syntax error: reached EOF without closing quote `'`\n", "2"},
 		{"sleep 5 & echo first; wait; echo second", "first\nsecond\n", "0"},
 		{"echo $UID $USER $HOME", "0 root /root\n", "0"},
+		{"eval 'echo e | cat'; echo 'echo s | cat' > /tmp/s; . /tmp/s; rm /tmp/s", "e\ns\n", "0"},
+		{"cat <(echo x)", "bash: <(…) and >(…) are not in this shell; use a pipe or a file\n", "2"},
+		{"g() { echo g | cat; }; g | cat | f; f z | cat", "in\nin z\n", "0"},
 		{"[ -f /tmp/f ] && echo yes; test -d /etc/passwd || echo no", "yes\nno\n", "0"},
 		{"echo /tmp/*", "/tmp/f /tmp/g\n", "0"},
 	} {

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -65,7 +66,10 @@ type live struct {
 	// work counts statements, spent tells that they were too many.
 	work  int
 	spent bool
-	conns int
+
+	rewriter rewriter
+	funcs    map[string]string // declared by this line
+	conns    int
 
 	// What the line left when it ended.
 	status int
@@ -245,6 +249,19 @@ func parse(line string) (*syntax.File, error) {
 			return nil, fmt.Errorf("bash: line %d: syntax error: %s", pe.Pos.Line(), pe.Text)
 		}
 		return nil, fmt.Errorf("bash: syntax error: %w", err)
+	}
+	// These start goroutines that can't be made to take turns.
+	syntax.Walk(f, func(n syntax.Node) bool {
+		switch n.(type) {
+		case *syntax.ProcSubst:
+			err = errors.New("bash: <(…) and >(…) are not in this shell; use a pipe or a file")
+		case *syntax.CoprocClause:
+			err = errors.New("bash: coproc: not in this shell")
+		}
+		return err == nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return f, nil
 }

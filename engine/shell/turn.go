@@ -42,8 +42,9 @@ type pipe struct {
 	broken bool // nobody will read
 }
 
-// pipeLimit is how much a pipe holds before its writer waits, in bytes.
-const pipeLimit = 64 << 10
+// pipeLimit is how much a pipe holds before its writer waits, in bytes: less
+// than a real one, so that a writer without end is stopped early.
+const pipeLimit = 4 << 10
 
 // stage runs the goroutines of one line in turns.
 type stage struct {
