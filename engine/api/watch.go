@@ -113,8 +113,9 @@ func (x *exchange) watch(r *resource) sim.Response {
 	}
 	w.Until = x.c.Now.Add(time.Duration(seconds) * time.Second)
 	x.s.flush(x.c)
+	index := x.s.watchers() // before the new one stands in the list
 	x.s.Watches = append(x.s.Watches, w)
-	x.s.watchers().add(w)
+	index.add(w)
 	x.c.Wake(w.Until, watchTag+strconv.FormatUint(w.Stream, 10))
 	resp := answer(200, jsonType, nil)
 	resp.Stream = true

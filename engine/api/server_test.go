@@ -1,0 +1,368 @@
+package api
+
+import (
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// bench is a server with a disk, a clock and a list of what happened.
+type rig struct {
+	t      testing.TB
+	s      *Server
+	store  *Store
+	disk   *sim.Disk
+	chance *sim.Chance
+	now    time.Time
+	ca     *pki.Authority
+	obs    []trace.Observation
+	effect []sim.Effect
+	stream uint64
+}
+
+var keys = pki.Keyring{Seed: "api tests"}
+
+func newRig(t testing.TB, flags string) *rig {
+	t.Helper()
+	g := &rig{t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), chance: &sim.Chance{Seed: "rig"}, store: NewStore()}
+	var err error
+	g.ca, err = pki.NewAuthority(keys, "ca", "kubernetes", g.now.Add(-time.Hour), g.now.AddDate(10, 0, 0))
+	require.NoError(t, err)
+	g.disk = sim.NewDisk(g.now)
+	require.NoError(t, g.disk.MkdirAll("/pki", 0o755, g.now))
+	for n, b := range map[string][]byte{"/pki/ca.crt": g.ca.CertPEM(), "/pki/s.crt": g.cert(pkix.Name{CommonName: "kube-apiserver"}, g.now.AddDate(1, 0, 0)), "/pki/s.key": pki.KeyPEM(keys.ECDSA("leaf"))} {
+		require.NoError(t, g.disk.WriteFile(n, b, 0o600, g.now))
+	}
+	g.s, err = New(era.Must("1.36"), append([]string{"--client-ca-file=/pki/ca.crt", "--tls-cert-file=/pki/s.crt", "--tls-private-key-file=/pki/s.key",
+		"--authorization-mode=Node,RBAC", "--enable-bootstrap-token-auth", "--enable-admission-plugins=NodeRestriction"}, strings.Fields(flags)...), g.store)
+	require.NoError(t, err)
+	g.step(sim.Msg{Kind: sim.MsgStart})
+	return g
+}
+
+func (g *rig) cert(name pkix.Name, till time.Time) []byte {
+	b, err := g.ca.Leaf(pki.LeafSpec{Subject: name, Client: true, NotBefore: g.now.Add(-time.Minute), NotAfter: till, Serial: []byte{3}}, keys.ECDSA("leaf").Public())
+	require.NoError(g.t, err)
+	return b
+}
+
+func (g *rig) peer(cn string, o ...string) [][]byte {
+	b, _ := pem.Decode(g.cert(pkix.Name{CommonName: cn, Organization: o}, g.now.AddDate(1, 0, 0)))
+	return [][]byte{b.Bytes}
+}
+
+func (g *rig) ctx() *sim.Ctx {
+	return &sim.Ctx{Now: g.now, Host: "control-1", IP: "10.0.0.10", Unit: "kube-apiserver", Disk: g.disk, Chance: g.chance,
+		NextStream: func() uint64 { g.stream++; return g.stream },
+		Observe: func(o trace.Observation) uint64 {
+			g.obs = append(g.obs, o)
+			return uint64(len(g.obs))
+		}}
+}
+
+func (g *rig) step(m sim.Msg) {
+	c := g.ctx()
+	g.s.Step(c, m)
+	g.effect = append(g.effect, c.Effects...)
+}
+
+// do sends a request as a peer and returns the answer; it goes through Step,
+// so that watches begin.
+func (g *rig) do(peer [][]byte, method, url, body string, header ...string) sim.Response {
+	g.t.Helper()
+	g.stream++
+	r := &sim.Request{Method: method, URL: url, Body: []byte(body), Peer: peer, Conn: 7, Header: http.Header{}}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	g.effect = nil
+	g.step(sim.Msg{Kind: sim.MsgRequest, Stream: g.stream, Req: r})
+	for _, e := range g.effect {
+		if e.Kind == sim.EffReply && e.Stream == g.stream {
+			return *e.Resp
+		}
+	}
+	require.Fail(g.t, "no answer")
+	return sim.Response{}
+}
+
+// pushed are the frames pushed to a stream by the last step.
+func (g *rig) pushed(stream uint64) []string {
+	var out []string
+	for _, e := range g.effect {
+		if e.Kind == sim.EffPush && e.Stream == stream {
+			out = append(out, string(e.Data))
+		}
+	}
+	return out
+}
+
+func (g *rig) admin() [][]byte { return g.peer("kubernetes-admin", masters) }
+
+func (g *rig) csr(name, signer string, subject pkix.Name) string {
+	b, err := pki.NewRequest(keys.ECDSA("leaf"), pki.Request{Subject: subject})
+	require.NoError(g.t, err)
+	enc, _ := json.Marshal(b)
+	return fmt.Sprintf(`{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":%q},"spec":{"request":%s,"signerName":%q,"usages":["digital signature","client auth"]}}`, name, enc, signer)
+}
+
+const (
+	csrs   = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+	leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+)
+
+func TestUnknownFlag(t *testing.T) {
+	_, err := New(era.Must("1.36"), []string{"--bogus=1"}, NewStore())
+	require.EqualError(t, err, "unknown flag: --bogus")
+	_, err = New(era.Must("1.36"), []string{"--authorization-mode=Foo"}, NewStore())
+	require.ErrorContains(t, err, "Foo")
+}
+
+func TestStartWithoutCertificate(t *testing.T) {
+	g := newRig(t, "")
+	require.NoError(t, g.disk.Remove("/pki/s.crt"))
+	g.effect = nil
+	g.step(sim.Msg{Kind: sim.MsgStart})
+	require.Equal(t, sim.EffExit, g.effect[len(g.effect)-1].Kind)
+	require.Equal(t, 1, g.effect[len(g.effect)-1].Code)
+}
+
+// A refusal tells which default roles would have allowed it, least first.
+func TestWould(t *testing.T) {
+	g := newRig(t, "")
+	require.Equal(t, 403, g.do(g.peer("alice", "dev"), "POST", csrs, g.csr("a", "example.com/x", pkix.Name{CommonName: "a"})).Code)
+	for _, o := range g.obs {
+		if o.Kind == trace.Authz {
+			require.Equal(t, "no", o.Args["verdict"])
+			var w Would
+			require.NoError(t, json.Unmarshal([]byte(o.Args["would"]), &w))
+			require.Equal(t, "system:node-bootstrapper", w.Roles[0])
+			require.Equal(t, "cluster-admin", w.Roles[len(w.Roles)-1])
+			require.Equal(t, []string{"dev", allAuthenticated}, w.Groups)
+			return
+		}
+	}
+	require.Fail(t, "no trace.Authz")
+}
+
+// A thousand kubelets watch one CSR each: a change tells the one it concerns.
+func TestWatchByName(t *testing.T) {
+	g := newRig(t, "")
+	admin := g.admin()
+	var streams []uint64
+	for i := range 5 {
+		n := fmt.Sprintf("csr-%d", i)
+		require.Equal(t, 201, g.do(admin, "POST", csrs, g.csr(n, "example.com/x", pkix.Name{CommonName: n})).Code)
+		r := g.do(admin, "GET", csrs+"?allowWatchBookmarks=true&fieldSelector=metadata.name%3D"+n+"&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=60&watch=true", "")
+		require.True(t, r.Stream)
+		streams = append(streams, g.stream)
+		frames := g.pushed(g.stream)
+		require.Len(t, frames, 2)
+		require.Contains(t, frames[0], `{"type":"ADDED","object":{"kind":"CertificateSigningRequest"`)
+		require.Contains(t, frames[1], `"k8s.io/initial-events-end":"true"`)
+		require.Contains(t, frames[1], `{"type":"BOOKMARK"`)
+	}
+	require.Equal(t, 200, g.do(admin, "DELETE", csrs+"/csr-3", "").Code)
+	for i, s := range streams {
+		if i == 3 {
+			require.Len(t, g.pushed(s), 1)
+			require.Contains(t, g.pushed(s)[0], `{"type":"DELETED"`)
+		} else {
+			require.Empty(t, g.pushed(s))
+		}
+	}
+	// A clone goes on with the same watches, a restored server too.
+	b, err := json.Marshal(g.s)
+	require.NoError(t, err)
+	sb, err := json.Marshal(g.store)
+	require.NoError(t, err)
+	var back Server
+	require.NoError(t, json.Unmarshal(b, &back))
+	store := new(Store)
+	require.NoError(t, json.Unmarshal(sb, store))
+	back.Attach(store)
+	g.s, g.store = &back, store
+	require.Equal(t, 200, g.do(admin, "DELETE", csrs+"/csr-1", "").Code)
+	require.Len(t, g.pushed(streams[1]), 1)
+	// Its time over, a watch ends.
+	g.now = g.now.Add(time.Minute)
+	g.effect = nil
+	g.step(sim.Msg{Kind: sim.MsgWake, Tag: fmt.Sprint(watchTag, streams[0])})
+	require.Equal(t, sim.EffEnd, g.effect[0].Kind)
+	require.Len(t, g.s.Watches, 4)
+}
+
+func TestWatchTable(t *testing.T) {
+	g := newRig(t, "")
+	admin := g.admin()
+	g.do(admin, "GET", csrs+"?watch=true", "", "Accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
+	s := g.stream
+	require.Empty(t, g.pushed(s))
+	g.do(admin, "POST", csrs, g.csr("a", "example.com/x", pkix.Name{CommonName: "a"}))
+	require.Contains(t, g.pushed(s)[0], `"columnDefinitions":[{"name":"Name"`)
+	g.do(admin, "POST", csrs, g.csr("b", "example.com/x", pkix.Name{CommonName: "b"}))
+	require.Contains(t, g.pushed(s)[0], `"columnDefinitions":null`)
+}
+
+func TestWatchFromThePast(t *testing.T) {
+	g := newRig(t, "")
+	admin := g.admin()
+	from := g.store.Version
+	g.do(admin, "POST", csrs, g.csr("a", "example.com/x", pkix.Name{CommonName: "a"}))
+	g.do(admin, "GET", fmt.Sprintf("%s?watch=1&resourceVersion=%d", csrs, from), "")
+	require.Len(t, g.pushed(g.stream), 1)
+	for range 3 * historyLength {
+		g.store.put("certificatesigningrequests", g.store.Get("certificatesigningrequests", "", "a").typed.DeepCopyObject().(object))
+	}
+	g.do(admin, "GET", fmt.Sprintf("%s?watch=1&resourceVersion=%d", csrs, from), "")
+	require.Contains(t, g.pushed(g.stream)[0], `{"type":"ERROR"`)
+	require.Contains(t, g.pushed(g.stream)[0], `"reason":"Expired"`)
+}
+
+// A folded Lease is renewed for readers, without versions or observations.
+func TestFold(t *testing.T) {
+	g := newRig(t, "")
+	node := g.peer("system:node:node-1", "system:nodes")
+	const lease = `{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"node-1","namespace":"kube-node-lease"},"spec":{"holderIdentity":"node-1","leaseDurationSeconds":40,"renewTime":"2026-01-01T00:00:00.000000Z"}}`
+	require.Equal(t, 201, g.do(node, "POST", leases, lease).Code)
+	require.Equal(t, 403, g.do(g.peer("system:node:node-2", "system:nodes"), "PUT", leases+"/node-1", lease).Code)
+	require.Equal(t, 200, g.do(node, "PUT", leases+"/node-1", lease, foldHeader, "10s").Code)
+	version, seen := g.store.Version, len(g.obs)
+	for range 3 {
+		g.now = g.now.Add(11 * time.Second)
+	}
+	require.Contains(t, string(g.do(g.admin(), "GET", leases+"/node-1", "").Body), `"renewTime":"2026-01-01T00:00:30.000000Z"`)
+	require.Equal(t, version, g.store.Version)
+	for _, o := range g.obs[seen:] {
+		require.NotEqual(t, trace.Object, o.Kind)
+	}
+	g.s.Unfold(g.ctx(), 7)
+	g.now = g.now.Add(time.Hour)
+	require.Contains(t, string(g.do(g.admin(), "GET", leases+"/node-1", "").Body), `"renewTime":"2026-01-01T00:00:30.000000Z"`)
+}
+
+func TestNodeStatusPatch(t *testing.T) {
+	g := newRig(t, "")
+	node := g.peer("system:node:node-1", "system:nodes")
+	const body = `{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-1","labels":{"kubernetes.io/hostname":"node-1"}},"status":{"conditions":[{"type":"MemoryPressure","status":"False"},{"type":"Ready","status":"False"}]}}`
+	r := g.do(node, "POST", "/api/v1/nodes", body, "User-Agent", "kubelet/v1.36.3")
+	require.Equal(t, 201, r.Code, string(r.Body))
+	require.Contains(t, string(r.Body), `"manager":"kubelet"`)
+	r = g.do(node, "PATCH", "/api/v1/nodes/node-1/status", `{"status":{"$setElementOrder/conditions":[{"type":"MemoryPressure"},{"type":"Ready"}],"conditions":[{"type":"Ready","status":"True"}]}}`, "Content-Type", "application/strategic-merge-patch+json")
+	require.Equal(t, 200, r.Code, string(r.Body))
+	require.Contains(t, string(r.Body), `"type":"Ready","status":"True"`)
+	require.Contains(t, string(r.Body), `"type":"MemoryPressure"`)
+	r = g.do(node, "GET", "/api/v1/nodes", "")
+	require.Equal(t, 403, r.Code)
+	require.Contains(t, string(r.Body), "node 'node-1' cannot read all nodes, only its own Node object")
+	require.Equal(t, 200, g.do(node, "GET", "/api/v1/nodes?fieldSelector=metadata.name%3Dnode-1", "").Code)
+	require.Equal(t, 403, g.do(g.peer("system:node:node-2", "system:nodes"), "POST", "/api/v1/nodes", body).Code)
+}
+
+// An expired certificate is 401, and the reason stands in the log only.
+func TestCertificateExpires(t *testing.T) {
+	g := newRig(t, "")
+	peer := g.admin()
+	require.Equal(t, 200, g.do(peer, "GET", "/api/v1/nodes", "").Code)
+	g.now = g.now.AddDate(1, 0, 1)
+	r := g.do(peer, "GET", "/api/v1/nodes", "")
+	require.Equal(t, 401, r.Code)
+	require.NotContains(t, string(r.Body), "expired")
+	require.Contains(t, g.obs[len(g.obs)-1].Args["reason"], "x509: certificate has expired or is not yet valid: current time 2027-01-02T00:00:00Z is after 2027-01-01T00:00:00Z")
+}
+
+// Two servers on one store: what one changes, the other tells its watchers.
+func TestPoke(t *testing.T) {
+	g := newRig(t, "")
+	g.do(g.admin(), "GET", csrs+"?watch=1", "")
+	s := g.stream
+	first := g.s
+	g.s = first.Clone().(*Server)
+	g.s.Watches, g.s.index = nil, nil
+	g.do(g.admin(), "POST", csrs, g.csr("a", "example.com/x", pkix.Name{CommonName: "a"}))
+	require.Empty(t, g.pushed(s))
+	c := g.ctx()
+	first.Poke(c)
+	require.Len(t, c.Effects, 1)
+	first.Poke(c)
+	require.Len(t, c.Effects, 1)
+}
+
+func TestClone(t *testing.T) {
+	g := newRig(t, "")
+	copied := g.store.Clone()
+	g.do(g.admin(), "POST", csrs, g.csr("a", "example.com/x", pkix.Name{CommonName: "a"}))
+	require.NotNil(t, g.store.Get("certificatesigningrequests", "", "a"))
+	require.Nil(t, copied.Get("certificatesigningrequests", "", "a"))
+	require.Less(t, copied.Version, g.store.Version)
+}
+
+// FuzzServeHTTP: whatever comes, the server answers and does not panic.
+func FuzzServeHTTP(f *testing.F) {
+	g := newRig(f, "")
+	for _, s := range [][3]string{
+		{"GET", "/api/v1/nodes?watch=1&fieldSelector=metadata.name%3Dx", ""}, {"POST", csrs, g.csr("a", "example.com/x", pkix.Name{CommonName: "a"})},
+		{"PUT", csrs + "/a/approval", `{"metadata":{"name":"a"},"status":{"conditions":[{"type":"Approved"}]}}`}, {"PATCH", csrs + "/a", `[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]`},
+		{"DELETE", "/api/v1/namespaces/default/secrets/x", "{"}, {"GET", "//%zz", ""}, {"GET", "/apis/certificates.k8s.io/v1", ""},
+		{"POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", `{"spec":{"user":"a","resourceAttributes":{"verb":"get"}}}`},
+		{"POST", "/apis/authorization.k8s.io/v1/namespaces/x/localsubjectaccessreviews", "{}"}, {"GET", "", "\x00"}, {"PATCH", "/api/v1/nodes/x/status", `{"a":null}`},
+	} {
+		f.Add(s[0], s[1], s[2], "application/json")
+	}
+	f.Add("PATCH", csrs+"/a", `[{"op":"remove","path":"/spec/usages/7"}]`, "application/json-patch+json")
+	f.Add("PATCH", csrs+"/a", `{"status":{"conditions":[{"$patch":"delete","type":"Approved"},3]}}`, "application/strategic-merge-patch+json")
+	f.Add("POST", "/api/v1/namespaces/default/configmaps", "kind: ConfigMap\nmetadata: {name: x}\ndata: {a: b, a: c}\n", "application/yaml")
+	peer := g.admin()
+	f.Fuzz(func(t *testing.T, method, url, body, kind string) {
+		c := g.ctx()
+		store := g.store.Clone()
+		s := g.s.Clone().(*Server)
+		s.Attach(store)
+		r := &sim.Request{Method: method, URL: url, Body: []byte(body), Peer: peer, Header: http.Header{"Content-Type": {kind}}}
+		g.obs = nil
+		if resp := s.ServeHTTP(c, r); resp.Code < 200 || resp.Code > 599 {
+			t.Fatalf("%s %s: code %d", method, url, resp.Code)
+		}
+	})
+}
+
+func BenchmarkGet(b *testing.B) {
+	g := newRig(b, "")
+	peer := g.admin()
+	g.do(peer, "POST", csrs, g.csr("a", "example.com/x", pkix.Name{CommonName: "a"}))
+	r := &sim.Request{Method: "GET", URL: csrs + "/a", Peer: peer, Header: http.Header{"User-Agent": {"kubelet/v1.36.3"}}}
+	for b.Loop() {
+		g.obs = g.obs[:0]
+		g.s.ServeHTTP(g.ctx(), r)
+	}
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	g := newRig(b, "")
+	node := g.peer("system:node:node-1", "system:nodes")
+	g.do(node, "POST", "/api/v1/nodes", `{"metadata":{"name":"node-1"},"status":{"conditions":[{"type":"Ready","status":"False"}]}}`)
+	states := []string{"True", "False"}
+	i := 0
+	for b.Loop() {
+		g.obs = g.obs[:0]
+		i++
+		r := &sim.Request{Method: "PATCH", URL: "/api/v1/nodes/node-1/status", Peer: node, Header: http.Header{"Content-Type": {"application/strategic-merge-patch+json"}},
+			Body: []byte(`{"status":{"conditions":[{"type":"Ready","status":"` + states[i%2] + `"}]}}`)}
+		g.s.ServeHTTP(g.ctx(), r)
+	}
+}
