@@ -119,7 +119,11 @@ func (m *ControllerManager) tokenChanged(c *sim.Ctx, s *corev1.Secret) {
 	if s.Type != corev1.SecretTypeBootstrapToken || !strings.HasPrefix(s.Name, bootstrapapi.BootstrapTokenSecretPrefix) {
 		return
 	}
-	m.Tokens[s.Name] = token{string(s.UID), string(s.Data[bootstrapapi.BootstrapTokenExpirationKey])}
+	t := token{string(s.UID), string(s.Data[bootstrapapi.BootstrapTokenExpirationKey])}
+	if m.Tokens[s.Name] == t {
+		return
+	}
+	m.Tokens[s.Name] = t
 	m.checkToken(c, s.Name)
 }
 

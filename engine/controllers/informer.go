@@ -40,10 +40,14 @@ func (f *feed) clone() *feed {
 	return &n
 }
 
-// open opens the watch. It has no timeout: it lives as long as its connection.
+// timeout is that of every watch, in seconds: 68 years, so that it ends with
+// its connection. A real manager draws 5 to 10 minutes and watches again.
+const timeout = "2147483647"
+
+// open opens the watch.
 func (m *ControllerManager) open(c *sim.Ctx, f *feed) {
 	f.Seen = map[string]bool{}
-	q := url.Values{"allowWatchBookmarks": {"true"}, "resourceVersionMatch": {"NotOlderThan"}, "sendInitialEvents": {"true"}, "watch": {"true"}}
+	q := url.Values{"allowWatchBookmarks": {"true"}, "resourceVersionMatch": {"NotOlderThan"}, "sendInitialEvents": {"true"}, "timeoutSeconds": {timeout}, "watch": {"true"}}
 	if f.Selector != "" {
 		q.Set("fieldSelector", f.Selector)
 	}

@@ -25,11 +25,13 @@
 //   - A Lease renewal is sent once, with the header Joinery-Fold; the API server
 //     answers as if it came every 10 s. The status update of every 5 min, which
 //     changes nothing but a heartbeat time, is left out.
-//   - Watches carry no timeout: they live as long as their connection.
+//   - Watches last for 68 years: they live as long as their connection. Only the
+//     watch of a CSR ends after the recorded 5 to 10 minutes.
 //   - What was refused for 5 minutes without a break rests until the credentials
 //     change or the server is heard of again; only the Lease is still tried,
 //     once in 10 minutes.
-//   - A resource that the server does not know (404) is not asked for again.
+//   - What the server does not know (404) or does not understand (400) is not
+//     asked for again.
 //   - The line "No valid client certificate is found but the server is not
 //     responsive …", which a real kubelet writes once per second (once per 10 s
 //     when it had a certificate before), is written ten times like that and

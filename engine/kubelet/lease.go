@@ -6,7 +6,6 @@ import (
 
 	coordv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -52,7 +51,7 @@ func (k *Kubelet) leaseGot(c *sim.Ctx, a answer) {
 		k.send(c, "lease.create", connAPI, "POST", leasesPath+"?timeout=10s", k.renewal(c, &coordv1.Lease{
 			TypeMeta: metav1.TypeMeta{Kind: "Lease", APIVersion: "coordination.k8s.io/v1"},
 			ObjectMeta: metav1.ObjectMeta{Name: k.Node, Namespace: "kube-node-lease",
-				OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: k.Node, UID: types.UID(k.Reg.UID)}}},
+				OwnerReferences: []metav1.OwnerReference{k.owner()}},
 		}))
 	default:
 		k.noLease(c, a)

@@ -5,6 +5,10 @@ import (
 	"strings"
 	"time"
 
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -19,8 +23,10 @@ type kind struct {
 	// first watch of the kind that it follows.
 	after   time.Duration
 	follows string
-	// method is set for a single request; else it is a list and watch.
+	// method is set for a single request; else it is a list and watch. create is
+	// where the object is made when the single request does not find it.
 	method  string
+	create  string
 	backoff func(era.Era) era.Backoff
 }
 
@@ -32,12 +38,19 @@ var everySecond = era.Backoff{First: time.Second, Factor: 1, Max: time.Second}
 var kinds = []kind{
 	{name: "services", path: "/api/v1/services", selector: "spec.clusterIP!=None", after: 226 * time.Millisecond, backoff: era.KubeletReflector.In},
 	{name: "nodes", path: "/api/v1/nodes", selector: "metadata.name=NODE", after: 227 * time.Millisecond, backoff: era.KubeletReflector.In},
-	{name: "csinodes", path: "/apis/storage.k8s.io/v1/csinodes/NODE?resourceVersion=0", method: "GET", after: 241 * time.Millisecond, backoff: func(era.Era) era.Backoff { return everySecond }},
+	{name: "csinodes", path: "/apis/storage.k8s.io/v1/csinodes/NODE?resourceVersion=0", method: "GET", create: "/apis/storage.k8s.io/v1/csinodes", after: 241 * time.Millisecond, backoff: func(era.Era) era.Backoff { return everySecond }},
 	{name: "runtimeclasses", path: "/apis/node.k8s.io/v1/runtimeclasses", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
 	{name: "csidrivers", path: "/apis/storage.k8s.io/v1/csidrivers", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
 	{name: "resourceslices", path: "/apis/resource.k8s.io/v1/resourceslices?fieldSelector=spec.nodeName%3DNODE", method: "DELETE", after: 273 * time.Millisecond, backoff: era.KubeletSliceBackoff.In},
 	{name: "pods", path: "/api/v1/pods", selector: "spec.nodeName=NODE", follows: "nodes", after: time.Second, backoff: era.KubeletReflector.In},
 }
+
+// timeout is that of every watch, in seconds: 68 years, so that it ends with
+// its connection. A real kubelet draws 5 to 10 minutes and watches again.
+const timeout = "2147483647"
+
+// createAfter is how soon the CSINode is tried again that waits for its Node.
+const createAfter = 200 * time.Millisecond
 
 // longWatch is how long a watch must have lived for the back-off to begin anew.
 const longWatch = 2 * time.Minute
@@ -92,7 +105,7 @@ func (k *Kubelet) ask(c *sim.Ctx, name string) {
 		return
 	}
 	k.send(c, "source.watch "+name, connAPI, "GET",
-		x.uri(k.Node, "allowWatchBookmarks", "true", "resourceVersionMatch", "NotOlderThan", "sendInitialEvents", "true", "watch", "true"), nil)
+		x.uri(k.Node, "allowWatchBookmarks", "true", "resourceVersionMatch", "NotOlderThan", "sendInitialEvents", "true", "timeoutSeconds", timeout, "watch", "true"), nil)
 }
 
 // sourceWatched: a watch that is refused is followed by a list, as client-go
@@ -102,7 +115,7 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 	s := k.Sources[a.arg]
 	switch {
 	case a.kind == sim.MsgFrame:
-	case a.kind == sim.MsgResponse && a.code == 404:
+	case a.kind == sim.MsgResponse && (a.code == 404 || a.code == 400):
 		s.Over = true
 	case a.ok():
 		s.Opened = c.Now
@@ -130,11 +143,33 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 func (k *Kubelet) sourceListed(c *sim.Ctx, a answer) {
 	x, _ := kindOf(a.arg)
 	s := k.Sources[a.arg]
-	refused := a.kind != sim.MsgResponse || a.code == 401 || a.code == 403
-	if s.Over = !refused && (x.method != "" || a.code == 404); s.Over {
+	switch {
+	case a.kind != sim.MsgResponse || a.code == 401 || a.code == 403:
+		k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
+	case a.code == 404 && x.create != "" && a.Method == "GET":
+		k.create(c, x)
+	case a.ok() && x.method == "":
+		k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
+	default:
+		s.Over = true
+	}
+}
+
+// create makes the object that belongs to the Node, once that is there.
+func (k *Kubelet) create(c *sim.Ctx, x kind) {
+	if !k.Reg.Done {
+		k.after(c, "source "+x.name, createAfter)
 		return
 	}
-	k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
+	k.send(c, "source.single "+x.name, connAPI, "POST", x.create, &storagev1.CSINode{
+		TypeMeta:   metav1.TypeMeta{Kind: "CSINode", APIVersion: "storage.k8s.io/v1"},
+		ObjectMeta: metav1.ObjectMeta{Name: k.Node, OwnerReferences: []metav1.OwnerReference{k.owner()}},
+	})
+}
+
+// owner names the Node as the owner of an object.
+func (k *Kubelet) owner() metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: "v1", Kind: "Node", Name: k.Node, UID: types.UID(k.Reg.UID)}
 }
 
 // heard: the server gave something that was asked for, so what rests may try
