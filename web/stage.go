@@ -96,7 +96,7 @@ func (c *stage) node(n *desk.NodeCard) app.UI {
 			return app.Div().Class("filerow").Body(b, app.Small().Text(f.Note))
 		})...))
 	}
-	return at(app.Div().Class("card node"), n.Place).DataSet("test", "node-card").Body(body...)
+	return at(app.Div().Class("card node"), n.Place).Style("max-height", px(n.H)).DataSet("test", "node-card").Body(body...)
 }
 
 func (c *stage) life(l desk.LifeBar) app.UI {

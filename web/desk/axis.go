@@ -23,9 +23,11 @@ func newAxis(moments []time.Time) Axis {
 	slices.SortFunc(moments, func(a, b time.Time) int { return a.Compare(b) })
 	a := Axis{at: slices.CompactFunc(moments, func(a, b time.Time) bool { return a.Equal(b) })}
 	a.x = make([]float64, len(a.at))
+	// Neighbours stay apart while there are few of them.
+	least := min(1.2, 24/float64(len(a.at)+1))
 	for i := 1; i < len(a.at); i++ {
 		d := a.at[i].Sub(a.at[i-1]).Seconds()
-		a.x[i] = a.x[i-1] + 0.4 + math.Log1p(d/0.2)
+		a.x[i] = a.x[i-1] + least + math.Log1p(d/0.2)
 	}
 	if n := len(a.x); n > 1 {
 		total := a.x[n-1]
@@ -79,7 +81,7 @@ func (m *Model) axis() Axis {
 	for _, k := range m.Ledger.Marks {
 		at = append(at, k.At)
 	}
-	for _, l := range m.View.Lives {
+	for _, l := range m.lasting {
 		from := l.NotBefore
 		if from.Before(engine.Start) {
 			from = engine.Start
@@ -94,7 +96,7 @@ func (m *Model) axis() Axis {
 		}
 	}
 	at = append(at, m.Live)
-	if len(m.View.Lives) == 0 {
+	if len(m.lasting) == 0 {
 		// Room for what comes, in steps, so that the axis does not creep.
 		room := 30 * time.Second
 		for engine.Start.Add(room).Before(m.Live.Add(room / 4)) {

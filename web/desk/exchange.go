@@ -9,8 +9,12 @@ import (
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
-// matters is the weight from which an exchange is worth a beat and the focus.
-const matters = 3
+// An exchange is worth a beat and the focus from weight matters on, and a line
+// in the list of requests from notable on.
+const (
+	notable = 2
+	matters = 3
+)
 
 // Exchange is a request and all that became of it.
 type Exchange struct {

@@ -74,7 +74,7 @@ func (m *Model) inspectRequest(r *Inspector) {
 		}
 	}
 	list := Block{Head: t("request.others")}
-	for _, o := range m.Ledger.Recent(until, 2, 14) {
+	for _, o := range m.Ledger.Recent(until, false, 14) {
 		it := Item{Text: o.Target.Label(), Note: hostOf(o.Client) + " · " + stamp(o.At), Chip: o.Code(), Tone: "ok", On: o == x, Msg: Pick{Kind: "exchange", N: o.ID}}
 		if o.Refused() {
 			it.Tone = "no"

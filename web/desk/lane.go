@@ -29,9 +29,11 @@ func (m *Model) tick() {
 // its own, on the others the last that matters, or the last of all.
 func (m *Model) travelling(focus *Exchange) map[string]*Exchange {
 	shown := map[string]*Exchange{}
-	for _, x := range m.Ledger.Recent(m.until(), 1, 160) {
-		if old := shown[x.Client]; old == nil || old.Weight < matters && x.Weight >= matters {
-			shown[x.Client] = x
+	for _, all := range []bool{false, true} {
+		for _, x := range m.Ledger.Recent(m.until(), all, 160) {
+			if old := shown[x.Client]; old == nil || old.Weight < matters && x.Weight >= matters {
+				shown[x.Client] = x
+			}
 		}
 	}
 	if focus != nil {
@@ -110,7 +112,7 @@ func across(l *Lane, from, to Place, i int) {
 	mid := (x0 + x1) / 2
 	l.Request = fmt.Sprintf("M%d %dC%d %d %d %d %d %d", x0, y0, mid, y0, mid, y1, x1-3, y1)
 	l.Answer = fmt.Sprintf("M%d %dC%d %d %d %d %d %d", x1, y1+68, mid, y1+68, mid, y0+34, x0+3, y0+34)
-	l.LabelAt = boxed(mid, y0-26, min(labelW, x1-x0-10), labelH)
+	l.LabelAt = boxed(mid, y0-33, min(labelW, x1-x0-10), labelH)
 	l.CodeAt = boxed(mid, y1+86, min(112, x1-x0-12), codeH)
 	if i > 0 {
 		l.LabelAt = boxed(mid, y0, min(labelW, x1-x0-10), labelH)

@@ -91,6 +91,9 @@ func (m *Model) learn() Learn {
 		d.StateText = t("learn." + d.State)
 		l.Steps = append(l.Steps, d)
 	}
+	if met > 0 {
+		l.Intro = nil
+	}
 	l.Progress = 100 * met / max(1, len(l.Steps))
 	l.ProgressText = t("learn.progress.text", "met", met, "all", len(l.Steps))
 	return l

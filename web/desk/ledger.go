@@ -2,6 +2,7 @@ package desk
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -20,7 +21,9 @@ const (
 // it carries its observation's ID, so that the past is drawn by leaving out
 // what is later.
 type Ledger struct {
-	Exchanges []*Exchange
+	// Exchanges are all, Notable those of weight 2 and more: they are kept when
+	// a year of noise pushes the others out.
+	Exchanges, Notable []*Exchange
 	// Terminals by host, Logs and Events of all.
 	Terminals map[string][]Line
 	Logs      []Line
@@ -84,12 +87,16 @@ func (l *Ledger) Add(obs []trace.Observation) {
 func (l *Ledger) trim() {
 	kept := tail(l.Exchanges, maxExchanges)
 	for _, x := range l.Exchanges[:len(l.Exchanges)-len(kept)] {
+		if x.Weight >= notable {
+			continue
+		}
 		delete(l.byRequest, x.ID)
 		if l.byStream[x.Stream] == x {
 			delete(l.byStream, x.Stream)
 		}
 	}
 	l.Exchanges = kept
+	l.Notable = tail(l.Notable, maxExchanges)
 }
 
 func tail[T any](s []T, n int) []T {
@@ -105,7 +112,7 @@ func (l *Ledger) Cut(id uint64) {
 		return
 	}
 	l.Last = id
-	l.Exchanges = l.Exchanges[:l.upTo(id)]
+	l.Exchanges, l.Notable = upTo(l.Exchanges, id), upTo(l.Notable, id)
 	for _, x := range l.Exchanges {
 		for _, o := range []**trace.Observation{&x.Authn, &x.Authz, &x.Admit, &x.Stored, &x.Response} {
 			if *o != nil && (*o).ID > id {
@@ -122,8 +129,8 @@ func (l *Ledger) Cut(id uint64) {
 	}
 }
 
-func (l *Ledger) upTo(id uint64) int {
-	return sort.Search(len(l.Exchanges), func(i int) bool { return l.Exchanges[i].ID > id })
+func upTo(s []*Exchange, id uint64) []*Exchange {
+	return s[:sort.Search(len(s), func(i int) bool { return s[i].ID > id })]
 }
 
 func linesUpTo(s []Line, id uint64) []Line {
@@ -137,14 +144,13 @@ func marksUpTo(s []Mark, id uint64) []Mark {
 // Focus is the exchange that the stage shows when nobody selected one: the
 // last that matters, or the last of all.
 func (l *Ledger) Focus(until uint64) *Exchange {
-	n := l.upTo(until)
-	for i := n - 1; i >= 0 && i > n-400; i-- {
-		if l.Exchanges[i].Weight >= matters {
-			return l.Exchanges[i]
+	for _, x := range slices.Backward(upTo(l.Notable, until)) {
+		if x.Weight >= matters {
+			return x
 		}
 	}
-	if n > 0 {
-		return l.Exchanges[n-1]
+	if s := upTo(l.Exchanges, until); len(s) > 0 {
+		return s[len(s)-1]
 	}
 	return nil
 }
@@ -152,14 +158,16 @@ func (l *Ledger) Focus(until uint64) *Exchange {
 // Find returns the exchange with that ID, nil when there is none.
 func (l *Ledger) Find(id uint64) *Exchange { return l.byRequest[id] }
 
-// Recent are the last n exchanges of at least that weight, latest first.
-func (l *Ledger) Recent(until uint64, weight, n int) []*Exchange {
-	var out []*Exchange
-	for i := l.upTo(until) - 1; i >= 0 && len(out) < n; i-- {
-		if l.Exchanges[i].Weight >= weight {
-			out = append(out, l.Exchanges[i])
-		}
+// Recent are the last n exchanges that are notable, or with all set the last n
+// of all, latest first.
+func (l *Ledger) Recent(until uint64, all bool, n int) []*Exchange {
+	s := l.Notable
+	if all {
+		s = l.Exchanges
 	}
+	s = upTo(s, until)
+	out := slices.Clone(s[max(0, len(s)-n):])
+	slices.Reverse(out)
 	return out
 }
 
@@ -196,16 +204,23 @@ func (l *Ledger) handshake(o *trace.Observation) {
 		return
 	}
 	x := &Exchange{ID: o.ID, At: o.At, Client: o.Actor, Server: o.Subject, Handshake: o, Weight: matters, Target: Target{Method: "TLS", Path: o.Subject}}
-	l.Exchanges = append(l.Exchanges, x)
-	l.byRequest[x.ID] = x
+	l.add(x)
 }
 
 func (l *Ledger) request(o *trace.Observation) {
 	x := &Exchange{ID: o.ID, Stream: o.Args["stream"], At: o.At, Client: o.Actor, Server: o.Args["to"], Target: targetOf(o.Subject),
 		Identity: o.Args["identity"], Credential: o.Args["credential"], Agent: o.Args["agent"], Body: o.Payload, Weight: requestWeight(o),
 		Handshake: l.handshakes[o.Args["greeting"]]}
+	l.add(x)
+	l.byStream[x.Stream] = x
+}
+
+func (l *Ledger) add(x *Exchange) {
 	l.Exchanges = append(l.Exchanges, x)
-	l.byRequest[x.ID], l.byStream[x.Stream] = x, x
+	if x.Weight >= notable {
+		l.Notable = append(l.Notable, x)
+	}
+	l.byRequest[x.ID] = x
 }
 
 func (l *Ledger) decided(o *trace.Observation, set func(*Exchange)) {

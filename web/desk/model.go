@@ -31,6 +31,9 @@ type Model struct {
 	Tabs   Tabs
 	Goals  *goals
 	beats  map[string]beat
+	// lasting are the lives of the live world: the timeline keeps its measure
+	// while the past is looked at.
+	lasting []engine.LifeView
 }
 
 // Selection is what the person picked; zero values follow what happens.

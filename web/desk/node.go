@@ -56,7 +56,7 @@ func (m *Model) phase(u *engine.UnitView) Chip {
 	}
 	p := or(u.Phase, "starting")
 	c := Chip{Text: or(m.known("phase."+p), p), Tone: or(tones[p], "wait"), Test: "kubelet-phase"}
-	if n := u.PhaseArgs["try"]; n != "" && n != "0" && n != "1" && c.Tone == "wait" {
+	if n := u.PhaseArgs["try"]; p == "requesting" && n != "" && n != "0" && n != "1" {
 		c.Text += t("phase.try", "n", n)
 	}
 	return c

@@ -3,7 +3,7 @@ package desk
 // Measures of the stage, in CSS pixels.
 const (
 	edge      = 24  // from the stage's edge to a card
-	nodeW     = 236 // a node's card
+	nodeW     = 244 // a node's card
 	laneMin   = 140 // between nodes and control plane
 	laneMax   = 260
 	controlW  = 348
@@ -28,9 +28,9 @@ func (m *Model) place(s *Stage) {
 		left += rest / 2
 	}
 	top, gap := 40, 28
-	apiH, kcmH, youH := 188, 112, 58
+	apiH, kcmH, youH := 188, 122, 64
 	if spare := h - 30 - top - apiH - kcmH - youH; spare < 2*gap {
-		top, apiH, kcmH, youH = 32, 180, 106, 54
+		top, apiH, kcmH, youH = 32, 182, 120, 62
 		gap = min(max((h-26-top-apiH-kcmH-youH)/2, 8), gap)
 	}
 	cx := left + nodeW + lane

@@ -16,7 +16,8 @@ type Stage struct {
 	Legend      []Chip
 	LegendTitle string
 	LegendAt    Place
-	// Still: nothing moves, because a moment of the past is looked at.
+	// Still: nothing moves, because a moment of the past is looked at or time
+	// runs too fast to be watched.
 	Still     bool
 	ListTitle string
 	List      []string
@@ -126,7 +127,7 @@ func (m *Model) stage() Stage {
 			s.Cards = append(s.Cards, m.nodeCard(h))
 		}
 	}
-	s.Still = m.Ghost && !m.Playing
+	s.Still = m.Ghost && !m.Playing || m.Leaping > 0 || m.Playing && Speeds[m.Speed] > beatSpeed
 	x := m.exchange()
 	s.API, s.KCM, s.You = m.apiCard(x), m.kcmCard(), m.youCard()
 	m.place(&s)

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -80,6 +81,9 @@ func (h Heard) apply(m *Model) []Command {
 	}
 	if h.View != nil {
 		m.View = *h.View
+		if !h.Ghost {
+			m.lasting = h.View.Lives
+		}
 	}
 	if h.Cut {
 		m.Ledger.Cut(m.View.Last)
@@ -166,12 +170,14 @@ func seek(t time.Time) []Command { return []Command{post(ToEngine{Seek: &t})} }
 
 // before is the moment before the last thing that happened.
 func (m *Model) before() time.Time {
-	for i := len(m.Ledger.Exchanges) - 1; i >= 0; i-- {
-		x := m.Ledger.Exchanges[i]
-		if x.Response != nil && x.Response.At.Before(m.Now) && x.Weight >= matters {
+	for _, x := range slices.Backward(m.Ledger.Notable) {
+		if x.Weight < matters {
+			continue
+		}
+		if x.Response != nil && x.Response.At.Before(m.Now) {
 			return x.Response.At
 		}
-		if x.At.Before(m.Now) && (x.Weight >= matters || m.Now.Sub(x.At) > time.Minute) {
+		if x.At.Before(m.Now) {
 			return x.At
 		}
 	}
