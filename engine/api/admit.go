@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
@@ -119,7 +120,7 @@ func ownCSR(o *certificatesv1.CertificateSigningRequest, node string) error {
 	if o.Spec.SignerName != certificatesv1.KubeletServingSignerName && o.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
 		return nil
 	}
-	req, err := parseCSR(o.Spec.Request)
+	req, err := pki.ParseRequest(o.Spec.Request)
 	if err != nil {
 		return fmt.Errorf("unable to parse csr: %w", err)
 	}
@@ -175,7 +176,7 @@ func subjectRestriction(_ *exchange, r *resource, o, _ object, operation string)
 	if n.Spec.SignerName != certificatesv1.KubeAPIServerClientSignerName {
 		return nil
 	}
-	req, err := parseCSR(n.Spec.Request)
+	req, err := pki.ParseRequest(n.Spec.Request)
 	if err != nil {
 		return fmt.Errorf("failed to parse CSR: %v", err)
 	}

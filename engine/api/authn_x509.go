@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -48,18 +49,18 @@ func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 		u := *v.user
 		return &u, nil
 	}
-	leaf, err := x509.ParseCertificate(r.Peer[0])
-	if err != nil {
-		return nil, err
-	}
-	others := x509.NewCertPool()
-	for _, der := range r.Peer[1:] {
-		if o, err := x509.ParseCertificate(der); err == nil {
-			others.AddCert(o)
+	var chain []*x509.Certificate
+	for i, der := range r.Peer {
+		x, err := pki.ParseDER(der)
+		if err != nil && i == 0 {
+			return nil, err
+		}
+		if err == nil {
+			chain = append(chain, x)
 		}
 	}
-	chains, err := leaf.Verify(x509.VerifyOptions{Roots: s.roots(), Intermediates: others, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-	if err != nil {
+	leaf := chain[0]
+	if err := pki.Verify(chain, s.roots(), x509.ExtKeyUsageClientAuth, now); err != nil {
 		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w", leaf.SerialNumber, colons(leaf.SubjectKeyId), colons(leaf.AuthorityKeyId), err)
 	}
 	u, err := s.subject(leaf)
@@ -67,7 +68,11 @@ func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 		return nil, err
 	}
 	v := &verified{chain: r.Peer, bundle: s.bundleMark(), since: leaf.NotBefore, till: leaf.NotAfter, user: u}
-	for _, x := range chains[0] {
+	// Until one of the certificates that are valid now is not any more.
+	for _, x := range slices.Concat(chain, s.roots()) {
+		if now.Before(x.NotBefore) || now.After(x.NotAfter) {
+			continue
+		}
 		if x.NotBefore.After(v.since) {
 			v.since = x.NotBefore
 		}
@@ -137,13 +142,29 @@ func (s *Server) bundleMark() *byte {
 	return &s.CA[0]
 }
 
-// roots is the pool of the bundle in use.
-func (s *Server) roots() *x509.CertPool {
+// roots are the certificates of the bundle in use.
+func (s *Server) roots() []*x509.Certificate {
 	if s.pool == nil || s.poolOf != s.bundleMark() {
-		s.pool, s.poolOf = x509.NewCertPool(), s.bundleMark()
-		s.pool.AppendCertsFromPEM(s.CA)
+		s.pool, s.poolOf = certificates(s.CA), s.bundleMark()
 	}
 	return s.pool
+}
+
+// certificates reads the certificates of a bundle, whatever else is in it.
+func certificates(data []byte) []*x509.Certificate {
+	var out []*x509.Certificate
+	for rest := data; ; {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			return out
+		}
+		if b.Type != "CERTIFICATE" || len(b.Headers) != 0 {
+			continue
+		}
+		if x, err := pki.ParseDER(b.Bytes); err == nil {
+			out = append(out, x)
+		}
+	}
 }
 
 // reloadCA takes a changed --client-ca-file into use at once; text without a
@@ -196,21 +217,13 @@ func checkBundle(data []byte) error {
 }
 
 func (s *Server) logCAs(c *sim.Ctx, name string) {
-	i := 0
-	for rest := s.CA; ; {
-		var b *pem.Block
-		if b, rest = pem.Decode(rest); b == nil {
-			return
+	for i, x := range s.roots() {
+		issuer := fmt.Sprintf("%q", x.Issuer.CommonName)
+		if bytes.Equal(x.RawIssuer, x.RawSubject) {
+			issuer = `"<self>"`
 		}
-		if x, err := x509.ParseCertificate(b.Bytes); err == nil {
-			issuer := fmt.Sprintf("%q", x.Issuer.CommonName)
-			if bytes.Equal(x.RawIssuer, x.RawSubject) {
-				issuer = `"<self>"`
-			}
-			const form = "2006-01-02 15:04:05 -0700 MST"
-			detail := fmt.Sprintf("%q [] issuer=%s (%s to %s (now=%s))", x.Subject.CommonName, issuer, x.NotBefore.UTC().Format(form), x.NotAfter.UTC().Format(form), c.Clock().Format("2006-01-02 15:04:05.999999999 -0700 MST"))
-			s.log(c, 'I', 2, "tlsconfig.go:181", sim.KV("Loaded client CA", "index", i, "certName", name, "certDetail", detail))
-			i++
-		}
+		const form = "2006-01-02 15:04:05 -0700 MST"
+		detail := fmt.Sprintf("%q [] issuer=%s (%s to %s (now=%s))", x.Subject.CommonName, issuer, x.NotBefore.UTC().Format(form), x.NotAfter.UTC().Format(form), c.Clock().Format("2006-01-02 15:04:05.999999999 -0700 MST"))
+		s.log(c, 'I', 2, "tlsconfig.go:181", sim.KV("Loaded client CA", "index", i, "certName", name, "certDetail", detail))
 	}
 }

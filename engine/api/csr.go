@@ -1,9 +1,6 @@
 package api
 
 import (
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -104,17 +101,7 @@ func stamp(now metav1.Time, n, was *certificatesv1.CertificateSigningRequest) {
 	}
 }
 
-// parseCSR reads the PEM of spec.request (Models pkg/apis/certificates/v1 ParseCSR):
-// text around the block and PEM headers do not matter.
-func parseCSR(b []byte) (*x509.CertificateRequest, error) {
-	block, _ := pem.Decode(b)
-	if block == nil || block.Type != "CERTIFICATE REQUEST" {
-		return nil, errors.New("PEM block type must be CERTIFICATE REQUEST")
-	}
-	return x509.ParseCertificateRequest(block.Bytes)
-}
-
-// condition is what the table's last column says.
+// csrCondition is what the table's last column says.
 func csrCondition(o *certificatesv1.CertificateSigningRequest) string {
 	is := func(t certificatesv1.RequestConditionType) bool {
 		return slices.ContainsFunc(o.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool { return c.Type == t })

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
 )
 
 // usages are all that spec.usages may hold, sorted.
@@ -38,9 +39,9 @@ func validateCSR(x *exchange, o, old object, sub string) field.ErrorList {
 func validateCSRSpec(x *exchange, n *certificatesv1.CertificateSigningRequest) field.ErrorList {
 	var errs field.ErrorList
 	spec := field.NewPath("spec")
-	req, err := parseCSR(n.Spec.Request)
+	req, err := pki.ParseRequest(n.Spec.Request)
 	if err == nil {
-		err = req.CheckSignature()
+		err = pki.CheckRequest(req)
 	}
 	if err != nil {
 		errs = append(errs, field.Invalid(spec.Child("request"), n.Spec.Request, err.Error()))

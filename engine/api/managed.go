@@ -141,8 +141,8 @@ func empty(v reflect.Value) bool {
 }
 
 // tracked is what managedFields say of an object: the set fields, without what
-// the system owns and what the row leaves out for this subresource.
-func tracked(o object, skip []string) map[string]string {
+// the system owns.
+func tracked(o object) map[string]string {
 	out := map[string]string{}
 	v := reflect.ValueOf(o).Elem()
 	for i := range v.NumField() {
@@ -150,7 +150,7 @@ func tracked(o object, skip []string) map[string]string {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		fv := v.Field(i)
 		switch {
-		case name == "" || slices.Contains(skip, name) || empty(fv):
+		case name == "" || empty(fv):
 		case name == "metadata":
 			structLeaves("\x00f:metadata", fv, out)
 			for _, s := range systemFields {
@@ -166,6 +166,21 @@ func tracked(o object, skip []string) map[string]string {
 	if v.FieldByName("RoleRef").IsValid() {
 		drop(out, "\x00f:roleRef")
 		out["\x00f:roleRef"] = string(encode(v.FieldByName("RoleRef").Interface()))
+	}
+	return out
+}
+
+// without leaves out top-level fields.
+func without(m map[string]string, skip []string) map[string]string {
+	if len(skip) == 0 {
+		return m
+	}
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		top, _, _ := strings.Cut(k[len("\x00f:"):], "\x00")
+		if !slices.Contains(skip, top) {
+			out[k] = v
+		}
 	}
 	return out
 }
@@ -231,7 +246,8 @@ func (x *exchange) manage(r *resource, o, old object, sub string) {
 
 func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
 	skip := r.untracked[sub]
-	set := tracked(o, skip)
+	everything := tracked(o)
+	set := without(everything, skip)
 	var was map[string]string
 	var entries []metav1.ManagedFieldsEntry
 	if old != nil {
@@ -239,7 +255,7 @@ func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
 			o.SetManagedFields(nil)
 			return
 		}
-		was = tracked(old, skip)
+		was = without(tracked(old), skip)
 		for _, e := range old.GetManagedFields() {
 			entries = append(entries, *e.DeepCopy())
 		}
@@ -250,7 +266,6 @@ func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
 			mine = append(mine, k)
 		}
 	}
-	everything := tracked(o, nil)
 	gv := r.gv().String()
 	var out []metav1.ManagedFieldsEntry
 	found := false

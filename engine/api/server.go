@@ -41,7 +41,7 @@ type Server struct {
 	systemNode           []rbacv1.PolicyRule
 
 	caEntry   *sim.Entry
-	pool      *x509.CertPool
+	pool      []*x509.Certificate
 	poolOf    *byte
 	verified  map[string]*verified
 	rules     *rules
