@@ -172,6 +172,8 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Add("Vary", "Accept-Encoding")
 	for _, coding := range []struct{ name, ending string }{{"br", ".br"}, {"gzip", ".gz"}} {
 		if small, ok := s.sent[name+coding.ending]; ok && accepts(r, coding.name) {
+			// The page's loader counts what it has unpacked.
+			h.Set("X-Raw-Length", fmt.Sprint(len(p.body)))
 			p = small
 			h.Set("Content-Encoding", coding.name)
 			break

@@ -108,7 +108,7 @@ func registry() []*resource {
 			Subs: []sub{{Name: "token", Kind: "TokenRequest", Verbs: []string{"create"}, Group: "authentication.k8s.io", Vers: "v1"}}, checkName: subdomain, table: &serviceAccountTable},
 		{Version: "v1", Plural: "services", Kind: "Service", Namespaced: true, Short: []string{"svc"}, Categories: []string{"all"}, Hash: "0/CO1lhkEBI=", New: func() object { return new(corev1.Service) },
 			Subs:      []sub{{Name: "proxy", Kind: "ServiceProxyOptions", Verbs: strings.Fields("create delete get patch update")}, part("status", "Service")},
-			checkName: label, prepare: service, table: &serviceTable, untracked: statusApart},
+			checkName: label, prepare: service, table: &serviceTable, fields: serviceFields, untracked: statusApart},
 
 		{Group: "certificates.k8s.io", Version: "v1", Plural: "certificatesigningrequests", Kind: "CertificateSigningRequest", Short: []string{"csr"}, Hash: "95fRKMXA+00=",
 			New:  func() object { return new(certificatesv1.CertificateSigningRequest) },
@@ -157,6 +157,12 @@ var podFields = map[string]func(object) string{
 	"spec.nodeName":      func(o object) string { return o.(*corev1.Pod).Spec.NodeName },
 	"spec.restartPolicy": func(o object) string { return string(o.(*corev1.Pod).Spec.RestartPolicy) },
 	"status.phase":       func(o object) string { return string(o.(*corev1.Pod).Status.Phase) },
+}
+
+// A kubelet lists services by spec.clusterIP!=None.
+var serviceFields = map[string]func(object) string{
+	"spec.clusterIP": func(o object) string { return o.(*corev1.Service).Spec.ClusterIP },
+	"spec.type":      func(o object) string { return string(o.(*corev1.Service).Spec.Type) },
 }
 
 var eventFields = map[string]func(object) string{
