@@ -14,12 +14,15 @@ import (
 const foldHeader = "Joinery-Fold"
 
 // Fold is a renewal of a Lease that goes on by itself: it came at From, and the
-// same comes every Every until the connection closes or another request
-// changes the object.
+// same comes every Every until the connection Conn closes, another request
+// changes the object, Server ("host/unit") stops, or Until, when the client's
+// certificate is not good any more.
 type Fold struct {
-	From  time.Time     `json:"from"`
-	Every time.Duration `json:"every"`
-	Conn  uint64        `json:"conn"`
+	From   time.Time     `json:"from"`
+	Every  time.Duration `json:"every"`
+	Until  time.Time     `json:"until,omitzero"`
+	Conn   uint64        `json:"conn"`
+	Server string        `json:"server"`
 }
 
 func foldKey(resource, namespace, name string) string {
@@ -28,6 +31,9 @@ func foldKey(resource, namespace, name string) string {
 
 // at is the time of the last renewal up to now.
 func (f Fold) at(now time.Time) time.Time {
+	if !f.Until.IsZero() && now.After(f.Until) {
+		now = f.Until
+	}
 	if now.Before(f.From) {
 		return f.From
 	}
@@ -62,24 +68,40 @@ func (x *exchange) renewed(o object) *Object {
 	if x.s.store.Folds == nil {
 		x.s.store.Folds = map[string]Fold{}
 	}
-	x.s.store.Folds[foldKey(stored.Resource, stored.Namespace, stored.Name)] = Fold{From: x.c.Now, Every: every, Conn: x.r.Conn}
+	f := Fold{From: x.c.Now, Every: every, Conn: x.r.Conn, Server: x.c.Actor()}
+	if len(x.r.Peer) > 0 {
+		if v := x.s.verified[string(x.r.Peer[0])]; v != nil {
+			f.Until = v.till.Add(-x.c.Skew)
+		}
+	}
+	x.s.store.Folds[foldKey(stored.Resource, stored.Namespace, stored.Name)] = f
 	return stored
 }
 
 // Unfold ends the folds of a connection: what was renewed until now is stored,
-// without an observation. The world calls it when a connection to the server closes.
+// without an observation. The world calls it when a connection to the server
+// closes, or sends MsgGone with the Tag "conn N".
 func (s *Server) Unfold(c *sim.Ctx, conn uint64) {
-	for _, o := range s.store.Tables["leases"] {
+	s.unfold(c, func(f Fold) bool { return f.Conn == conn })
+}
+
+func (s *Server) unfold(c *sim.Ctx, over func(Fold) bool) {
+	if len(s.store.Folds) == 0 {
+		return
+	}
+	for _, o := range append([]*Object(nil), s.store.Tables["leases"]...) {
 		key := foldKey(o.Resource, o.Namespace, o.Name)
-		if f, ok := s.store.Folds[key]; ok && f.Conn == conn {
+		if f, ok := s.store.Folds[key]; ok && over(f) {
 			last := s.folded(c, o)
 			delete(s.store.Folds, key)
 			if last != o {
 				s.store.put(o.Resource, last.typed)
-				s.flush(c)
 			}
 		}
 	}
+	s.flush(c)
 }
+
+const connTag = "conn "
 
 func versionText(v uint64) string { return strconv.FormatUint(v, 10) }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"crypto/x509"
@@ -122,7 +123,15 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 			s.begin(c, m.Stream)
 		}
 	case sim.MsgGone:
+		if conn, ok := strings.CutPrefix(m.Tag, connTag); ok {
+			if n, err := strconv.ParseUint(conn, 10, 64); err == nil {
+				s.Unfold(c, n)
+			}
+			return
+		}
 		s.forget(m.Stream)
+	case sim.MsgStop:
+		s.unfold(c, func(f Fold) bool { return f.Server == c.Actor() })
 	case sim.MsgWake:
 		s.expire(c, m.Tag)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
-// bench is a server with a disk, a clock and a list of what happened.
+// rig is a server with a disk, a clock and a list of what happened.
 type rig struct {
 	t      testing.TB
 	s      *Server
@@ -251,9 +251,24 @@ func TestFold(t *testing.T) {
 	for _, o := range g.obs[seen:] {
 		require.NotEqual(t, trace.Object, o.Kind)
 	}
-	g.s.Unfold(g.ctx(), 7)
+	g.step(sim.Msg{Kind: sim.MsgGone, Tag: "conn 7"})
 	g.now = g.now.Add(time.Hour)
 	require.Contains(t, string(g.do(g.admin(), "GET", leases+"/node-1", "").Body), `"renewTime":"2026-01-01T00:00:30.000000Z"`)
+}
+
+// A fold does not outlive the client's certificate, nor the server.
+func TestFoldEnds(t *testing.T) {
+	g := newRig(t, "")
+	b, _ := pem.Decode(g.cert(pkix.Name{CommonName: "system:node:node-1", Organization: []string{"system:nodes"}}, g.now.Add(25*time.Second)))
+	node := [][]byte{b.Bytes}
+	const lease = `{"metadata":{"name":"node-1","namespace":"kube-node-lease"},"spec":{"renewTime":"2026-01-01T00:00:00.000000Z"}}`
+	require.Equal(t, 201, g.do(node, "POST", leases, lease).Code)
+	require.Equal(t, 200, g.do(node, "PUT", leases+"/node-1", lease, foldHeader, "10s").Code)
+	g.now = g.now.Add(time.Hour)
+	require.Contains(t, string(g.do(g.admin(), "GET", leases+"/node-1", "").Body), `"renewTime":"2026-01-01T00:00:20.000000Z"`)
+	require.Len(t, g.store.Folds, 1)
+	g.step(sim.Msg{Kind: sim.MsgStop})
+	require.Empty(t, g.store.Folds)
 }
 
 func TestNodeStatusPatch(t *testing.T) {

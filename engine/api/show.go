@@ -17,7 +17,7 @@ type form struct {
 	as   string // "", Table, PartialObjectMetadata, PartialObjectMetadataList, APIGroupDiscoveryList
 }
 
-const notAcceptable = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+const notAcceptable = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
 
 // negotiate picks the first form in Accept that is served; false when there is none.
 func negotiate(accept string) (form, bool) {
