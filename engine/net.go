@@ -48,7 +48,7 @@ type conn struct {
 	ToClient time.Time `json:"toClient"`
 	Greeting uint64    `json:"greeting,omitempty"`
 	// Open holds the exchanges on it.
-	Open map[uint64]bool `json:"open,omitempty"`
+	Open map[uint64]bool `json:"open"`
 }
 
 // stream is an exchange: a request and its answer.

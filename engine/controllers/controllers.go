@@ -29,14 +29,14 @@ type ControllerManager struct {
 	Certs identity `json:"certs"`
 
 	Loops   []*loop                                      `json:"loops,omitempty"`
-	CSRs    map[string]*certv1.CertificateSigningRequest `json:"csrs,omitempty"`
+	CSRs    map[string]*certv1.CertificateSigningRequest `json:"csrs"`
 	Feeds   []*feed                                      `json:"feeds,omitempty"`
-	Tokens  map[string]token                             `json:"tokens,omitempty"`
+	Tokens  map[string]token                             `json:"tokens"`
 	Cleaner cleaner                                      `json:"cleaner"`
 	Started time.Time                                    `json:"started,omitzero"`
 	// Pairs are the signing files as last read, by "cert::key".
-	Pairs   map[string]pair     `json:"pairs,omitempty"`
-	Streams map[uint64]exchange `json:"streams,omitempty"`
+	Pairs   map[string]pair     `json:"pairs"`
+	Streams map[uint64]exchange `json:"streams"`
 }
 
 // exchange is a request that waits for its answer.

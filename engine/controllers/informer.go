@@ -27,7 +27,7 @@ type feed struct {
 	URL      string `json:"url"`
 	Selector string `json:"selector,omitempty"`
 	// Seen are the names so far, until the bookmark.
-	Seen  map[string]bool `json:"seen,omitempty"`
+	Seen  map[string]bool `json:"seen"`
 	Fails int             `json:"fails,omitempty"`
 }
 

@@ -28,11 +28,11 @@ type loop struct {
 	// Queue holds names that wait; Waiting says which. Busy is the name at work,
 	// Again that it changed meanwhile.
 	Queue   []string        `json:"queue,omitempty"`
-	Waiting map[string]bool `json:"waiting,omitempty"`
+	Waiting map[string]bool `json:"waiting"`
 	Busy    string          `json:"busy,omitempty"`
 	Again   bool            `json:"again,omitempty"`
 	Since   time.Time       `json:"since,omitzero"`
-	Fails   map[string]int  `json:"fails,omitempty"`
+	Fails   map[string]int  `json:"fails"`
 	// Bucket is the time up to which retries are given out: a token bucket.
 	Bucket time.Time `json:"bucket,omitzero"`
 

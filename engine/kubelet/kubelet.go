@@ -54,9 +54,9 @@ type Kubelet struct {
 
 	Reg     registration        `json:"registration"`
 	Lease   lease               `json:"lease"`
-	Sources map[string]*source  `json:"sources,omitempty"`
-	Timers  map[string]uint64   `json:"timers,omitempty"`
-	Streams map[uint64]exchange `json:"streams,omitempty"`
+	Sources map[string]*source  `json:"sources"`
+	Timers  map[string]uint64   `json:"timers"`
+	Streams map[uint64]exchange `json:"streams"`
 }
 
 // exchange is a request that waits for its answer, by who is to hear of it.

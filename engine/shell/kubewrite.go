@@ -35,13 +35,13 @@ func (k *kube) manifests(files []string) ([]manifest, error) {
 			return nil, fmt.Errorf("error: the path %q does not exist", name)
 		}
 		found := 0
-		for doc := range strings.SplitSeq("\n"+string(b), "\n---") {
+		for doc := range strings.SplitSeq(string(b), "\n---") {
 			if strings.TrimSpace(stripComments(doc)) == "" {
 				continue
 			}
 			js, err := yaml.YAMLToJSON([]byte(doc))
 			if err != nil {
-				return nil, fmt.Errorf("error: error parsing %s: %v", from, err)
+				return nil, fmt.Errorf("error: error parsing %s: error converting YAML to JSON: %v", from, err)
 			}
 			o, err := parseObject(js)
 			if err != nil {

@@ -23,7 +23,7 @@ type Terminal struct {
 	Cwd     string `json:"cwd"`
 	// Vars are the shell's variables, Funcs its functions as source.
 	Vars    map[string]variable `json:"vars"`
-	Funcs   map[string]string   `json:"funcs,omitempty"`
+	Funcs   map[string]string   `json:"funcs"`
 	History []string            `json:"history,omitempty"`
 	Lines   int                 `json:"lines"`
 	// Run is the line that runs now, Waiting what was typed meanwhile.
