@@ -114,21 +114,25 @@ func (m *ControllerManager) reviewed(c *sim.Ctx, l *loop, a answer) {
 			return
 		}
 		l.Work.Step, l.Work.Reason, l.Work.Message = "approval", "AutoApproved", recognizers[i].message
+		csr = copied(csr)
+		l.Work.Object = csr
 		csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{
 			Type: certv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: l.Work.Reason, Message: l.Work.Message})
-		m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "PUT", csrPath+"/"+csr.Name+"/approval", typed(csr))
+		m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "PUT", csrPath+"/"+csr.Name+"/approval", csr)
 	case "approval":
 		if !a.ok() {
 			m.finish(c, l, &failure{text: "error updating approval for csr: " + a.err()})
 			return
 		}
-		decide(c, "csr/"+csr.Name, l.Controller, "Approved", l.Work.Reason, l.Work.Message)
+		decide(c, "csr/"+csr.Name, l.Controller, "approved", l.Work.Reason, l.Work.Message)
 		m.finish(c, l, nil)
 	}
 }
 
-// typed names the kind, which objects from a watch or a list may lack.
-func typed(csr *certv1.CertificateSigningRequest) *certv1.CertificateSigningRequest {
-	csr.Kind, csr.APIVersion = "CertificateSigningRequest", "certificates.k8s.io/v1"
-	return csr
+// copied is a CSR to be changed. It names its kind, which objects from a watch
+// may lack.
+func copied(csr *certv1.CertificateSigningRequest) *certv1.CertificateSigningRequest {
+	n := csr.DeepCopy()
+	n.Kind, n.APIVersion = "CertificateSigningRequest", "certificates.k8s.io/v1"
+	return n
 }

@@ -93,7 +93,7 @@ func (m *ControllerManager) clean(c *sim.Ctx) {
 			}
 		}
 		if why != "" {
-			decide(c, "csr/"+name, cleaning, "Deleted", why, "")
+			decide(c, "csr/"+name, cleaning, "deleted", why, "")
 			m.send(c, &m.Certs, exchange{To: "clean", Name: name}, "DELETE", csrPath+"/"+name, nil)
 		}
 	}
@@ -140,7 +140,7 @@ func (m *ControllerManager) checkToken(c *sim.Ctx, name string) {
 		return
 	}
 	m.log(c, 'I', 3, "tokencleaner.go:202", "Deleting expired secret", "secret", "kube-system/"+name)
-	decide(c, "secret/"+name, tokenCleaner, "Deleted", "Expired", t.Expiration)
+	decide(c, "secret/"+name, tokenCleaner, "deleted", "Expired", t.Expiration)
 	m.send(c, &m.Own, exchange{To: "token", Name: name}, "DELETE", "/api/v1/namespaces/kube-system/secrets/"+name,
 		map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": map[string]string{"uid": t.UID}})
 }

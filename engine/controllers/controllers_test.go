@@ -35,8 +35,8 @@ func TestApproveAndSign(t *testing.T) {
 	require.Equal(t, "CN=system:node:node-1,O=system:nodes", certs[0].Subject.String())
 	require.Equal(t, 365*24*time.Hour, certs[0].NotAfter.Sub(certs[0].NotBefore))
 	require.Equal(t, []string{
-		"Approved AutoApproved: Auto approving kubelet client certificate after SubjectAccessReview.",
-		"Issued kubernetes.io/kube-apiserver-client-kubelet: signed with " + caCrt,
+		"approved AutoApproved: Auto approving kubelet client certificate after SubjectAccessReview.",
+		"issued kubernetes.io/kube-apiserver-client-kubelet: signed with " + caCrt,
 	}, r.decisions("csr/csr-a"))
 	require.Equal(t, 1, r.count(`certificate_controller.go:84] "Adding certificate request" logger="certificatesigningrequest-approving-controller" csr="csr-a"`))
 	require.Equal(t, 4, r.count(`certificate_controller.go:84] "Adding certificate request" logger="certificatesigningrequest-signing-controller" csr="csr-a"`))

@@ -8,8 +8,9 @@
 // permission late: the CSR is approved at the next try.
 //
 // What it decides is noted as trace.Decision with the object's name, such as
-// "csr/csr-x7k2p", and {controller, verdict, reason, message}. A controller with
-// nothing to do asks for nothing.
+// "csr/csr-x7k2p", and {controller, verdict, reason, message}; the verdict is
+// approved, issued, failed, waits or deleted. A controller with nothing to do
+// asks for nothing.
 //
 // Accepted but not simulated: every other controller that --controllers may
 // name, leader election, metrics.

@@ -39,7 +39,8 @@ type loop struct {
 	Work work `json:"work"`
 }
 
-// work is how far the worker is with the name at work.
+// work is how far the worker is with the name at work. Object is the cache's
+// until it is changed, and the cache is shared: a change begins with a copy.
 type work struct {
 	Object *certv1.CertificateSigningRequest `json:"object,omitempty"`
 	// Tried are the recognizers that were asked about, Step what is waited for.
@@ -92,8 +93,7 @@ func (m *ControllerManager) next(c *sim.Ctx, l *loop) {
 			m.finish(c, l, nil)
 			continue
 		}
-		// What is at work is a copy: the cache is shared.
-		l.Work.Object = csr.DeepCopy()
+		l.Work.Object = csr
 		if l.Signer != "" {
 			m.sign(c, l)
 		} else {

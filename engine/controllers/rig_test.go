@@ -106,6 +106,11 @@ func (r *rig) step(msg sim.Msg) {
 	c := &sim.Ctx{Now: r.now, Host: "control-1", IP: "10.0.0.10", Unit: "kube-controller-manager", PID: 7, Disk: r.disk, Chance: r.chance,
 		NextStream: func() uint64 { r.stream++; return r.stream },
 		Observe:    func(o trace.Observation) uint64 { r.obs = append(r.obs, o); return uint64(len(r.obs)) }}
+	// The state must survive a snapshot at any moment.
+	b, err := json.Marshal(r.m)
+	require.NoError(r.t, err)
+	r.m = new(ControllerManager)
+	require.NoError(r.t, json.Unmarshal(b, r.m))
 	r.m.Step(c, msg)
 	for _, e := range c.Effects {
 		switch e.Kind {

@@ -66,11 +66,13 @@ func (m *ControllerManager) sign(c *sim.Ctx, l *loop) {
 		m.finish(c, l, &failure{text: fmt.Sprintf("unable to parse csr %q: %v", csr.Name, err)})
 		return
 	}
+	csr = copied(csr)
+	l.Work.Object = csr
 	if f := checks[l.Signer]; f != nil {
 		err = f(req, csr.Spec.Usages)
 	}
 	if err != nil {
-		l.Work.Step, l.Work.Reason, l.Work.Message = "Failed", "SignerValidationFailure", err.Error()
+		l.Work.Step, l.Work.Reason, l.Work.Message = "failed", "SignerValidationFailure", err.Error()
 		csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{
 			Type: certv1.CertificateFailed, Status: corev1.ConditionTrue, Reason: l.Work.Reason, Message: l.Work.Message, LastUpdateTime: metav1.Time{Time: c.Clock().Truncate(time.Second)}})
 	} else {
@@ -80,10 +82,10 @@ func (m *ControllerManager) sign(c *sim.Ctx, l *loop) {
 			m.finish(c, l, &failure{text: "error auto signing csr: " + err.Error()})
 			return
 		}
-		l.Work.Step, l.Work.Reason, l.Work.Message = "Issued", l.Signer, "signed with "+l.CertFile
+		l.Work.Step, l.Work.Reason, l.Work.Message = "issued", l.Signer, "signed with "+l.CertFile
 		csr.Status.Certificate = cert
 	}
-	m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "PUT", csrPath+"/"+csr.Name+"/status", typed(csr))
+	m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "PUT", csrPath+"/"+csr.Name+"/status", csr)
 }
 
 // signed handles the answer to a status that was written.
@@ -95,7 +97,7 @@ func (m *ControllerManager) signed(c *sim.Ctx, l *loop, a answer) {
 		return
 	}
 	words := "error updating signature for csr: "
-	if w.Step == "Failed" {
+	if w.Step == "failed" {
 		words = "error adding failure condition for csr: "
 	}
 	m.finish(c, l, &failure{text: words + a.err()})

@@ -52,6 +52,8 @@ type Kubelet struct {
 	Attempt attempt      `json:"attempt"`
 	Health  health       `json:"health"`
 
+	// Maps are written even when they are empty, so that they are there again
+	// after a snapshot is restored.
 	Reg     registration        `json:"registration"`
 	Lease   lease               `json:"lease"`
 	Sources map[string]*source  `json:"sources"`
@@ -79,6 +81,10 @@ func New(e era.Era, args []string) (*Kubelet, error) {
 // Clone returns an independent copy.
 func (k *Kubelet) Clone() sim.Actor {
 	n := *k
+	if k.Cert != nil {
+		cert := *k.Cert
+		n.Cert = &cert
+	}
 	n.Timers = maps.Clone(k.Timers)
 	n.Streams = maps.Clone(k.Streams)
 	n.Sources = make(map[string]*source, len(k.Sources))

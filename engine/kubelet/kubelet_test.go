@@ -331,13 +331,15 @@ func TestRequestIsAsRecorded(t *testing.T) {
 
 func TestCloneIsIndependent(t *testing.T) {
 	r := newRig(t)
+	r.serve = r.cluster(time.Hour, true)
 	r.run(2 * time.Second)
 	a, _ := json.Marshal(r.k)
 	n := r.k.Clone().(*Kubelet)
 	n.Timers["rotate"]++
 	n.Sources["nodes"].Over = true
 	delete(n.Streams, 1)
-	n.Reg.Done = true
+	n.Reg.Done = false
+	n.Cert.Noticed = false
 	b, _ := json.Marshal(r.k)
 	require.Equal(t, string(a), string(b))
 }

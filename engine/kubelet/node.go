@@ -71,6 +71,7 @@ func (k *Kubelet) registered(c *sim.Ctx, a answer) {
 	k.Reg.Done, k.Reg.Retry = true, retry{}
 	k.remember(a)
 	k.heard(c)
+	k.follow(c)
 	k.settled(c)
 	k.reportStatus(c)
 }

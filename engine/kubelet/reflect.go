@@ -49,7 +49,8 @@ var kinds = []kind{
 // its connection. A real kubelet draws 5 to 10 minutes and watches again.
 const timeout = "2147483647"
 
-// createAfter is how soon the CSINode is tried again that waits for its Node.
+// createAfter is how soon the CSINode follows its Node (recorded:
+// d/kubelet-audit.json).
 const createAfter = 200 * time.Millisecond
 
 // longWatch is how long a watch must have lived for the back-off to begin anew.
@@ -59,6 +60,8 @@ const longWatch = 2 * time.Minute
 type source struct {
 	Retry  retry     `json:"retry"`
 	Opened time.Time `json:"opened,omitzero"`
+	// Waits: for the Node, which it belongs to.
+	Waits bool `json:"waits,omitempty"`
 	// Over: answered, or not served here.
 	Over bool `json:"over,omitempty"`
 }
@@ -158,13 +161,23 @@ func (k *Kubelet) sourceListed(c *sim.Ctx, a answer) {
 // create makes the object that belongs to the Node, once that is there.
 func (k *Kubelet) create(c *sim.Ctx, x kind) {
 	if !k.Reg.Done {
-		k.after(c, "source "+x.name, createAfter)
+		k.Sources[x.name].Waits = true
 		return
 	}
 	k.send(c, "source.single "+x.name, connAPI, "POST", x.create, &storagev1.CSINode{
 		TypeMeta:   metav1.TypeMeta{Kind: "CSINode", APIVersion: "storage.k8s.io/v1"},
 		ObjectMeta: metav1.ObjectMeta{Name: k.Node, OwnerReferences: []metav1.OwnerReference{k.owner()}},
 	})
+}
+
+// follow goes on with what waited for the Node.
+func (k *Kubelet) follow(c *sim.Ctx) {
+	for _, x := range kinds {
+		if s := k.Sources[x.name]; s != nil && s.Waits {
+			s.Waits = false
+			k.after(c, "source "+x.name, createAfter)
+		}
+	}
 }
 
 // owner names the Node as the owner of an object.

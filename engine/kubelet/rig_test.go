@@ -123,15 +123,6 @@ func (r *rig) step(m sim.Msg) {
 	k := new(Kubelet)
 	require.NoError(r.t, json.Unmarshal(b, k))
 	r.k = k
-	if k.Timers == nil {
-		k.Timers = map[string]uint64{}
-	}
-	if k.Sources == nil {
-		k.Sources = map[string]*source{}
-	}
-	if k.Streams == nil {
-		k.Streams = map[uint64]exchange{}
-	}
 	k.Step(c, m)
 	for _, e := range c.Effects {
 		switch e.Kind {
