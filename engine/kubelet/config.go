@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/joinery-lab/joinery/engine/pki"
@@ -177,7 +176,7 @@ func stillValid(d *sim.Disk, file string, now time.Time) (l line, why string, ok
 
 // readConfig reads a KubeletConfiguration. The error is what a kubelet exits
 // with; the warning is a strict error that lenient decoding let pass.
-func readConfig(d *sim.Disk, file string) (cfg kubeletv1beta1.KubeletConfiguration, warning, failure string) {
+func readConfig(d *sim.Disk, file string) (cfg KubeletConfiguration, warning, failure string) {
 	if file == "" {
 		return cfg, "", ""
 	}
@@ -191,10 +190,10 @@ func readConfig(d *sim.Disk, file string) (cfg kubeletv1beta1.KubeletConfigurati
 	if err := yaml.Unmarshal(b, &cfg); err != nil {
 		return cfg, "", fail(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "))
 	}
-	if v := kubeletv1beta1.SchemeGroupVersion.String(); cfg.APIVersion != v || cfg.Kind != "KubeletConfiguration" {
+	if v := "kubelet.config.k8s.io/v1beta1"; cfg.APIVersion != v || cfg.Kind != "KubeletConfiguration" {
 		return cfg, "", fail(fmt.Sprintf("no kind %q is registered for version %q in scheme \"pkg/kubelet/apis/config/scheme/scheme.go:33\"", cfg.Kind, cfg.APIVersion))
 	}
-	if err := yaml.UnmarshalStrict(b, new(kubeletv1beta1.KubeletConfiguration)); err != nil {
+	if err := yaml.UnmarshalStrict(b, new(KubeletConfiguration)); err != nil {
 		warning = "strict decoding error: " + strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "), "json: ")
 	}
 	return cfg, warning, ""
