@@ -1,8 +1,8 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"path"
@@ -19,6 +19,8 @@ type Disk struct {
 	Entries map[string]*Entry `json:"entries"`
 	// Changed is called after each change, when set; it is not part of the state.
 	Changed func(op, name string, e *Entry) `json:"-"`
+
+	tree tree
 }
 
 // Entry is a file, a directory (Mode has fs.ModeDir) or a symbolic link
@@ -38,36 +40,15 @@ func NewDisk(now time.Time) *Disk {
 // Clone returns an independent copy, without Changed.
 func (d *Disk) Clone() *Disk { return &Disk{Entries: maps.Clone(d.Entries)} }
 
-func pathErr(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
-
-// errors as Linux words them; they wrap fs.ErrExist and the like.
-type errno struct {
-	text string
-	is   error
-}
-
-func (e *errno) Error() string        { return e.text }
-func (e *errno) Is(target error) bool { return e.is == target }
-
-var (
-	errNotExist = &errno{"no such file or directory", fs.ErrNotExist}
-	errExist    = &errno{"file exists", fs.ErrExist}
-	errIsDir    = errors.New("is a directory")
-	errNotDir   = errors.New("not a directory")
-	errNotEmpty = errors.New("directory not empty")
-	errLoop     = errors.New("too many levels of symbolic links")
-	errInvalid  = &errno{"invalid argument", fs.ErrInvalid}
-)
-
 // Resolve follows links in name, also the last one when follow is set, and
 // returns the real path. What the path names need not exist; what it passes
-// through must.
+// through must, also before "..", as for a kernel.
 func (d *Disk) Resolve(op, name string, follow bool) (string, error) {
 	if !path.IsAbs(name) {
 		return "", pathErr(op, name, errInvalid)
 	}
 	links := 0
-	done, rest := "/", strings.Trim(path.Clean(name), "/")
+	done, rest := "/", strings.Trim(name, "/")
 	for rest != "" {
 		part, more, _ := strings.Cut(rest, "/")
 		rest = more
@@ -102,7 +83,11 @@ func (d *Disk) Resolve(op, name string, follow bool) (string, error) {
 }
 
 func (d *Disk) set(op, name string, e *Entry) {
-	d.Entries[name] = e
+	d.put(name, e)
+	d.changed(op, name, e)
+}
+
+func (d *Disk) changed(op, name string, e *Entry) {
 	if d.Changed != nil {
 		d.Changed(op, name, e)
 	}
@@ -136,6 +121,9 @@ func (d *Disk) ReadFile(name string) ([]byte, error) {
 	return slices.Clone(e.Data), nil
 }
 
+// settable are the bits of a mode that can be set: what 07777 is to chmod.
+const settable = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
 // WriteFile writes a file; mode counts for a new one only.
 func (d *Disk) WriteFile(name string, data []byte, mode fs.FileMode, now time.Time) error {
 	p, err := d.Resolve("open", name, true)
@@ -155,7 +143,7 @@ func (d *Disk) WriteFile(name string, data []byte, mode fs.FileMode, now time.Ti
 		}
 		mode = old.Mode
 	}
-	d.set("write", p, &Entry{Mode: mode.Perm() | mode&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky), Time: now, Data: slices.Clone(data)})
+	d.set("write", p, &Entry{Mode: mode & settable, Time: now, Data: slices.Clone(data)})
 	return nil
 }
 
@@ -177,7 +165,7 @@ func (d *Disk) MkdirAll(name string, mode fs.FileMode, now time.Time) error {
 
 // Mkdir makes one directory.
 func (d *Disk) Mkdir(name string, mode fs.FileMode, now time.Time) error {
-	p, err := d.Resolve("mkdir", name, true)
+	p, err := d.Resolve("mkdir", name, false)
 	if err != nil {
 		return err
 	}
@@ -188,34 +176,25 @@ func (d *Disk) Mkdir(name string, mode fs.FileMode, now time.Time) error {
 	if parent == nil {
 		return pathErr("mkdir", name, errNotExist)
 	}
-	d.set("mkdir", p, &Entry{Mode: fs.ModeDir | mode.Perm(), Time: now})
+	d.set("mkdir", p, &Entry{Mode: fs.ModeDir | mode&settable, Time: now})
 	return nil
 }
 
-// Symlink makes name a link to target.
+// Symlink makes name a link to target, which is kept as it is and need not
+// exist. Its errors are *hackpadfs.LinkError, which reads as os.LinkError does.
 func (d *Disk) Symlink(target, name string, now time.Time) error {
 	p, err := d.Resolve("symlink", name, false)
-	if err != nil {
-		return err
-	}
-	if d.Entries[p] != nil {
-		return &linkError{"symlink", target, name, errExist}
-	}
-	if parent := d.Entries[path.Dir(p)]; parent == nil || !parent.Mode.IsDir() {
-		return &linkError{"symlink", target, name, errNotExist}
+	switch {
+	case err != nil:
+		return linkErr("symlink", target, name, err)
+	case d.Entries[p] != nil:
+		return linkErr("symlink", target, name, errExist)
+	case d.Entries[path.Dir(p)] == nil || target == "":
+		return linkErr("symlink", target, name, errNotExist)
 	}
 	d.set("symlink", p, &Entry{Mode: fs.ModeSymlink | 0o777, Time: now, Target: target})
 	return nil
 }
-
-// linkError reads as os.LinkError does.
-type linkError struct {
-	op, old, new string
-	err          error
-}
-
-func (e *linkError) Error() string { return fmt.Sprintf("%s %s %s: %s", e.op, e.old, e.new, e.err) }
-func (e *linkError) Unwrap() error { return e.err }
 
 // ReadLink returns a link's target.
 func (d *Disk) ReadLink(name string) (string, error) {
@@ -236,65 +215,74 @@ func (d *Disk) Remove(name string) error {
 		return err
 	}
 	e := d.Entries[p]
-	if e == nil {
+	switch {
+	case e == nil:
 		return pathErr("remove", name, errNotExist)
-	}
-	if e.Mode.IsDir() && len(d.children(p)) > 0 {
+	case p == "/":
+		return pathErr("remove", name, errBusy)
+	case e.Mode.IsDir() && len(d.children(p)) > 0:
 		return pathErr("remove", name, errNotEmpty)
 	}
-	delete(d.Entries, p)
-	if d.Changed != nil {
-		d.Changed("remove", p, e)
-	}
+	d.drop(p)
+	d.changed("remove", p, e)
 	return nil
 }
 
-// Rename moves a file, a link or a directory with all in it, over what is there.
-func (d *Disk) Rename(from, to string) error {
-	a, err := d.Resolve("rename", from, false)
-	if err != nil {
-		return err
-	}
-	b, err := d.Resolve("rename", to, false)
-	if err != nil {
-		return err
-	}
-	e := d.Entries[a]
-	if e == nil {
-		return &linkError{"rename", from, to, errNotExist}
-	}
-	if parent := d.Entries[path.Dir(b)]; parent == nil || !parent.Mode.IsDir() {
-		return &linkError{"rename", from, to, errNotExist}
-	}
-	if old := d.Entries[b]; old != nil && a != b {
-		switch {
-		case old.Mode.IsDir() && !e.Mode.IsDir():
-			return &linkError{"rename", from, to, errExist}
-		case !old.Mode.IsDir() && e.Mode.IsDir():
-			return &linkError{"rename", from, to, errNotDir}
-		case old.Mode.IsDir() && len(d.children(b)) > 0:
-			return &linkError{"rename", from, to, errNotEmpty}
-		}
-	}
-	if e.Mode.IsDir() && strings.HasPrefix(b+"/", a+"/") && a != b {
-		return &linkError{"rename", from, to, errInvalid}
-	}
-	if a == b {
+// RemoveAll removes what is at name and below it, and follows no links. That
+// there is nothing is no error, as with os.RemoveAll.
+func (d *Disk) RemoveAll(name string) error {
+	p, err := d.Resolve("remove", name, false)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	for _, p := range d.Walk(a) {
-		q := b + strings.TrimPrefix(p, a)
-		sub := d.Entries[p]
-		delete(d.Entries, p)
-		d.Entries[q] = sub
+	if err != nil {
+		return err
 	}
-	if d.Changed != nil {
-		d.Changed("rename", b, e)
+	if p == "/" {
+		return pathErr("remove", name, errBusy)
+	}
+	for _, q := range slices.Backward(d.Walk(p)) {
+		e := d.Entries[q]
+		d.drop(q)
+		d.changed("remove", q, e)
 	}
 	return nil
 }
 
-// Chmod changes the permission bits.
+// Rename moves a file, a link or a directory with all in it, over a file that
+// is there, but as os.Rename never over a directory. Its errors are
+// *hackpadfs.LinkError.
+func (d *Disk) Rename(from, to string) error {
+	a, errA := d.Resolve("rename", from, false)
+	b, errB := d.Resolve("rename", to, false)
+	if err := cmp.Or(errA, errB); err != nil {
+		return linkErr("rename", from, to, err)
+	}
+	e, old := d.Entries[a], d.Entries[b]
+	switch {
+	case e == nil || d.Entries[path.Dir(b)] == nil:
+		return linkErr("rename", from, to, errNotExist)
+	case old != nil && old.Mode.IsDir():
+		return linkErr("rename", from, to, errExist)
+	case a == b:
+		return nil
+	case a == "/":
+		return linkErr("rename", from, to, errBusy)
+	case e.Mode.IsDir() && strings.HasPrefix(b, a+"/"):
+		return linkErr("rename", from, to, errInvalid)
+	case e.Mode.IsDir() && old != nil:
+		return linkErr("rename", from, to, errNotDir)
+	}
+	for _, p := range d.Walk(a) {
+		sub := d.Entries[p]
+		d.drop(p)
+		d.put(b+strings.TrimPrefix(p, a), sub)
+	}
+	d.changed("rename", b, e)
+	return nil
+}
+
+// Chmod changes the permission bits, also setuid, setgid and sticky.
 func (d *Disk) Chmod(name string, mode fs.FileMode) error {
 	p, err := d.Resolve("chmod", name, true)
 	if err != nil {
@@ -305,7 +293,7 @@ func (d *Disk) Chmod(name string, mode fs.FileMode) error {
 		return pathErr("chmod", name, errNotExist)
 	}
 	n := *e
-	n.Mode = e.Mode.Type() | mode.Perm()
+	n.Mode = e.Mode.Type() | mode&settable
 	d.set("chmod", p, &n)
 	return nil
 }
@@ -322,7 +310,7 @@ func (d *Disk) Chtimes(name string, t time.Time) error {
 	}
 	n := *e
 	n.Time = t
-	d.Entries[p] = &n
+	d.put(p, &n)
 	return nil
 }
 
@@ -339,30 +327,5 @@ func (d *Disk) ReadDir(name string) ([]string, error) {
 	if !e.Mode.IsDir() {
 		return nil, pathErr("readdirent", name, errNotDir)
 	}
-	return d.children(p), nil
-}
-
-func (d *Disk) children(dir string) []string {
-	prefix := strings.TrimSuffix(dir, "/") + "/"
-	var out []string
-	for p := range d.Entries {
-		if rest, ok := strings.CutPrefix(p, prefix); ok && rest != "" && !strings.Contains(rest, "/") {
-			out = append(out, rest)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// Walk returns the path itself and all below it, sorted.
-func (d *Disk) Walk(root string) []string {
-	prefix := strings.TrimSuffix(root, "/") + "/"
-	var out []string
-	for p := range d.Entries {
-		if p == root || strings.HasPrefix(p, prefix) {
-			out = append(out, p)
-		}
-	}
-	slices.Sort(out)
-	return out
+	return slices.Clone(d.children(p)), nil
 }
