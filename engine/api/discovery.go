@@ -4,7 +4,6 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"net"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,7 +185,7 @@ func (s *Server) version() any {
 		GoVersion             string `json:"goVersion"`
 		Compiler              string `json:"compiler"`
 		Platform              string `json:"platform"`
-	}{"1", minor, "1", minor, "1", strconv.Itoa(n - 1), era.GitVersion.In(s.era), "$Format:%H$", "clean", "1970-01-01T00:00:00Z", runtime.Version(), "gc", "linux/amd64"}
+	}{"1", minor, "1", minor, "1", strconv.Itoa(n - 1), era.GitVersion.In(s.era), "$Format:%H$", "clean", "1970-01-01T00:00:00Z", era.GoVersion.In(s.era), "gc", "linux/amd64"}
 }
 
 // paths lists what / shows: what is served here.

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // newObject makes the stored form of o, which it owns from now on.
@@ -41,13 +44,20 @@ func item(b []byte) []byte {
 	return b[1:]
 }
 
+// meta is an object's metadata, shared.
+func meta(o object) metav1.ObjectMeta {
+	return reflect.ValueOf(o).Elem().FieldByName("ObjectMeta").Interface().(metav1.ObjectMeta)
+}
+
 // public is an object's JSON as observations show it: without managedFields,
 // which nobody reads.
 func (o *Object) public() string {
 	if len(o.typed.GetManagedFields()) == 0 {
 		return string(o.JSON)
 	}
-	c := o.typed.DeepCopyObject().(object)
-	c.SetManagedFields(nil)
-	return string(encode(c))
+	v := reflect.ValueOf(o.typed).Elem()
+	c := reflect.New(v.Type())
+	c.Elem().Set(v) // shallow: nothing below is changed
+	c.Interface().(object).SetManagedFields(nil)
+	return string(encode(c.Interface()))
 }

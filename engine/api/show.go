@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -88,14 +87,7 @@ func (x *exchange) show(code int, r *resource, o *Object) sim.Response {
 
 // partial is an object's metadata alone.
 func partial(o *Object) *metav1.PartialObjectMetadata {
-	p := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: "meta.k8s.io/v1"}}
-	var v struct {
-		Metadata metav1.ObjectMeta `json:"metadata"`
-	}
-	if json.Unmarshal(o.JSON, &v) == nil {
-		p.ObjectMeta = v.Metadata
-	}
-	return p
+	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: "meta.k8s.io/v1"}, ObjectMeta: meta(o.typed)}
 }
 
 // showList answers with a list; its version is the store's.
