@@ -25,7 +25,7 @@ wasm:
 
 # The static site in dist/, precompressed.
 site: wasm
-	find wasm web -maxdepth 1 -type f ! -name '*.go' -exec cp {} dist/ ';'
+	find index.html wasm web -maxdepth 1 -type f ! -name '*.go' -exec cp {} dist/ ';'
 	cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" dist/
 	$(GO) run ./tools/press -quality $(BROTLI) site dist
 
