@@ -53,6 +53,8 @@ func validateCSRSpec(x *exchange, n *certificatesv1.CertificateSigningRequest) f
 		if !slices.Contains(usages, u) {
 			errs = append(errs, field.NotSupported(spec.Child("usages").Index(i), u, usages))
 		}
+	}
+	for i, u := range n.Spec.Usages {
 		if slices.Contains(n.Spec.Usages[:i], u) {
 			errs = append(errs, field.Duplicate(spec.Child("usages").Index(i), u))
 		}
@@ -79,23 +81,33 @@ func validateSigner(at *field.Path, name string) field.ErrorList {
 	if len(parts) != 2 {
 		return field.ErrorList{field.Invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")}
 	}
-	var errs field.ErrorList
 	domain, path := parts[0], parts[1]
-	labels := strings.Split(domain, ".")
-	for _, l := range labels {
-		for _, e := range validation.IsDNS1123Label(l) {
-			errs = append(errs, field.Invalid(at, domain, fmt.Sprintf("validating label %q: %s", l, e)))
-		}
+	var errs field.ErrorList
+	if len(domain) > validation.DNS1123SubdomainMaxLength {
+		errs = append(errs, field.TooLong(at, "", validation.DNS1123SubdomainMaxLength))
 	}
-	if len(labels) < 2 {
+	errs = append(errs, labelErrors(at, domain, validation.IsDNS1123Label)...)
+	if !strings.Contains(domain, ".") {
 		errs = append(errs, field.Invalid(at, domain, "should be a domain with at least two segments separated by dots"))
 	}
-	for _, e := range validation.IsDNS1123Subdomain(path) {
-		errs = append(errs, field.Invalid(at, path, fmt.Sprintf("validating label %q: %s", path, e)))
-	}
-	const most = validation.DNS1123SubdomainMaxLength + validation.DNS1123SubdomainMaxLength + validation.DNS1123LabelMaxLength + 2
+	errs = append(errs, labelErrors(at, path, validation.IsDNS1123Subdomain)...)
+	const most = 2*validation.DNS1123SubdomainMaxLength + validation.DNS1123LabelMaxLength + 2
 	if len(name) > most {
 		errs = append(errs, field.TooLong(at, "", most))
+	}
+	return errs
+}
+
+// labelErrors are those of the first bad label between the dots of a part.
+func labelErrors(at *field.Path, part string, check func(string) []string) field.ErrorList {
+	var errs field.ErrorList
+	for label := range strings.SplitSeq(part, ".") {
+		for _, e := range check(label) {
+			errs = append(errs, field.Invalid(at, part, fmt.Sprintf("validating label %q: %s", label, e)))
+		}
+		if len(errs) > 0 {
+			break
+		}
 	}
 	return errs
 }
@@ -180,11 +192,14 @@ func validateCSRChange(n, was *certificatesv1.CertificateSigningRequest, sub str
 	var errs field.ErrorList
 	at := field.NewPath("status", "conditions")
 	for _, t := range once {
+		if len(ofType(n, t)) < len(ofType(was, t)) {
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not remove a condition of type %q", t)))
+		}
+	}
+	for _, t := range once {
 		before, after := ofType(was, t), ofType(n, t)
 		switch {
-		case len(after) < len(before):
-			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not remove a condition of type %q", t)))
-		case sub == "approval" || t == certificatesv1.CertificateFailed:
+		case len(after) < len(before) || sub == "approval" || t == certificatesv1.CertificateFailed:
 		case len(after) > len(before):
 			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not add a condition of type %q", t)))
 		case !equality.Semantic.DeepEqual(before, after):

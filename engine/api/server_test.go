@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
@@ -380,4 +381,46 @@ func BenchmarkUpdate(b *testing.B) {
 			Body: []byte(`{"status":{"conditions":[{"type":"Ready","status":"` + states[i%2] + `"}]}}`)}
 		g.s.ServeHTTP(g.ctx(), r)
 	}
+}
+
+// Signer names: the rules between the recorded ones.
+func TestSignerNames(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	for name, want := range map[string][]string{
+		"example.com/a":                     nil,
+		"example.com/A":                     {`Invalid value: "A": validating label "A": a lowercase RFC 1123 subdomain`},
+		"example.com/":                      {`Invalid value: "": validating label "": a lowercase RFC 1123 subdomain`},
+		"example.com/a..b":                  {`Invalid value: "a..b": validating label ""`},
+		"Aa.Bb/c":                           {`Invalid value: "Aa.Bb": validating label "Aa"`}, // the first one only
+		"example.com//a":                    {"must be a fully qualified domain and path"},
+		long + "." + long + ".com/a":        nil,
+		long + "a.com/a":                    {"must be no more than 63"},
+		strings.Repeat("a.", 130) + "com/a": {"Too long: may not be more than 253 bytes"},
+	} {
+		errs := validateSigner(field.NewPath("spec"), name)
+		require.Len(t, errs, len(want), "%s: %v", name, errs)
+		for i, w := range want {
+			require.Contains(t, errs[i].Error(), w, name)
+		}
+	}
+}
+
+// The order of several errors is that of the fields, kind by kind.
+func TestSeveralErrors(t *testing.T) {
+	g := newRig(t, "")
+	body := `{"metadata":{"name":"a"},"spec":{"request":"","signerName":"x","usages":["foo","any","any","bar"]}}`
+	r := g.do(g.admin(), "POST", csrs, body)
+	require.Equal(t, 422, r.Code)
+	var st struct {
+		Details struct {
+			Causes []struct{ Field, Message string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(r.Body, &st))
+	var got []string
+	for _, c := range st.Details.Causes {
+		got = append(got, c.Field)
+	}
+	require.Equal(t, []string{"spec.request", "spec.usages[0]", "spec.usages[3]", "spec.usages[2]", "spec.signerName"}, got)
+	require.Equal(t, `Invalid value: "": PEM block type must be CERTIFICATE REQUEST`, st.Details.Causes[0].Message)
 }
