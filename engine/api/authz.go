@@ -80,7 +80,7 @@ func (s *Server) allowed(c *sim.Ctx, a *attributes) (bool, string) {
 		}
 		if reason == "" && a.resource != "" {
 			args["rule"] = denial(a)
-			s.log(c, 'I', 5, "rbac.go:144", denial(a))
+			s.log(c, 'I', 5, "rbac.go:119", denial(a))
 		}
 	}
 	c.Note(trace.Authz, subject, args, "")

@@ -29,10 +29,10 @@ var nodeRules = map[string]func(s *Server, node string, a *attributes) (bool, st
 	"/pods":                            ownPods,
 	"coordination.k8s.io/leases":       ownLease,
 	"storage.k8s.io/csinodes":          ownCSINode,
-	"/serviceaccounts":                 related,
-	"/persistentvolumeclaims":          related,
-	"/persistentvolumes":               related,
-	"storage.k8s.io/volumeattachments": related,
+	"/serviceaccounts":                 serviceAccounts,
+	"/persistentvolumeclaims":          oneOfPods,
+	"/persistentvolumes":               oneOfPods,
+	"storage.k8s.io/volumeattachments": oneOfPods,
 }
 
 // byNode is the Node authorizer (Models plugin/pkg/auth/authorizer/node).
@@ -58,25 +58,28 @@ func (s *Server) nodeRole(a *attributes) bool {
 }
 
 func ownNode(s *Server, node string, a *attributes) (bool, string) {
-	if a.sub != "" && a.sub != "status" {
-		return false, fmt.Sprintf("node '%s' cannot access subresource %s of nodes", node, a.sub)
+	if !era.NodeReadsOwnNode.In(s.era) {
+		return s.nodeRole(a), ""
 	}
-	switch a.verb {
-	case "create", "update", "patch":
+	switch a.full() + " " + a.verb {
+	case "nodes create", "nodes update", "nodes patch", "nodes/status update", "nodes/status patch":
 		return true, "" // NodeRestriction looks at the name
-	case "get", "list", "watch":
-		switch {
-		case !era.NodeReadsOwnNode.In(s.era), a.name == node:
+	case "nodes get", "nodes list", "nodes watch":
+		switch a.name {
+		case node:
 			return true, ""
-		case a.name == "":
+		case "":
 			return false, fmt.Sprintf("node '%s' cannot read all nodes, only its own Node object", node)
 		}
 		return false, fmt.Sprintf("node '%s' cannot read '%s', only its own Node object", node, a.name)
 	}
-	return s.nodeRole(a), ""
+	return false, ""
 }
 
 func ownPods(s *Server, node string, a *attributes) (bool, string) {
+	if !era.NodeReadsOwnNode.In(s.era) {
+		return s.nodeRole(a), ""
+	}
 	switch a.full() + " " + a.verb {
 	case "pods/status update", "pods/status patch", "pods/eviction create", "pods create", "pods delete":
 		return true, ""
@@ -85,10 +88,10 @@ func ownPods(s *Server, node string, a *attributes) (bool, string) {
 		if o != nil && o.typed.(*corev1.Pod).Spec.NodeName == node {
 			return true, ""
 		}
-		return false, fmt.Sprintf("no relationship found between node '%s' and this object", node)
+		return false, unrelated(node)
 	case "pods list", "pods watch":
 		sel, err := parseFields(a.fields)
-		if !era.NodeReadsOwnNode.In(s.era) || err == nil && sel.exact("spec.nodeName") == node {
+		if err == nil && sel.exact("spec.nodeName") == node {
 			return true, ""
 		}
 		return false, "can only list/watch pods with spec.nodeName field selector"
@@ -100,8 +103,6 @@ var leaseVerbs = []string{"get", "create", "update", "patch", "delete"}
 
 func ownLease(_ *Server, node string, a *attributes) (bool, string) {
 	switch {
-	case a.sub != "":
-		return false, fmt.Sprintf("cannot access lease subresource %s", a.sub)
 	case !slices.Contains(leaseVerbs, a.verb):
 		return false, "can only get, create, update, patch, or delete a node lease"
 	case a.namespace != "kube-node-lease":
@@ -115,7 +116,7 @@ func ownLease(_ *Server, node string, a *attributes) (bool, string) {
 func ownCSINode(_ *Server, node string, a *attributes) (bool, string) {
 	switch {
 	case a.sub != "":
-		return false, fmt.Sprintf("cannot access CSINode subresource %s", a.sub)
+		return false, "cannot authorize CSINode subresources"
 	case !slices.Contains(leaseVerbs, a.verb):
 		return false, "can only get, create, update, patch, or delete a CSINode"
 	case a.verb != "create" && a.name != node:
@@ -124,25 +125,51 @@ func ownCSINode(_ *Server, node string, a *attributes) (bool, string) {
 	return true, ""
 }
 
+func unrelated(node string) string {
+	return fmt.Sprintf("no relationship found between node '%s' and this object", node)
+}
+
 // related lets a node read what a pod on it refers to.
 func related(s *Server, node string, a *attributes) (bool, string) {
-	if a.resource == "serviceaccounts" && a.sub == "token" && a.verb == "create" {
-		if s.refers(node, a) {
-			return true, ""
-		}
-		return false, fmt.Sprintf("no relationship found between node '%s' and this object", node)
-	}
 	switch {
 	case a.verb != "get" && a.verb != "list" && a.verb != "watch":
 		return false, "can only read resources of this type"
 	case a.sub != "":
 		return false, "cannot read subresource"
-	case a.namespace == "" && a.resource != "persistentvolumes" && a.resource != "volumeattachments":
+	case a.namespace == "":
 		return false, "can only read namespaced object of this type"
 	case a.name == "":
 		return false, "No Object name found"
 	case !s.refers(node, a):
-		return false, fmt.Sprintf("no relationship found between node '%s' and this object", node)
+		return false, unrelated(node)
+	}
+	return true, ""
+}
+
+// oneOfPods lets a node get a volume of a pod on it.
+func oneOfPods(s *Server, node string, a *attributes) (bool, string) {
+	switch {
+	case a.verb != "get" || a.name == "":
+		return false, "can only get individual resources of this type"
+	case a.sub != "":
+		return false, "cannot get subresource"
+	case !s.refers(node, a):
+		return false, unrelated(node)
+	}
+	return true, ""
+}
+
+// serviceAccounts lets a node make tokens for, and get, those of its pods.
+func serviceAccounts(s *Server, node string, a *attributes) (bool, string) {
+	switch {
+	case a.verb == "get" && a.sub == "":
+		return related(s, node, a)
+	case a.verb != "create" || a.name == "":
+		return false, "can only create tokens for individual service accounts"
+	case a.sub != "token":
+		return false, "can only create token subresource of serviceaccount"
+	case !s.refers(node, a):
+		return false, unrelated(node)
 	}
 	return true, ""
 }

@@ -290,6 +290,31 @@ func TestNodeStatusPatch(t *testing.T) {
 	require.Equal(t, 403, g.do(g.peer("system:node:node-2", "system:nodes"), "POST", "/api/v1/nodes", body).Code)
 }
 
+// What the Node authorizer says to a node that reaches further.
+func TestNodeAuthorizer(t *testing.T) {
+	g := newRig(t, "")
+	node := g.peer("system:node:node-1", "system:nodes")
+	for url, want := range map[string]string{
+		"/api/v1/nodes/node-2":                               "node 'node-1' cannot read 'node-2', only its own Node object",
+		"/api/v1/pods":                                       "can only list/watch pods with spec.nodeName field selector",
+		"/api/v1/namespaces/kube-system/secrets/x":           "no relationship found between node 'node-1' and this object",
+		"/api/v1/namespaces/kube-system/secrets":             "No Object name found",
+		"/api/v1/secrets":                                    "can only read namespaced object of this type",
+		"/apis/storage.k8s.io/v1/csinodes/node-2":            "can only access CSINode with the same name as the requesting node",
+		"/apis/storage.k8s.io/v1/csinodes":                   "can only get, create, update, patch, or delete a CSINode",
+		"/apis/coordination.k8s.io/v1/namespaces/a/leases/b": `can only access leases in the \"kube-node-lease\" system namespace`,
+	} {
+		r := g.do(node, "GET", url, "")
+		require.Equal(t, 403, r.Code, url)
+		require.Contains(t, string(r.Body), ": "+want, url)
+	}
+	for _, url := range []string{"/api/v1/services", "/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1", csrs, "/apis/storage.k8s.io/v1/csidrivers", "/apis/node.k8s.io/v1/runtimeclasses"} {
+		require.Equal(t, 200, g.do(node, "GET", url, "").Code, url)
+	}
+	// The name alone makes no node.
+	require.Equal(t, 403, g.do(g.peer("system:node:node-1"), "GET", "/api/v1/services", "").Code)
+}
+
 // An expired certificate is 401, and the reason stands in the log only.
 func TestCertificateExpires(t *testing.T) {
 	g := newRig(t, "")
