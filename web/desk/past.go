@@ -90,10 +90,12 @@ func (e *Engine) seek(t time.Time) {
 		e.ghost = nil
 		return
 	}
-	from := e.past.before(t)
-	if t.Before(from.at) {
-		t = from.at
+	if first := e.past.points[0]; !t.After(first.at) {
+		// The very start is before all inputs, also those of its moment.
+		e.ghost = &ghost{first.world.Clone(), first.inputs}
+		return
 	}
+	from := e.past.before(t)
 	if e.ghost == nil || t.Before(e.ghost.world.Now()) || from.at.After(e.ghost.world.Now()) {
 		e.ghost = &ghost{from.world.Clone(), from.inputs}
 	}

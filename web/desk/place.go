@@ -29,16 +29,23 @@ func (m *Model) place(s *Stage) {
 	}
 	top, gap := 40, 28
 	apiH, kcmH, youH := 188, 122, 64
-	if spare := h - 30 - top - apiH - kcmH - youH; spare < 2*gap {
-		top, apiH, kcmH, youH = 32, 182, 120, 62
-		gap = min(max((h-26-top-apiH-kcmH-youH)/2, 8), gap)
+	tight := h-30-top-apiH-kcmH-youH < 2*gap
+	if tight {
+		top, apiH, youH = 32, 182, 62
+		gap = min(max((h-10-top-apiH-kcmH-youH)/2, 10), gap)
 	}
 	cx := left + nodeW + lane
 	s.Nodes, s.Control = Place{left, top - 24, nodeW, 16}, Place{cx, top - 24, cw, 16}
 	s.API.Place = Place{cx, top, cw, apiH}
 	s.KCM.Place = Place{cx, s.API.Bottom() + gap, cw, kcmH}
 	s.You.Place = Place{cx, s.KCM.Bottom() + gap, cw, youH}
+	s.LegendAt = Place{left, s.You.Bottom() + 14, w - 2*left, 18}
 	bottom := s.You.Bottom()
+	if tight {
+		// The legend goes under the nodes, where there is room.
+		s.LegendAt = Place{left, bottom - 56, nodeW, 56}
+		bottom -= 66
+	}
 	n := len(s.Cards)
 	for i := range s.Cards {
 		c := &s.Cards[i]
@@ -52,7 +59,6 @@ func (m *Model) place(s *Stage) {
 			c.Groups = nil
 		}
 	}
-	s.LegendAt = Place{left, bottom + 14, w - 2*left, 18}
 	s.H = max(s.H, s.LegendAt.Bottom()+6)
 }
 
@@ -60,7 +66,7 @@ func (m *Model) place(s *Stage) {
 func (m *Model) stageSize() (w, h int) {
 	switch {
 	case m.Embed:
-		return m.W, max(m.H-214, 420)
+		return m.W, max(m.H-40-104-110-actionsH, 400)
 	case m.layout() == "wide":
 		return m.W - 296 - 372, m.H - 46 - m.bottomH() - actionsH
 	}
@@ -89,11 +95,7 @@ func (m *Model) placePhone(s *Stage) {
 	y := s.API.Bottom() + gap
 	s.Nodes = Place{pad, y - 20, 0, 0}
 	for i := range s.Cards {
-		h := 130
-		if len(s.Cards[i].Groups) > 0 {
-			h = 268
-		}
-		h += 22 * len(s.Cards[i].Lives)
+		h := cardHeight(&s.Cards[i], cw)
 		s.Cards[i].Place = Place{pad, y, cw, h}
 		y += h + 14
 	}
@@ -101,4 +103,23 @@ func (m *Model) placePhone(s *Stage) {
 	s.You.Place = Place{pad, y + 142, cw, 60}
 	s.LegendAt = Place{pad, s.You.Bottom() + 12, w - 2*pad, 40}
 	s.H = s.LegendAt.Bottom() + 8
+}
+
+// cardHeight estimates how high a node's card becomes when its files flow in
+// lines of that width.
+func cardHeight(c *NodeCard, w int) int {
+	const char, line = 6.4, 17
+	h := 150 + 22*len(c.Lives)
+	for _, g := range c.Groups {
+		rows, x := 1, 0.0
+		for _, f := range g.Files {
+			need := char*float64(len(f.Text)+len(f.Note)) + 18
+			if x > 0 && x+need > float64(w-34) {
+				rows, x = rows+1, 0
+			}
+			x += need
+		}
+		h += 24 + line*rows
+	}
+	return h
 }

@@ -232,7 +232,7 @@ func (m *Model) Scene() Scene {
 // layout is how the page is arranged: by the width of the window.
 func (m *Model) layout() string {
 	switch {
-	case m.W < 760:
+	case m.W < 690, m.W < 760 && !m.Embed:
 		return "phone"
 	case m.W < 1240 || m.Embed:
 		return "narrow"
@@ -247,6 +247,9 @@ func (m *Model) header() Header {
 	h := Header{Release: t("header.release", "release", or(m.View.Release, m.Config.Release, "1.36")), Tagline: t("header.tagline"),
 		Lesson: m.Goals.title(m.Lang),
 		Reset:  Button{Test: "reset", Label: t("header.reset"), Hint: t("header.reset.hint"), Primary: true, Msg: Drive{"reset"}}}
+	if m.layout() == "phone" {
+		h.Release = t("header.short", "release", or(m.View.Release, m.Config.Release, "1.36"))
+	}
 	for _, l := range []struct{ lang, label string }{{"en", "EN"}, {"zh", "中文"}} {
 		h.Langs = append(h.Langs, Button{Test: "lang-" + l.lang, Label: l.label, Pressed: m.Lang == l.lang, Msg: SetLang{l.lang}})
 	}

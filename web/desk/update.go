@@ -178,7 +178,7 @@ func (m *Model) before() time.Time {
 			return x.Response.At
 		}
 		if x.At.Before(m.Now) {
-			return x.At
+			return x.At.Add(-time.Nanosecond)
 		}
 	}
 	return engine.Start
