@@ -35,7 +35,8 @@ func serialOf(seed, name string) []byte {
 	return new(big.Int).Rsh(new(big.Int).SetBytes(sum[:8]), 1).Bytes()
 }
 
-// SelfSigned makes a CA of any key (see NewAuthority).
+// SelfSigned makes a CA of any key (see NewAuthority). Serial is a positive
+// number of at most 20 bytes, big-endian.
 func SelfSigned(key crypto.Signer, cn string, serial []byte, notBefore, notAfter time.Time) (*Authority, error) {
 	t := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(serial),
@@ -45,7 +46,13 @@ func SelfSigned(key crypto.Signer, cn string, serial []byte, notBefore, notAfter
 		BasicConstraintsValid: true, IsCA: true,
 		SubjectKeyId: keyID(key.Public()),
 	}
-	der, err := x509.CreateCertificate(nil, t, t, key.Public(), key)
+	pub, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("unable to create CA certificate: %w", err)
+	}
+	der, err := made.try(digest("ca", pub, []byte(cn), serial, plain([]time.Time{t.NotBefore, t.NotAfter})), func() ([]byte, error) {
+		return x509.CreateCertificate(nil, t, t, key.Public(), key)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("unable to create CA certificate: %w", err)
 	}

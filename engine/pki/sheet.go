@@ -61,10 +61,13 @@ var kinds = map[string]struct {
 }{
 	blockCert:    {"certificate", (*explain).certificate},
 	blockRequest: {"request", (*explain).request},
-	blockEC:      {"key", (*explain).ecKey},
-	blockRSA:     {"key", (*explain).rsaKey},
-	blockPKCS8:   {"key", (*explain).pkcs8Key},
-	blockPublic:  {"public key", (*explain).publicKeyFile},
+	// Some tools write it so. The API server refuses it; a person may still look.
+	"NEW CERTIFICATE REQUEST": {"request", (*explain).request},
+
+	blockEC:     {"key", (*explain).ecKey},
+	blockRSA:    {"key", (*explain).rsaKey},
+	blockPKCS8:  {"key", (*explain).pkcs8Key},
+	blockPublic: {"public key", (*explain).publicKeyFile},
 }
 
 var errShape = errors.New("asn1: structure error: not what the block's type says")
