@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
-	"net/url"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
@@ -149,15 +149,16 @@ func (x *exchange) warn(message string) {
 	x.warnings = append(x.warnings, "299 - "+string(b))
 }
 
-// dryRun reports whether nothing may be stored.
-func (x *exchange) dryRun() (bool, error) { return dryRun(x.query) }
-
-func dryRun(q url.Values) (bool, error) {
-	for _, v := range q["dryRun"] {
+// dryRun reports whether nothing may be stored; the only value is All.
+func (x *exchange) dryRun() (bool, error) {
+	for _, v := range x.query["dryRun"] {
 		if v != "All" {
-			return false, apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: "CreateOptions"}, "", nil)
+			kind := map[string]string{"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}[x.info.verb]
+			if kind == "" {
+				kind = "DeleteOptions"
+			}
+			return false, apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: kind}, "", field.ErrorList{field.NotSupported(field.NewPath("dryRun"), x.query["dryRun"], []string{"All"})})
 		}
-		return true, nil
 	}
-	return false, nil
+	return x.query.Has("dryRun"), nil
 }

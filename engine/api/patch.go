@@ -107,7 +107,6 @@ func merge(doc, change map[string]any, t reflect.Type) map[string]any {
 			doc[k] = v
 		}
 	}
-	// An order may come without a change of its list.
 	return doc
 }
 

@@ -132,9 +132,6 @@ func (x *exchange) create(r *resource) sim.Response {
 func (x *exchange) inNamespace(r *resource, o object) error {
 	ns := x.namespaceOf(r)
 	if o.GetNamespace() != "" && o.GetNamespace() != ns {
-		if !r.Namespaced {
-			return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
-		}
 		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	}
 	o.SetNamespace(ns)
@@ -249,8 +246,7 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	return x.show(200, r, x.commit(r, verb, o))
 }
 
-// same reports whether an update changes nothing; times in managedFields alone
-// are no change.
+// same reports whether an update changes nothing: then the version stays.
 func same(o object, current *Object) bool {
 	return string(encode(o)) == string(current.JSON)
 }
