@@ -188,6 +188,8 @@ func (p *process) connect(file, context string) (*kube, error) {
 	}
 	p.live.conns++
 	k.conn = connName(p.run.N, p.live.conns)
+	me := p.stage.current
+	me.conns = append(me.conns, k.conn)
 	return k, nil
 }
 

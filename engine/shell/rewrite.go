@@ -1,145 +1,134 @@
 package shell
 
 import (
+	"errors"
+	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// The words that rewritten lines call. A person can't type them: they hold a
-// byte that a line can't have.
+// The words that rewritten lines call. A person who types them gets "command
+// not found": a word counts only where the rewriter put it (call in builtins.go).
 const (
-	callFork = "\x01fork" // N: make player and pipe N
-	callPlay = "\x01play" // N: this goroutine is player N; wait for the turn
-	callEnd  = "\x01end"  // N: player N is done
-	callBorn = "\x01born" // N: go on when player N is there
-	callFrom = "\x01from" // N: standard input is pipe N from here
-	callJoin = "\x01join" // N: the reader of pipe N is done; wait for player N
-	pipePath = "/dev/\x01pipe/"
+	word     = "\x01"
+	callFork = "\x01fork" // N: make a player and its pipe
+	callPlay = "\x01play" // N: this goroutine is the forked player; wait for the turn
+	callEnd  = "\x01end"  // N: this player is done
+	callBorn = "\x01born" // N: wait until the forked player is there
+	callFrom = "\x01from" // N: born, and standard input is its pipe from here
+	callJoin = "\x01join" // N: the reader of pipeline N is done; wait for the writer
+	callTick = "\x01tick" // 0 or 1: remember when; tock prints the time since
+	callTock = "\x01tock" // 0 or 1: 1 for the form of time -p
+	callVar  = "\x01var"  // NAME: print a variable that is not the real machine's
+	pipePath = "/dev/\x01pipe"
 )
 
-// rewriter numbers what it makes.
-type rewriter struct{ n int }
+// rewriter numbers the pipelines that it rewrites.
+type rewriter struct {
+	n    int
+	mine map[*syntax.Stmt]bool
+	err  error
+}
 
 // file rewrites every pipeline and every & of a program, so that each
 // goroutine that the interpreter will start is a player of ours:
 //
-//	X | Y   { fork N; { play N; (X); end N; } > pipe N & from N; (Y); join N; }
+//	X | Y   { fork N; { play N; (X); end N; } > pipe & from N; (Y); join N; }
 //	X &     fork N; { play N; (X); end N; } & born N
-func (r *rewriter) file(f *syntax.File) { f.Stmts = r.stmts(f.Stmts) }
+//
+// and every variable through which the interpreter would read the real
+// machine. The error says what can't be rewritten, as bash would complain.
+func (r *rewriter) file(f *syntax.File) error {
+	r.mine, r.err = map[*syntax.Stmt]bool{}, nil
+	syntax.Walk(f, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.File:
+			r.list(&n.Stmts)
+		case *syntax.Block:
+			r.list(&n.Stmts)
+		case *syntax.Subshell:
+			r.list(&n.Stmts)
+		case *syntax.CmdSubst:
+			r.list(&n.Stmts)
+		case *syntax.IfClause:
+			r.list(&n.Cond)
+			r.list(&n.Then)
+		case *syntax.WhileClause:
+			r.list(&n.Cond)
+			r.list(&n.Do)
+		case *syntax.ForClause:
+			r.list(&n.Do)
+		case *syntax.CaseItem:
+			r.list(&n.Stmts)
+		case *syntax.Stmt:
+			r.stmt(n)
+		default:
+			r.leaks(n)
+		}
+		return r.err == nil
+	})
+	return r.err
+}
 
-func (r *rewriter) stmts(in []*syntax.Stmt) []*syntax.Stmt {
+func (r *rewriter) refuse(format string, a ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("bash: "+format+": not in this shell", a...)
+	}
+}
+
+// list rewrites the statements with & in a list.
+func (r *rewriter) list(stmts *[]*syntax.Stmt) {
 	var out []*syntax.Stmt
-	for _, s := range in {
-		r.inside(s)
-		if s.Background {
-			r.n++
-			n := r.n
-			s.Background = false
-			out = append(out, call(callFork, n), &syntax.Stmt{Background: true, Cmd: &syntax.Block{Stmts: []*syntax.Stmt{
-				call(callPlay, n), sub(s), call(callEnd, n)}}}, call(callBorn, n))
+	for _, s := range *stmts {
+		if !s.Background || r.mine[s] {
+			out = append(out, s)
 			continue
 		}
-		out = append(out, s)
+		r.n++
+		s.Background = false
+		out = append(out, call(callFork, r.n), r.forked(r.n, s), call(callBorn, r.n))
 	}
-	return out
+	*stmts = out
 }
 
-// inside rewrites what a statement holds.
-func (r *rewriter) inside(s *syntax.Stmt) {
-	if s == nil {
-		return
-	}
-	for _, rd := range s.Redirs {
-		r.word(rd.Word)
-		r.word(rd.Hdoc)
-	}
+// stmt rewrites a pipeline, and time.
+func (r *rewriter) stmt(s *syntax.Stmt) {
 	switch c := s.Cmd.(type) {
 	case *syntax.BinaryCmd:
-		r.inside(c.X)
-		r.inside(c.Y)
-		if c.Op == syntax.Pipe || c.Op == syntax.PipeAll {
-			s.Cmd = r.pipeline(c)
+		if c.Op == syntax.AndStmt || c.Op == syntax.OrStmt {
+			return
 		}
-	case *syntax.CallExpr:
-		r.assigns(c.Assigns)
-		r.words(c.Args)
-	case *syntax.DeclClause:
-		r.assigns(c.Args)
-	case *syntax.Block:
-		c.Stmts = r.stmts(c.Stmts)
-	case *syntax.Subshell:
-		c.Stmts = r.stmts(c.Stmts)
-	case *syntax.IfClause:
-		for ; c != nil; c = c.Else {
-			c.Cond, c.Then = r.stmts(c.Cond), r.stmts(c.Then)
+		r.n++
+		left := r.forked(r.n, c.X)
+		left.Redirs = []*syntax.Redirect{{Op: syntax.RdrOut, Word: quoted(pipePath)}}
+		if c.Op == syntax.PipeAll {
+			left.Redirs = append(left.Redirs, &syntax.Redirect{Op: syntax.DplOut, N: &syntax.Lit{Value: "2"}, Word: quoted("1")})
 		}
-	case *syntax.WhileClause:
-		c.Cond, c.Do = r.stmts(c.Cond), r.stmts(c.Do)
-	case *syntax.ForClause:
-		if it, ok := c.Loop.(*syntax.WordIter); ok {
-			r.words(it.Items)
-		}
-		c.Do = r.stmts(c.Do)
-	case *syntax.CaseClause:
-		r.word(c.Word)
-		for _, it := range c.Items {
-			it.Stmts = r.stmts(it.Stmts)
-		}
-	case *syntax.FuncDecl:
-		r.inside(c.Body)
+		s.Cmd = &syntax.Block{Stmts: []*syntax.Stmt{call(callFork, r.n), left, call(callFrom, r.n), sub(c.Y), call(callJoin, r.n)}}
 	case *syntax.TimeClause:
-		r.inside(c.Stmt)
-	}
-}
-
-func (r *rewriter) pipeline(c *syntax.BinaryCmd) *syntax.Block {
-	r.n++
-	n := r.n
-	left := &syntax.Stmt{Background: true, Cmd: &syntax.Block{Stmts: []*syntax.Stmt{call(callPlay, n), sub(c.X), call(callEnd, n)}},
-		Redirs: []*syntax.Redirect{{Op: syntax.RdrOut, Word: lit(pipePath + strconv.Itoa(n))}}}
-	if c.Op == syntax.PipeAll {
-		left.Redirs = append(left.Redirs, &syntax.Redirect{Op: syntax.DplOut, N: &syntax.Lit{Value: "2"}, Word: lit("1")})
-	}
-	return &syntax.Block{Stmts: []*syntax.Stmt{call(callFork, n), left, call(callFrom, n), sub(c.Y), call(callJoin, n)}}
-}
-
-func (r *rewriter) assigns(as []*syntax.Assign) {
-	for _, a := range as {
-		r.word(a.Value)
-		if a.Array != nil {
-			for _, e := range a.Array.Elems {
-				r.word(e.Value)
-			}
+		form := 0
+		if c.PosixFormat {
+			form = 1
 		}
+		stmts := []*syntax.Stmt{call(callTick, form)}
+		if c.Stmt != nil {
+			stmts = append(stmts, c.Stmt)
+		}
+		s.Cmd = &syntax.Block{Stmts: append(stmts, call(callTock, form))}
+	case *syntax.CoprocClause:
+		r.refuse("coproc")
 	}
 }
 
-func (r *rewriter) words(ws []*syntax.Word) {
-	for _, w := range ws {
-		r.word(w)
-	}
-}
-
-// word finds $(…) wherever it stands in a word.
-func (r *rewriter) word(w *syntax.Word) {
-	if w == nil {
-		return
-	}
-	syntax.Walk(w, func(n syntax.Node) bool {
-		switch n := n.(type) {
-		case *syntax.Word:
-			specials(n.Parts)
-		case *syntax.DblQuoted:
-			specials(n.Parts)
-		}
-		if cs, ok := n.(*syntax.CmdSubst); ok {
-			cs.Stmts = r.stmts(cs.Stmts)
-			return false
-		}
-		return true
-	})
+// forked is a statement that runs in a goroutine of its own.
+func (r *rewriter) forked(n int, s *syntax.Stmt) *syntax.Stmt {
+	f := &syntax.Stmt{Background: true, Cmd: &syntax.Block{Stmts: []*syntax.Stmt{call(callPlay, n), sub(s), call(callEnd, n)}}}
+	r.mine[f] = true
+	return f
 }
 
 func sub(s *syntax.Stmt) *syntax.Stmt {
@@ -147,21 +136,146 @@ func sub(s *syntax.Stmt) *syntax.Stmt {
 }
 
 func call(name string, n int) *syntax.Stmt {
-	return &syntax.Stmt{Cmd: &syntax.CallExpr{Args: []*syntax.Word{lit(name), lit(strconv.Itoa(n))}}}
+	return &syntax.Stmt{Cmd: &syntax.CallExpr{Args: []*syntax.Word{quoted(name), quoted(strconv.Itoa(n))}}}
 }
 
-func lit(s string) *syntax.Word {
+func quoted(s string) *syntax.Word {
 	return &syntax.Word{Parts: []syntax.WordPart{&syntax.SglQuoted{Value: s}}}
 }
 
 // special are the variables through which the interpreter would read the real
-// machine: they become $(var NAME).
+// machine's chance, clock or processes: they become $(var NAME).
 var special = []string{"RANDOM", "SRANDOM", "EPOCHSECONDS", "EPOCHREALTIME", "SECONDS", "PPID", "$"}
 
-func specials(parts []syntax.WordPart) {
-	for i, p := range parts {
-		if pe, ok := p.(*syntax.ParamExp); ok && pe.Param != nil && slices.Contains(special, pe.Param.Value) {
-			parts[i] = &syntax.CmdSubst{Stmts: []*syntax.Stmt{{Cmd: &syntax.CallExpr{Args: []*syntax.Word{lit("\x01var"), lit(pe.Param.Value)}}}}}
+func ours(name string) *syntax.CmdSubst {
+	return &syntax.CmdSubst{Stmts: []*syntax.Stmt{{Cmd: &syntax.CallExpr{Args: []*syntax.Word{quoted(callVar), quoted(name)}}}}}
+}
+
+// longest is how many words {1..N} may make.
+const longest = 10_000
+
+var (
+	span1 = regexp.MustCompile(`\{(-?\d+)\.\.(-?\d+)(?:\.\.-?\d+)?\}`)
+	tilde = regexp.MustCompile(`^~([A-Za-z0-9_][^/]*)`)
+)
+
+// leaks rewrites, or refuses, what would show the real machine, the order of a
+// map, or more words than there is memory for.
+func (r *rewriter) leaks(n syntax.Node) {
+	switch n := n.(type) {
+	case *syntax.ProcSubst:
+		r.err = errors.New("bash: <(…) and >(…) are not in this shell; use a pipe or a file")
+	case *syntax.Word:
+		r.parts(n.Parts)
+		if lit, ok := first(n); ok {
+			// Another's home would be looked up on the real machine.
+			if m := tilde.FindStringSubmatch(lit.Value); m != nil {
+				home := `\~` + m[1]
+				if m[1] == "root" {
+					home = "/root"
+				}
+				lit.Value = home + lit.Value[len(m[0]):]
+			}
 		}
+	case *syntax.DblQuoted:
+		r.parts(n.Parts)
+	case *syntax.Lit:
+		for _, m := range span1.FindAllStringSubmatch(n.Value, -1) {
+			a, errA := strconv.Atoi(m[1])
+			b, errB := strconv.Atoi(m[2])
+			if errA != nil || errB != nil || max(a-b, b-a) > longest {
+				r.refuse("%s", m[0])
+			}
+		}
+	case *syntax.ParamExp:
+		if n.Excl && n.Names == 0 && n.Index == nil {
+			r.refuse("${!%s}", n.Param.Value)
+		}
+		if n.Slice != nil {
+			arithmetic(n.Slice.Offset)
+			arithmetic(n.Slice.Length)
+		}
+		arithmetic(n.Index)
+	case *syntax.Assign:
+		arithmetic(n.Index)
+	case *syntax.CStyleLoop:
+		arithmetic(n.Init)
+		arithmetic(n.Cond)
+		arithmetic(n.Post)
+	case *syntax.UnaryArithm:
+		if (n.Op == syntax.Inc || n.Op == syntax.Dec) && isSpecial(n.X) {
+			r.refuse("changing a variable of the machine")
+		} else {
+			arithmetic(n.X)
+		}
+	case *syntax.BinaryArithm:
+		if isSpecial(n.X) && strings.HasSuffix(n.Op.String(), "=") && !slices.Contains([]string{"==", "!=", "<=", ">="}, n.Op.String()) {
+			r.refuse("changing a variable of the machine")
+		} else {
+			arithmetic(n.X)
+		}
+		arithmetic(n.Y)
+	case *syntax.ArithmExp:
+		arithmetic(n.X)
+	case *syntax.ArithmCmd:
+		arithmetic(n.X)
+	case *syntax.ParenArithm:
+		arithmetic(n.X)
+	case *syntax.LetClause:
+		for _, x := range n.Exprs {
+			arithmetic(x)
+		}
+	case *syntax.UnaryTest:
+		if n.Op == syntax.TsModif || n.Op == syntax.TsUsrOwn || n.Op == syntax.TsGrpOwn {
+			r.refuse("[[ %s ]]", n.Op)
+		}
+	case *syntax.DeclClause:
+		for _, a := range n.Args {
+			lit, _ := first(a.Value)
+			if a.Name == nil && (lit == nil || strings.HasPrefix(lit.Value, "-")) && (lit == nil || strings.ContainsAny(lit.Value, "Afnp")) {
+				r.refuse("%s with such options or computed names", n.Variant.Value)
+			}
+		}
+	case *syntax.ArrayElem:
+		if w, ok := n.Index.(*syntax.Word); ok && len(w.Parts) == 1 {
+			if _, ok := w.Parts[0].(*syntax.Lit); !ok {
+				r.refuse("an associative array")
+			}
+		}
+	}
+}
+
+func (r *rewriter) parts(parts []syntax.WordPart) {
+	for i, p := range parts {
+		pe, ok := p.(*syntax.ParamExp)
+		if !ok || pe.Param == nil || !slices.Contains(special, pe.Param.Value) {
+			continue
+		}
+		if pe.Length || pe.Excl || pe.Index != nil || pe.Slice != nil || pe.Repl != nil || pe.Exp != nil {
+			r.refuse("${%s} with an operator", pe.Param.Value)
+		}
+		parts[i] = ours(pe.Param.Value)
+	}
+}
+
+// first is the literal that a word begins with.
+func first(w *syntax.Word) (*syntax.Lit, bool) {
+	if w == nil || len(w.Parts) == 0 {
+		return nil, false
+	}
+	lit, ok := w.Parts[0].(*syntax.Lit)
+	return lit, ok
+}
+
+func isSpecial(x syntax.ArithmExpr) bool {
+	w, ok := x.(*syntax.Word)
+	return ok && slices.Contains(special, w.Lit())
+}
+
+// arithmetic replaces a special variable that stands bare in an expression.
+func arithmetic(x syntax.ArithmExpr) {
+	if isSpecial(x) {
+		w := x.(*syntax.Word)
+		w.Parts = []syntax.WordPart{ours(w.Lit())}
 	}
 }

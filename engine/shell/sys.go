@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -166,6 +167,7 @@ func (l *live) print(stream string, text []byte) {
 
 // exchange sends a request and waits for the head of the answer.
 func (l *live) exchange(conn string, d sim.Dial, r sim.Request) (uint64, sim.Msg) {
+	l.flush()
 	id := l.sys(func(c *sim.Ctx) reply { return reply{N: c.Send(conn, d, r)} }).N
 	return id, l.await(id)
 }
@@ -179,6 +181,8 @@ func (l *live) await(stream uint64) sim.Msg {
 }
 
 func (l *live) hangUp(conn string) {
+	me := l.stage.current
+	me.conns = slices.DeleteFunc(me.conns, func(c string) bool { return c == conn })
 	l.sys(func(c *sim.Ctx) reply { c.CloseConn(conn); return reply{} })
 }
 

@@ -2,12 +2,12 @@ package shell
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"mvdan.cc/sh/v3/syntax"
 
@@ -26,6 +26,8 @@ type Terminal struct {
 	Funcs   map[string]string   `json:"funcs"`
 	History []string            `json:"history,omitempty"`
 	Lines   int                 `json:"lines"`
+	// Born is when its first line was typed, at the host's own time.
+	Born time.Time `json:"born,omitzero"`
 	// Run is the line that runs now, Waiting what was typed meanwhile.
 	Run     *run     `json:"run,omitempty"`
 	Waiting []string `json:"waiting,omitempty"`
@@ -70,6 +72,11 @@ type live struct {
 	rewriter rewriter
 	funcs    map[string]string // declared by this line
 	conns    int
+	// evaluated: words of ours came by an eval. pipefail: as set -o has it.
+	evaluated, pipefail bool
+	// held is what was printed of a line so far, on the stream heldFor.
+	held    []byte
+	heldFor string
 
 	// What the line left when it ended.
 	status int
@@ -144,9 +151,6 @@ func (t *Terminal) Step(c *sim.Ctx, m sim.Msg) {
 		c.Cause = t.Run.Cause
 		t.resume(c)
 		c.Note(trace.Printed, "", map[string]string{"stream": "stderr"}, "^C\n")
-		for i := 1; i <= t.live.conns; i++ {
-			c.CloseConn(connName(t.Run.N, i))
-		}
 		t.finish(c, 130, nil)
 	default:
 		if t.Run == nil {
@@ -168,7 +172,9 @@ func (t *Terminal) Step(c *sim.Ctx, m sim.Msg) {
 }
 
 func (t *Terminal) begin(c *sim.Ctx, line string) {
-	t.Lines++
+	if t.Lines++; t.Born.IsZero() {
+		t.Born = c.Clock()
+	}
 	if strings.TrimSpace(line) != "" {
 		t.History = append(t.History, line)
 	}
@@ -222,7 +228,8 @@ func (l *live) feed(c *sim.Ctx, h Host, m sim.Msg) {
 		l.inbox[m.Stream] = append(l.inbox[m.Stream], m)
 	}
 	l.stage.play()
-	if l.spent && l.after == nil {
+	l.flush()
+	if l.spent {
 		l.print("stderr", []byte("interrupted: the line used up its budget of work\n"))
 		l.status, l.after = 130, l.start
 	}
@@ -233,6 +240,9 @@ func (l *live) feed(c *sim.Ctx, h Host, m sim.Msg) {
 func (t *Terminal) finish(c *sim.Ctx, status int, after *Terminal) {
 	if after != nil {
 		t.Cwd, t.Vars, t.Funcs = after.Cwd, after.Vars, after.Funcs
+	}
+	for i := range t.live.conns {
+		c.CloseConn(connName(t.Run.N, i+1))
 	}
 	t.live.stage.close()
 	t.live, t.Run = nil, nil
@@ -250,19 +260,6 @@ func parse(line string) (*syntax.File, error) {
 		}
 		return nil, fmt.Errorf("bash: syntax error: %w", err)
 	}
-	// These start goroutines that can't be made to take turns.
-	syntax.Walk(f, func(n syntax.Node) bool {
-		switch n.(type) {
-		case *syntax.ProcSubst:
-			err = errors.New("bash: <(…) and >(…) are not in this shell; use a pipe or a file")
-		case *syntax.CoprocClause:
-			err = errors.New("bash: coproc: not in this shell")
-		}
-		return err == nil
-	})
-	if err != nil {
-		return nil, err
-	}
 	return f, nil
 }
 
@@ -274,10 +271,18 @@ type budget struct {
 }
 
 func (b budget) Err() error {
-	if b.l.work++; b.l.work > workLimit && !b.l.stage.dead {
-		b.l.spent = true
-		b.l.stage.end(b.l.stage.current)
-		runtime.Goexit()
+	if b.l.stage.starting == nil {
+		b.l.charge(1)
 	}
 	return nil
+}
+
+// charge counts work. It is called by the player that has the turn, and ends
+// it when that was too much.
+func (l *live) charge(n int) {
+	if l.work += n; l.work > workLimit && !l.stage.dead {
+		l.spent = true
+		l.stage.end(l.stage.current)
+		runtime.Goexit()
+	}
 }

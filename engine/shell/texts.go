@@ -38,9 +38,8 @@ func head(p *process) int {
 	}
 	if len(names) == 0 {
 		// Line by line, and no further: what writes may go on for ever.
-		r := bufio.NewReaderSize(onlyReader{p.in}, 16)
 		for range n {
-			line, err := r.ReadString('\n')
+			line, err := readLine(p.in)
 			p.printf("%s", line)
 			if err != nil {
 				break

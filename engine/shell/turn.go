@@ -2,7 +2,8 @@ package shell
 
 import (
 	"runtime"
-	"sync"
+	"slices"
+	"time"
 )
 
 // player is a goroutine of a running line.
@@ -18,21 +19,28 @@ type player struct {
 	can func() bool
 	// over: it has ended.
 	over bool
-	// stdin is the pipe it reads from, 0 for none, as long as its handler sees
-	// base as standard input: an explicit redirection changes that.
-	stdin int
-	base  any
+	// stdin is what it reads from now, outer what it read from before the
+	// pipelines that it is in.
+	stdin stdin
 	outer []stdin
-	// pipe is where its output goes, closed when it ends; reads are the pipes
-	// that it reads from, which break when it ends.
-	pipe  *pipe
-	reads []*pipe
+	// pipe is where its output goes, closed when it ends.
+	pipe *pipe
+	// status is that of its command, when it ended by itself.
+	status uint8
+	// conns are the connections that it has open.
+	conns []string
+	// ticks are when the commands that it times began.
+	ticks []time.Time
 }
 
-// stdin is what a player read from before a pipeline in it.
+// stdin is a pipe of ours as standard input, as long as a handler sees base
+// there: an explicit redirection changes that. In a pipeline, number is the
+// pipeline's and writer who writes into the pipe.
 type stdin struct {
-	pipe int
-	base any
+	pipe   *pipe
+	base   any
+	number int
+	writer *player
 }
 
 // pipe is a pipe between two stages.
@@ -48,40 +56,42 @@ const pipeLimit = 4 << 10
 
 // stage runs the goroutines of one line in turns.
 type stage struct {
+	// players are those that have not ended, oldest first; made counts all.
 	players []*player
+	made    int
 	current *player
+	// starting was forked by current and is not born yet: the one time when two
+	// goroutines run. What they do then must not depend on which is faster.
+	starting *player
 	// back is sent on by the player that gives the turn back.
-	back  chan struct{}
-	pipes map[int]*pipe
-	// byNumber finds the players of rewritten lines. A pipeline in a loop
-	// makes a new player under the same number each time.
-	byNumber map[int]*player
-	mu       sync.Mutex // guards byNumber: a goroutine looks itself up before its first turn
-	dead     bool
+	back chan struct{}
+	dead bool
 }
 
-func newStage() *stage {
-	return &stage{back: make(chan struct{}), pipes: map[int]*pipe{}, byNumber: map[int]*player{}}
-}
+func newStage() *stage { return &stage{back: make(chan struct{})} }
 
 // add makes a player that has not begun.
 func (s *stage) add() *player {
-	p := &player{id: len(s.players), turn: make(chan bool, 1), born: make(chan struct{})}
+	p := &player{id: s.made, turn: make(chan bool, 1), born: make(chan struct{})}
+	s.made++
 	s.players = append(s.players, p)
 	return p
 }
 
-// number and numbered find a player by its number in the rewritten line.
-func (s *stage) number(n int, p *player) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pipes[n], s.byNumber[n] = p.pipe, p
+// fork makes a player whose goroutine is about to be started by the
+// interpreter; awaitBirth must follow.
+func (s *stage) fork() *player {
+	s.starting = s.add()
+	return s.starting
 }
 
-func (s *stage) numbered(n int) *player {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byNumber[n]
+// awaitBirth waits, without giving the turn back, until the forked player's
+// goroutine is there.
+func (s *stage) awaitBirth() *player {
+	p := s.starting
+	<-p.born
+	s.starting = nil
+	return p
 }
 
 // play lets players go on until none can.
@@ -101,9 +111,8 @@ func (s *stage) play() {
 // next is the leftmost player that can go on: a pipeline's left side is forked
 // later than its right one.
 func (s *stage) next() *player {
-	for i := len(s.players) - 1; i >= 0; i-- {
-		p := s.players[i]
-		if !p.over && (p.can == nil || p.can()) {
+	for _, p := range slices.Backward(s.players) {
+		if p.can == nil || p.can() {
 			return p
 		}
 	}
@@ -136,17 +145,28 @@ func (s *stage) wait(can func() bool) {
 	}
 }
 
+// alone waits until no player younger than after is left but the one that asks.
+func (s *stage) alone(after int) {
+	me := s.current
+	s.wait(func() bool {
+		return !slices.ContainsFunc(s.players, func(p *player) bool { return p != me && p.id > after })
+	})
+}
+
 // end gives the turn back for good.
 func (s *stage) end(p *player) {
 	if p.over {
 		return
 	}
 	p.over = true
+	s.players = slices.DeleteFunc(s.players, func(q *player) bool { return q == p })
 	if p.pipe != nil {
 		p.pipe.closed = true
 	}
-	for _, q := range p.reads {
-		q.broken = true
+	for _, in := range append(p.outer, p.stdin) {
+		if in.writer != nil {
+			in.pipe.broken = true
+		}
 	}
 	if !s.dead {
 		s.back <- struct{}{}
@@ -157,9 +177,8 @@ func (s *stage) end(p *player) {
 func (s *stage) close() {
 	s.dead = true
 	for _, p := range s.players {
-		if !p.over {
-			p.over = true
-			p.turn <- false
-		}
+		p.over = true
+		p.turn <- false
 	}
+	s.players = nil
 }

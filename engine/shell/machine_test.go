@@ -1,0 +1,131 @@
+package shell_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Whatever a line asks for, two worlds of one seed answer alike, and nothing of
+// the machine below shows.
+func TestMachineStaysHidden(t *testing.T) {
+	for _, line := range []string{
+		`echo $RANDOM $((RANDOM)) $((RANDOM % 7 + 1)) $(( -RANDOM ))`, `(echo $RANDOM); echo $RANDOM | cat; x=$(echo $RANDOM); echo $x`,
+		`for ((i=RANDOM; i>0; i=0)); do echo $i; done`, `a=(1 2 3); echo ${a[RANDOM%3]} ${a[@]:RANDOM%2:1}`, `let x=RANDOM; echo $x`, `echo "$SRANDOM $$ $PPID"`,
+		`eval 'echo $RANDOM | cat'`, `cat <<E` + "\n$RANDOM\nE\n", `[[ $RANDOM -lt 40000 ]] && echo $RANDOM`, `case $RANDOM in *) echo $RANDOM;; esac`,
+		`echo ~daemon ~nobody/x; x=~games; echo $x; (echo ~www-data)`, `pwd -P; type ls go; command -v gofmt cat; type -t tar`, `env; printenv; set | cat`,
+		`declare -p HOME`, `export -p`, `time sleep 2`, `time -p sleep 1.5`, `ls /proc /dev; test -e /proc/self && echo real`, `cat < /proc/version; echo after`,
+		`. /etc/passwd`, `source bashrc`, `cd /usr/bin`, `ls ~`, `echo /*`, `cat /tmp/sh-interp-x < /tmp/sh-interp-x`, `echo x > /tmp/sh-interp-y; ls /tmp`, `umask; ulimit -a; times; jobs; kill 1; hash; trap 'echo x' EXIT`,
+		`[ -N /etc/hostname ]; [[ -N /etc/hostname ]]`, `test -t 0 && echo tty; test -O /etc/hostname || echo no`,
+		`declare -A m=([a]=1 [b]=2); echo ${!m[@]}`, `m=(["x"]=1); declare -p m`, `x=RANDOM; echo ${!x}`, `declare -n r=RANDOM; echo $r`,
+	} {
+		a, _ := newRig().run(line)
+		b, _ := newRig().run(line)
+		require.Equal(t, a, b, line)
+		for _, real := range []string{"Linux", "/usr/local/go", "/usr/sbin", "real\n", "daemon:", "go is"} {
+			require.NotContains(t, a, real, line)
+		}
+	}
+}
+
+func TestSecondsAndTimeAreVirtual(t *testing.T) {
+	r := newRig()
+	for _, tt := range []struct{ line, out, status string }{
+		{"time sleep 62", "\nreal\t1m2.000s\nuser\t0m0.000s\nsys\t0m0.000s\n", "0"},
+		{"time -p false", "real 0.00\nuser 0.00\nsys 0.00\n", "1"},
+		{"echo $SECONDS", "62\n", "0"},
+		{"[ $EPOCHSECONDS -eq $(date +%s) ] && echo same", "same\n", "0"},
+	} {
+		out, status := r.run(tt.line)
+		require.Equal(t, tt.out, out, tt.line)
+		require.Equal(t, tt.status, status, tt.line)
+	}
+}
+
+// What bash says, and that the line goes on as it does in bash.
+func TestWordsOfBash(t *testing.T) {
+	for _, tt := range []struct{ line, out, status string }{
+		{"cat < nosuch; echo after", "bash: nosuch: No such file or directory\nafter\n", "0"},
+		{"echo x > /nosuch/y; echo after", "bash: /nosuch/y: No such file or directory\nafter\n", "0"},
+		{"echo x > /etc", "bash: /etc: Is a directory\n", "1"},
+		{"cat < /dev/null; echo x > /dev/null; echo e > /dev/stderr", "e\n", "0"},
+		{"cd /nosuch", "bash: cd: /nosuch: No such file or directory\n", "1"},
+		{"cd /etc/hostname", "bash: cd: /etc/hostname: Not a directory\n", "1"},
+		{"alias k=kubectl", "bash: alias: not in this shell\n", "2"},
+		{"type cd kubectl nosuch", "cd is a shell builtin\nkubectl is /usr/bin/kubectl\nbash: type: nosuch: not found\n", "1"},
+		{"command -v kubectl nosuch", "/usr/bin/kubectl\n", "1"},
+		{"/usr/bin/whoami; command whoami", "root\nroot\n", "0"},
+		{"cat <(echo a)", "bash: <(…) and >(…) are not in this shell; use a pipe or a file\n", "2"},
+		{"echo {1..99999999}", "bash: {1..99999999}: not in this shell\n", "2"},
+		{"echo {1..3}", "1 2 3\n", "0"},
+		{"set -x; echo on", "bash: set: -x: not in this shell\non\n", "0"},
+		{`$'\x01join' 1; echo on`, "bash: \x01join: command not found\non\n", "0"},
+		{`eval "echo a | cat"; $'\x01join' 1; $'\x01tock' 1; echo on`, "a\non\n", "0"},
+		{"echo x > $'/dev/\\x01pipe'", "bash: /dev/\x01pipe: No such file or directory\n", "1"},
+		{"read 'x;ls'", "", "2"},
+	} {
+		out, status := newRig().run(tt.line)
+		if tt.out != "" {
+			require.Equal(t, tt.out, out, tt.line)
+		}
+		require.Equal(t, tt.status, status, tt.line)
+	}
+}
+
+func TestPipelines(t *testing.T) {
+	for _, tt := range []struct{ line, out, status string }{
+		{"f() { if [ $1 -gt 0 ]; then echo $1 | cat; f $(($1-1)) | cat; fi; }; f 3", "3\n2\n1\n", "0"},
+		{"for i in 1 2 3; do (sleep $((4-i)); echo $i) & done; wait; echo all", "3\n2\n1\nall\n", "0"},
+		{"for i in 1 2 3; do echo $i | cat & done; wait", "3\n2\n1\n", "0"},
+		{"set -e; echo a | false; echo never", "", "1"},
+		{"set -o pipefail; false | true; echo $?; false | true | true; echo $?", "1\n1\n", "0"},
+		{"false | true | true; echo $?", "0\n", "0"},
+		{"! echo a | grep -q b && echo none", "none\n", "0"},
+		{"echo a |& cat; nosuch |& cat", "a\nbash: nosuch: command not found\n", "0"},
+		{"{ echo one; echo two; echo three; } | { head -1; cat; }", "one\ntwo\nthree\n", "0"},
+		{"{ head -1; cat; } <<E\none\ntwo\nE\n", "one\ntwo\n", "0"},
+		{"echo a | { read x; echo b | { read y; echo $x$y; }; }", "ab\n", "0"},
+		{"echo a | cat - < /etc/hostname", "node-1\n", "0"},
+		{"echo $(echo a | cat)$(echo b | cat)", "ab\n", "0"},
+		{"x=1; echo a | x=2; echo $x", "1\n", "0"},
+		{"printf 'a b\\n' | while read x y; do echo $y $x; done", "b a\n", "0"},
+		{"if echo a | grep -q a; then echo yes; fi; while echo b | grep -q c; do :; done; [[ $(echo q | cat) == q ]] && echo q", "yes\nq\n", "0"},
+		{"a=($(echo 1 2 | cat)); echo ${a[1]}", "2\n", "0"},
+		{"exit 3 | cat; echo $?; (exit 4); echo $?", "0\n4\n", "0"},
+		{"sleep 1 | sleep 2 & sleep 3; date +%S", "03\n", "0"},
+		{"while :; do echo y; done | head -1; echo ok", "y\nok\n", "0"},
+	} {
+		out, status := newRig().run(tt.line)
+		require.Equal(t, tt.out, out, tt.line)
+		require.Equal(t, tt.status, status, tt.line)
+	}
+}
+
+func TestBudgetHolds(t *testing.T) {
+	for _, line := range []string{
+		"f() { f; }; f", "f() { f | f; }; f", ":(){ :|:& };:", "while :; do a | b; done", "while :; do : & done", "while :; do echo y; done | cat > /dev/null",
+		"for ((;;)); do :; done", "until false; do echo x | cat; done > /dev/null", "eval 'while :; do :; done'",
+	} {
+		r := newRig()
+		out, status := r.run(line)
+		require.Contains(t, out, "interrupted: the line used up its budget of work", line)
+		require.Equal(t, "130", status, line)
+		out, _ = r.run("echo next")
+		require.Equal(t, "next\n", out, line)
+	}
+}
+
+// One line of output is one Observation.
+func TestLinesArePrintedWhole(t *testing.T) {
+	r := newRig()
+	r.run("echo a b c; printf no; sleep 1; printf 'w\\n'; echo e > /dev/stderr")
+	var got []string
+	for _, o := range r.obs {
+		if o.Kind == "printed" {
+			got = append(got, o.Args["stream"]+" "+o.Payload)
+		}
+	}
+	require.Equal(t, []string{"stdout a b c\n", "stdout no", "stdout w\n", "stderr e\n"}, got)
+	require.NotContains(t, strings.Join(got, ""), "\x01")
+}
