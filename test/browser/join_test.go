@@ -26,7 +26,6 @@ func TestJoin(t *testing.T) {
 			p.shot("start-" + lang)
 
 			p.press("start")
-			p.press("play")
 			p.met("start")
 			p.met("forbidden")
 			p.shot("forbidden-" + lang)
@@ -60,7 +59,6 @@ func TestDeny(t *testing.T) {
 	p := newTab(t, 1440, 900)
 	p.open("/?lesson=first-join&seed=first-join", "")
 	p.press("start")
-	p.press("play")
 	p.met("forbidden")
 	p.press("bind")
 	p.met("pending")
@@ -75,7 +73,6 @@ func TestBackInTime(t *testing.T) {
 	p := newTab(t, 1440, 900)
 	p.open("/?lesson=first-join&seed=first-join", "")
 	p.press("start")
-	p.press("play")
 	p.met("forbidden")
 	p.press("pause")
 	p.press("step-back")

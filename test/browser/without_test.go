@@ -29,7 +29,6 @@ func TestWithoutWorker(t *testing.T) {
 			p := newTab(t, 1440, 900)
 			p.open(c.path, c.before)
 			p.press("start")
-			p.press("play")
 			p.met("forbidden")
 			p.silent()
 		})
