@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/maxence-charriere/go-app/v9/pkg/app"
 
@@ -33,7 +34,11 @@ func (c *inspector) Render() app.UI {
 func (c *inspector) block(b desk.Block) app.UI {
 	var out []app.UI
 	if b.Head != "" {
-		out = append(out, app.H3().Text(b.Head))
+		h := app.H3().Text(b.Head)
+		if strings.HasPrefix(b.Head, "/") {
+			h = h.Class("path")
+		}
+		out = append(out, h)
 	}
 	var in []app.UI
 	if b.Bold != "" || b.Text != "" {

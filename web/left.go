@@ -76,7 +76,7 @@ func steps(l desk.Learn) app.UI {
 func (c *left) flags() []app.UI {
 	out := []app.UI{app.P().Class("small").Body(rich(c.Scene.Flags.Note)...)}
 	for _, g := range c.Scene.Flags.Groups {
-		out = append(out, app.H3().Text(g.Title))
+		out = append(out, app.H3().Class("path").Text(g.Title))
 		for _, f := range g.Flags {
 			out = append(out, c.flag(f))
 		}

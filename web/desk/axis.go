@@ -24,10 +24,10 @@ func newAxis(moments []time.Time) Axis {
 	a := Axis{at: slices.CompactFunc(moments, func(a, b time.Time) bool { return a.Equal(b) })}
 	a.x = make([]float64, len(a.at))
 	// Neighbours stay apart while there are few of them.
-	least := min(1.2, 24/float64(len(a.at)+1))
+	least := min(2.5, 40/float64(len(a.at)+1))
 	for i := 1; i < len(a.at); i++ {
 		d := a.at[i].Sub(a.at[i-1]).Seconds()
-		a.x[i] = a.x[i-1] + least + math.Log1p(d/0.2)
+		a.x[i] = a.x[i-1] + least + 0.8*math.Log1p(d/0.2)
 	}
 	if n := len(a.x); n > 1 {
 		total := a.x[n-1]

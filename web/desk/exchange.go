@@ -127,6 +127,7 @@ var weigh = []struct {
 	{"", "", "", true, 1},
 	{"", "subjectaccessreviews", "", false, 2},
 	{"", "events", "", false, 1},
+	{"DELETE", "certificatesigningrequests", "controller-manager", false, 2},
 	{"POST PUT PATCH DELETE", "certificatesigningrequests", "", false, 5},
 	{"POST PUT PATCH DELETE", "clusterrolebindings", "", false, 4},
 	{"POST", "nodes", "client-cert", false, 4},

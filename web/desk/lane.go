@@ -85,7 +85,7 @@ func (m *Model) lane(id string, x, focus *Exchange, until uint64) Lane {
 	l.Open = true
 	switch {
 	case x.Failed():
-		l.Code, l.CodeTone = "TLS", "no"
+		l.Sub, l.Code, l.CodeTone = t("lane.failed"), "TLS", "no"
 	case x.Response != nil && x.Response.ID <= until:
 		l.Code, l.CodeTone = status(x.Code()), "ok"
 		if x.Refused() {

@@ -205,6 +205,8 @@ func (l *Ledger) handshake(o *trace.Observation) {
 	}
 	x := &Exchange{ID: o.ID, At: o.At, Client: o.Actor, Server: o.Subject, Handshake: o, Weight: matters, Target: Target{Method: "TLS", Path: o.Subject}}
 	l.add(x)
+	l.mark(Mark{ID: o.ID, At: o.At, Host: hostOf(o.Actor), Shape: "diamond", Tone: "no", Key: "mark.exchange",
+		Args: map[string]string{"who": hostOf(o.Actor), "what": "TLS", "code": or(o.Args["client-error"], o.Args["server-error"])}})
 }
 
 func (l *Ledger) request(o *trace.Observation) {

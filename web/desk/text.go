@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/joinery-lab/joinery/engine"
 	"github.com/joinery-lab/joinery/web/desk/text"
 )
 
@@ -26,7 +27,14 @@ func (m *Model) known(key string, kv ...any) string {
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
-func stamp(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+// stamp is a moment in a list: to the millisecond on the first day, with its
+// date later.
+func stamp(t time.Time) string {
+	if t.Sub(engine.Start) < 24*time.Hour {
+		return t.UTC().Format("15:04:05.000")
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
 

@@ -80,8 +80,11 @@ func (m *Model) ticks(a Axis) []Tick {
 			continue
 		}
 		w := window(l)
-		out = append(out, Tick{X: (a.X(w[0]) + a.X(w[1])) / 2, Text: t("tick.window"), Align: "middle"},
-			Tick{X: a.X(l.NotAfter), Text: t("tick.expires", "day", day(l.NotAfter)), Align: "end"})
+		mid, end := (a.X(w[0])+a.X(w[1]))/2, a.X(l.NotAfter)
+		if mid < end-0.27 && mid > 0.2 {
+			out = append(out, Tick{X: mid, Text: t("tick.window"), Align: "middle"})
+		}
+		out = append(out, Tick{X: end, Text: t("tick.expires", "day", day(l.NotAfter)), Align: "end"})
 		return out
 	}
 	return out
