@@ -25,14 +25,26 @@ const (
 	forkCost     = 100
 )
 
+// bytesPerStatement is how much text that is passed or written counts as one
+// statement.
+const bytesPerStatement = 64
+
 // call sees every simple command before it runs: it serves the builtins that
 // must read our pipes, our disk or our players, and returns what the
 // interpreter is to run instead.
 func (l *live) call(ctx context.Context, args []string) ([]string, error) {
 	hc := interp.HandlerCtx(ctx)
 	name := args[0]
+	if name != callPlay { // which comes before its turn
+		size := 0
+		for _, a := range args {
+			size += len(a)
+		}
+		l.charge(size / bytesPerStatement)
+	}
 	if l.isFunc(name) {
 		l.charge(functionCost)
+		l.weigh(hc.Env)
 		return args, nil
 	}
 	if slices.Contains(refused, name) {

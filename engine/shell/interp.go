@@ -215,6 +215,9 @@ func (l *live) word(hc interp.HandlerContext, name, arg string) error {
 		me.stdin = stdin{p.pipe, hc.Stdin, n, p}
 	case callJoin:
 		return exit(l.join(me, n, hc.LastExitStatus))
+	case callLoop:
+		l.weigh(hc.Env)
+		return exit(hc.LastExitStatus)
 	case callTick:
 		me.ticks = append(me.ticks, l.now())
 	case callTock:
@@ -224,6 +227,24 @@ func (l *live) word(hc interp.HandlerContext, name, arg string) error {
 		fmt.Fprint(hc.Stdout, l.special(arg))
 	}
 	return nil
+}
+
+// heaviest is how much the variables of a line may hold, in bytes.
+const heaviest = 16 << 20
+
+// weigh ends a line whose variables grow without end: a=$a$a doubles.
+func (l *live) weigh(env expand.Environ) {
+	total := 0
+	env.Each(func(_ string, v expand.Variable) bool {
+		total += len(v.Str)
+		for _, s := range v.List {
+			total += len(s)
+		}
+		return true
+	})
+	if total > heaviest {
+		l.charge(workLimit)
+	}
 }
 
 // join ends pipeline n for its reader, and those in it that were left by a

@@ -59,6 +59,7 @@ func TestWordsOfBash(t *testing.T) {
 		{"cat <(echo a)", "bash: <(…) and >(…) are not in this shell; use a pipe or a file\n", "2"},
 		{"echo {1..99999999}", "bash: {1..99999999}: not in this shell\n", "2"},
 		{"echo {1..3}", "1 2 3\n", "0"},
+		{"for i in 1 2; do :; done; while false; do :; done; echo $?; for i in 1 2; do false; done; echo $?; for i in 1 2; do echo $?; false; done", "0\n1\n0\n1\n", "1"},
 		{"set -x; echo on", "bash: set: -x: not in this shell\non\n", "0"},
 		{`$'\x01join' 1; echo on`, "bash: \x01join: command not found\non\n", "0"},
 		{`eval "echo a | cat"; $'\x01join' 1; $'\x01tock' 1; echo on`, "a\non\n", "0"},
@@ -106,6 +107,7 @@ func TestBudgetHolds(t *testing.T) {
 	for _, line := range []string{
 		"f() { f; }; f", "f() { f | f; }; f", ":(){ :|:& };:", "while :; do a | b; done", "while :; do : & done", "while :; do echo y; done | cat > /dev/null",
 		"for ((;;)); do :; done", "until false; do echo x | cat; done > /dev/null", "eval 'while :; do :; done'",
+		"a=x; while :; do a=$a$a; done", "a=xx; f() { a=$a$a; f; }; f", "a=xxxxxxxx; for i in {1..16}; do a=$a$a; done; while :; do echo $a; done > /dev/null", "x=$(while :; do echo yyyyyyyyyyyy; done)",
 	} {
 		r := newRig()
 		out, status := r.run(line)

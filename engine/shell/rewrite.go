@@ -21,6 +21,7 @@ const (
 	callBorn = "\x01born" // N: wait until the forked player is there
 	callFrom = "\x01from" // N: born, and standard input is its pipe from here
 	callJoin = "\x01join" // N: the reader of pipeline N is done; wait for the writer
+	callLoop = "\x01loop" // 0: a loop begins anew
 	callTick = "\x01tick" // 0 or 1: remember when; tock prints the time since
 	callTock = "\x01tock" // 0 or 1: 1 for the form of time -p
 	callVar  = "\x01var"  // NAME: print a variable that is not the real machine's
@@ -60,8 +61,10 @@ func (r *rewriter) file(f *syntax.File) error {
 		case *syntax.WhileClause:
 			r.list(&n.Cond)
 			r.list(&n.Do)
+			n.Do = append([]*syntax.Stmt{call(callLoop, 0)}, n.Do...)
 		case *syntax.ForClause:
 			r.list(&n.Do)
+			n.Do = append([]*syntax.Stmt{call(callLoop, 0)}, n.Do...)
 		case *syntax.CaseItem:
 			r.list(&n.Stmts)
 		case *syntax.Stmt:

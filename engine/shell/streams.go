@@ -70,6 +70,7 @@ type fileWriter struct {
 }
 
 func (f fileWriter) Write(b []byte) (int, error) {
+	f.l.charge(len(b) / bytesPerStatement)
 	if err := f.l.writeFile(f.name, bytes.Clone(b), true); err != nil {
 		return 0, err
 	}
@@ -93,6 +94,7 @@ func (t terminalOut) Write(b []byte) (int, error) {
 		l.flush()
 		l.heldFor = t.stream
 	}
+	l.charge(len(b) / bytesPerStatement)
 	l.held = append(l.held, b...)
 	if bytes.HasSuffix(b, []byte("\n")) || len(l.held) > chunk {
 		l.flush()
@@ -116,6 +118,7 @@ type pipeWriter struct {
 
 func (w *pipeWriter) Write(b []byte) (int, error) {
 	s, q := w.l.stage, w.q
+	w.l.charge(len(b) / bytesPerStatement)
 	for done := 0; done < len(b); {
 		s.wait(func() bool { return q.broken || len(q.buf) < pipeLimit })
 		if q.broken {
