@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"syscall/js"
 
@@ -96,6 +97,7 @@ func (l *Link) model() *desk.Model {
 	if k, err := lessons.Load(lesson); err == nil && cfg.Seed == "" {
 		cfg.Seed = k.Seed
 	}
+	cfg.Nodes, _ = strconv.Atoi(param("nodes"))
 	path := strings.TrimSuffix(strings.TrimSuffix(loc.Get("pathname").String(), "/"), ".html")
 	embed := strings.HasSuffix(path, "/embed") || param("embed") != ""
 	lang := text.Choose(js.Global().Get("document").Get("documentElement").Get("lang").String())

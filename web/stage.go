@@ -49,7 +49,7 @@ func (c *stage) Render() app.UI {
 	}
 	body = append(body, c.api(), c.kcm(), you(s.You))
 	for _, l := range s.Lanes {
-		body = append(body, c.lane(l)...)
+		body = append(body, c.lane(l))
 	}
 	body = append(body, legend(s), app.Ul().Class("sr").Aria("label", s.ListTitle).DataSet("test", "stage-list").Body(each(s.List, func(t string) app.UI { return app.Li().Text(t) })...))
 	return app.Div().Class("canvas").Style("height", px(s.H)).DataSet("still", fmt.Sprint(s.Still)).Body(body...)
@@ -196,28 +196,23 @@ func head(path, wire string) app.HTMLElem {
 	return svg("path").DataSet("head", wire).Attr("d", "M-9 -4.500L0 0L-9 4.500z").Attr("style", "offset-path:path('"+path+"')")
 }
 
-// lane is what stands on a lane, above the cards.
-func (c *stage) lane(l desk.Lane) []app.UI {
-	if !l.Open {
-		return nil
-	}
-	var out []app.UI
+// lane is what stands on a lane, above the cards. Its parts are always the
+// same in number, hidden when there is nothing to show: go-app matches elements
+// by their place, and one that took another's would begin its animation anew.
+func (c *stage) lane(l desk.Lane) app.UI {
 	beat := l.Beat % 2
-	if l.LabelAt.W > 0 {
+	label := app.Button().Type("button").Class("label").DataSet("tone", l.Tone).DataSet("beat", beat).DataSet("on", fmt.Sprint(l.On)).DataSet("test", "lane-"+l.ID).
+		Style("left", px(l.LabelAt.X)).Style("top", px(l.LabelAt.Y)).Style("width", px(l.LabelAt.W)).Style("height", px(l.LabelAt.H)).
+		Title(l.Title).Hidden(!l.Open || l.LabelAt.W == 0).Body(app.Span().Class("what").Text(l.Label), app.Span().Class("cred").Text(l.Sub))
+	if l.Msg != nil {
 		f, scope := c.tell.on(l.Msg)
-		out = append(out, app.Button().Type("button").Class("label").DataSet("tone", l.Tone).DataSet("beat", beat).DataSet("on", fmt.Sprint(l.On)).DataSet("test", "lane-"+l.ID).
-			Style("left", px(l.LabelAt.X)).Style("top", px(l.LabelAt.Y)).Style("width", px(l.LabelAt.W)).Style("height", px(l.LabelAt.H)).
-			Title(l.Title).OnClick(f, scope).Body(app.Span().Class("what").Text(l.Label), app.Span().Class("cred").Text(l.Sub)))
+		label = label.OnClick(f, scope)
 	}
-	if l.Code != "" {
-		out = append(out, at(app.Div().Class("code"), l.CodeAt).DataSet("tone", l.CodeTone).DataSet("beat", beat).DataSet("on", fmt.Sprint(l.On)).Body(app.Span().Text(l.Code)))
+	code := at(app.Div().Class("code"), l.CodeAt).DataSet("tone", l.CodeTone).DataSet("beat", beat).DataSet("on", fmt.Sprint(l.On)).Hidden(!l.Open || l.Code == "").Body(app.Span().Text(l.Code))
+	packet := func(class, path, tone string) app.UI {
+		return app.Div().Class("packet "+class).DataSet("tone", tone).DataSet("beat", beat).Hidden(!l.Open || path == "" || tone == "").Style("offset-path", "path('"+path+"')")
 	}
-	for _, p := range []struct{ path, class, tone string }{{l.Request, "packet go", l.Tone}, {l.Answer, "packet back", l.CodeTone}} {
-		if p.path != "" && p.tone != "" {
-			out = append(out, app.Div().Class(p.class).DataSet("tone", p.tone).DataSet("beat", beat).Style("offset-path", "path('"+p.path+"')"))
-		}
-	}
-	return out
+	return app.Div().Class("lane").Body(label, code, packet("go", l.Request, l.Tone), packet("back", l.Answer, l.CodeTone))
 }
 
 func legend(s desk.Stage) app.UI {

@@ -95,8 +95,8 @@ func targetOf(subject string) Target {
 
 // short are the names that fit on an arrow.
 var short = map[string]string{
-	"certificatesigningrequests": "csr", "clusterrolebindings": "clusterrolebinding", "nodes": "node", "leases": "lease",
-	"subjectaccessreviews": "access review", "selfsubjectaccessreviews": "access review", "selfsubjectreviews": "whoami", "secrets": "secret",
+	"certificatesigningrequests": "csr", "clusterrolebindings": "binding", "nodes": "node", "leases": "lease",
+	"subjectaccessreviews": "SAR", "selfsubjectaccessreviews": "self SAR", "selfsubjectreviews": "whoami", "secrets": "secret",
 }
 
 // Label is the request in few words: "POST csr", "PUT csr/approval".

@@ -206,7 +206,9 @@ type Terminal struct {
 	// Prompt and Host: where the input line goes; no Host, no input line.
 	Prompt, Host, Hint, Empty string
 	Busy, Disabled            bool
-	Stop                      Button
+	// History is what was typed there, latest last.
+	History []string
+	Stop    Button
 }
 
 // TermLine is a line of it. Tone is typed, err, dim, warn or "".

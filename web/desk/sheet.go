@@ -28,6 +28,7 @@ func (m *Model) sheet(pem []byte, head string) []Block {
 		}
 		b.Rows = append(b.Rows, r)
 	}
+	b.Rows = append(b.Rows, Row{Key: m.text()("sheet.fingerprint"), Value: s.Fingerprint})
 	b.Hex = dump(s, m.Sel.Field)
 	return []Block{b}
 }

@@ -128,6 +128,7 @@ func (m *Model) terminal() Terminal {
 		switch l.Kind {
 		case "typed":
 			r.Lines = append(r.Lines, TermLine{Prompt: r.Prompt, Text: l.Text, Tone: "typed"})
+			r.History = append(r.History, l.Text)
 		case "status":
 		default:
 			tone := ""
