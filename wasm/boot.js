@@ -25,9 +25,13 @@
         else waiting.push(data);
         return;
       }
-      const go = new Go();
       const lines = catchLines();
-      await go.run(await WebAssembly.instantiate(data.module, go.importObject));
+      try {
+        const go = new Go();
+        await go.run(await WebAssembly.instantiate(data.module, go.importObject));
+      } catch (err) {
+        lines.push(String(err));
+      }
       self.postMessage({ crash: lines.join("\n") || "the engine ended" });
     };
   }
@@ -130,7 +134,7 @@
       const answer = await fetch(here("app.wasm"));
       if (!answer.ok) throw new Error("app.wasm: " + answer.status + " " + answer.statusText);
       const total = Number(answer.headers.get("X-Raw-Length")) || (answer.headers.get("Content-Encoding") ? 0 : Number(answer.headers.get("Content-Length")));
-      count(answer.clone().body, total);
+      count(answer.clone().body, total).catch(() => { });
       if (WebAssembly.compileStreaming && /^application\/wasm/.test(answer.headers.get("Content-Type") || ""))
         return WebAssembly.compileStreaming(answer);
       return WebAssembly.compile(await answer.arrayBuffer());
@@ -140,6 +144,7 @@
       if (!body) return;
       const mb = (n) => (n / 1e6).toFixed(1);
       let got = 0;
+      if (!total) $("loading-bar").removeAttribute("value");
       for (const reader = body.getReader(); ;) {
         const { done, value } = await reader.read();
         if (done) break;
@@ -163,11 +168,19 @@
         try { worker = way(); break; } catch { }
       }
       if (!worker) return;
+      let spoke = false;
       worker.onmessage = ({ data }) => {
+        spoke = true;
         if (typeof data === "string") joinery.hear(data);
         else if (data.crash) joinery.crashed(data.crash);
       };
-      worker.onerror = (event) => joinery.crashed(event.message || "the engine's Worker could not start");
+      worker.onerror = (event) => {
+        if (spoke) return joinery.crashed(event.message || "the engine's Worker ended");
+        // It never began: a policy forbids Workers. Then without one.
+        const without = new URL(location.href);
+        without.searchParams.set("worker", "0");
+        location.replace(without);
+      };
       worker.postMessage({ module });
     }
   }

@@ -151,6 +151,8 @@ func (l *Link) Do(c desk.Command) {
 		host().Call("keep", string(c.Journal))
 	case c.Crash != "":
 		host().Call("crashed", c.Crash)
+	case c.Visit != "":
+		js.Global().Call("open", js.Global().Get("URL").New(c.Visit, js.Global().Get("location").Get("href")).Get("href"), "_blank", "noopener")
 	case c.Lang != "":
 		js.Global().Get("document").Get("documentElement").Set("lang", c.Lang)
 	}

@@ -118,5 +118,6 @@ func (c *progress) Render() app.UI {
 		app.B().Body(rich(now)...),
 		app.Span().Class("sp"),
 		app.Span().Class("small").Text(c.Scene.ProgressText),
+		c.tell.button(c.Scene.Whole, "btn"),
 	)
 }

@@ -71,9 +71,9 @@ func (m *Model) learn() Learn {
 	t := m.text()
 	g := m.Goals
 	if g.lesson == nil {
-		return Learn{Title: t("learn.none.title"), Intro: prose(t("learn.none.text"))}
+		return Learn{Whole: Button{Test: "whole", Label: t("embed.whole"), Msg: Leave{}}, Title: t("learn.none.title"), Intro: prose(t("learn.none.text"))}
 	}
-	l := Learn{Title: g.title(m.Lang), Intro: prose(g.lesson.Intro(m.Lang)), StepsTitle: t("learn.steps"), ProgressTitle: t("learn.progress")}
+	l := Learn{Whole: Button{Test: "whole", Label: t("embed.whole"), Msg: Leave{}}, Title: g.title(m.Lang), Intro: prose(g.lesson.Intro(m.Lang)), StepsTitle: t("learn.steps"), ProgressTitle: t("learn.progress")}
 	met, now := 0, false
 	for i, s := range g.lesson.Steps {
 		d := LearnStep{ID: s.ID, N: fmt.Sprint(i + 1), Title: s.Title(m.Lang), State: "todo", Met: g.met[s.ID]}

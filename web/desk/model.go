@@ -54,9 +54,8 @@ type Tabs struct {
 // Areas and their tabs, in the order in which they stand. "inspect" is there
 // in narrow windows only, where the inspector takes the place of the lesson.
 var (
-	LeftTabs   = []string{"learn", "flags", "inspect"}
-	RightTabs  = []string{"request", "certificate", "csr", "rbac", "files"}
-	BottomTabs = []string{"admin", "node-1", "logs", "events"}
+	LeftTabs  = []string{"learn", "flags", "inspect"}
+	RightTabs = []string{"request", "certificate", "csr", "rbac", "files"}
 )
 
 // Speeds are the choices of how fast time runs, as virtual time a second.
@@ -84,6 +83,8 @@ type Command struct {
 	Crash string
 	// Lang is the language that the document is in now.
 	Lang string
+	// Visit is an address, relative to the page's, to be opened beside it.
+	Visit string
 }
 
 // Preference is a choice that outlives the page.

@@ -58,6 +58,9 @@ func (m *Model) place(s *Stage) {
 		if c.H < 200 {
 			c.Groups = nil
 		}
+		if c.H < 150 {
+			c.Rows = c.Rows[:min(1, len(c.Rows))]
+		}
 	}
 	s.H = max(s.H, s.LegendAt.Bottom()+6)
 }

@@ -49,8 +49,10 @@ type Left struct {
 // Learn is the lesson.
 type Learn struct {
 	Title, StepsTitle, ProgressTitle, ProgressText string
-	Intro                                          []Para
-	Steps                                          []LearnStep
+	// Whole leads from an embed to the whole page.
+	Whole Button
+	Intro []Para
+	Steps []LearnStep
 	// Progress is from 0 to 100.
 	Progress int
 }

@@ -95,13 +95,13 @@ const termLines = 160
 func (m *Model) terminal() Terminal {
 	t := m.text()
 	r := Terminal{Name: t("area.terminal"), Open: m.Tabs.Bottom, Empty: t("term.empty." + termKind(m.Tabs.Bottom)), Hint: t("term.hint", "host", m.Tabs.Bottom)}
-	for _, n := range BottomTabs {
-		label := t("tab." + n)
-		if m.host(n) != nil || n == "node-1" {
-			label = t("tab.host", "host", n)
-		}
-		if n == "admin" {
+	for _, n := range m.bottomTabs() {
+		label := t("tab.host", "host", n)
+		switch n {
+		case "admin":
 			label = t("tab.you")
+		case "logs", "events":
+			label = t("tab." + n)
 		}
 		r.Tabs = append(r.Tabs, Button{Test: "tab-" + n, Label: label, Pressed: n == r.Open, Msg: Tab{"bottom", n}})
 	}
@@ -141,6 +141,20 @@ func (m *Model) terminal() Terminal {
 		}
 	}
 	return r
+}
+
+// maxTerminals is how many nodes have a tab of their own.
+const maxTerminals = 3
+
+// bottomTabs are the admin's terminal, those of the nodes, logs and events.
+func (m *Model) bottomTabs() []string {
+	out := []string{"admin"}
+	for _, h := range m.View.Hosts {
+		if h.Role == "node" && len(out) <= maxTerminals {
+			out = append(out, h.Name)
+		}
+	}
+	return append(out, "logs", "events")
 }
 
 func termKind(tab string) string {

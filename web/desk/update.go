@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -263,6 +264,13 @@ func (f SetFlag) apply(m *Model) []Command {
 		return nil
 	}
 	return m.do(engine.Input{Flag: &engine.Flag{Host: f.Host, Unit: f.Unit, Name: f.Name, Value: f.Value}})
+}
+
+// Leave opens the whole of Joinery from an embed.
+type Leave struct{}
+
+func (Leave) apply(m *Model) []Command {
+	return []Command{{Visit: "./?lesson=" + url.QueryEscape(m.Lesson) + "&lang=" + m.Lang}}
 }
 
 func (s SetLang) apply(m *Model) []Command {
