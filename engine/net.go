@@ -367,6 +367,11 @@ func (w *World) closeConn(c *conn, err string, tell bool) {
 			w.post(w.Clock.Add(c.Delay), s.Server, s.ServerLife, sim.Msg{Kind: sim.MsgGone, Stream: id, Cause: s.Cause})
 		}
 	}
+	if c.Server != "" {
+		// What the server keeps for the connection itself (folded heartbeats)
+		// ends with it.
+		w.post(w.Clock.Add(c.Delay), c.Server, c.ServerLife, sim.Msg{Kind: sim.MsgGone, Tag: fmt.Sprintf("conn %d", c.ID)})
+	}
 }
 
 // arrives decides whether a message about an exchange still finds it open, and
