@@ -25,6 +25,7 @@
         else waiting.push(data);
         return;
       }
+      self.postMessage({ began: true });
       const lines = catchLines();
       try {
         const go = new Go();
@@ -52,6 +53,21 @@
     const base = document.currentScript.src;
     const here = (name) => new URL(name, base).href;
     const query = new URLSearchParams(location.search);
+
+    // go-app reads both storages when it starts; a sandboxed frame has none and
+    // throws. There a map stands in for them.
+    for (const kind of ["localStorage", "sessionStorage"]) {
+      try {
+        void window[kind];
+      } catch {
+        const kept = new Map();
+        const value = {
+          getItem: (k) => kept.has(k) ? kept.get(k) : null, setItem: (k, v) => { kept.set(k, String(v)); },
+          removeItem: (k) => { kept.delete(k); }, clear: () => kept.clear(), key: (i) => [...kept.keys()][i] ?? null, get length() { return kept.size; },
+        };
+        Object.defineProperty(window, kind, { value, configurable: true });
+      }
+    }
 
     // Storage is a convenience: without it (private windows, sandboxed frames)
     // everything works until the page is left.
@@ -119,7 +135,7 @@
 
     async function start() {
       module = await download();
-      if (query.get("worker") !== "0") hire();
+      if (query.get("worker") !== "0") await hire();
       joinery.worker = worker !== null;
       const go = new Go();
       const lines = catchLines();
@@ -156,32 +172,44 @@
     }
 
     // hire starts the engine's Worker; where one can't be had the engine runs
-    // in the page. A frame of opaque origin gets it by way of a blob.
-    function hire() {
+    // in the page. A frame of opaque origin gets it by way of a blob, and is
+    // asked whether it began: the module may not be let through to it.
+    async function hire() {
       const script = here("boot.js");
-      const ways = [
-        () => new Worker(script),
-        () => new Worker(URL.createObjectURL(new Blob(["self.joineryBase=" + JSON.stringify(script) + ";importScripts(" + JSON.stringify(script) + ")"], { type: "text/javascript" }))),
-      ];
       worker = null;
-      for (const way of ways) {
-        try { worker = way(); break; } catch { }
-      }
+      try {
+        worker = new Worker(script);
+      } catch { }
+      const direct = worker !== null;
+      try {
+        const text = "self.joineryBase=" + JSON.stringify(script) + ";importScripts(" + JSON.stringify(script) + ")";
+        worker = worker || new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+      } catch { }
       if (!worker) return;
-      let spoke = false;
-      worker.onmessage = ({ data }) => {
-        spoke = true;
-        if (typeof data === "string") joinery.hear(data);
-        else if (data.crash) joinery.crashed(data.crash);
-      };
-      worker.onerror = (event) => {
-        if (spoke) return joinery.crashed(event.message || "the engine's Worker ended");
-        // It never began: a policy forbids Workers. Then without one.
-        const without = new URL(location.href);
-        without.searchParams.set("worker", "0");
-        location.replace(without);
-      };
+      let began = false;
+      const verdict = new Promise((decide) => {
+        worker.onmessage = ({ data }) => {
+          if (typeof data === "string") return joinery.hear(data);
+          if (data.crash) return joinery.crashed(data.crash);
+          began = true;
+          decide(true);
+        };
+        worker.onerror = (event) => {
+          event.preventDefault();
+          if (began) return joinery.crashed(event.message || "the engine's Worker ended");
+          decide(false);
+          if (!direct) return;
+          // It never began: a policy forbids Workers. Then without one.
+          const without = new URL(location.href);
+          without.searchParams.set("worker", "0");
+          location.replace(without);
+        };
+        if (!direct) setTimeout(decide, 2000, false);
+      });
       worker.postMessage({ module });
+      if (direct || await verdict) return;
+      worker.terminate();
+      worker = null;
     }
   }
 })();
