@@ -94,8 +94,11 @@ func (w *World) build() ([][]byte, error) {
 
 	issue := func(name string, subject pkix.Name, dns []string, ips []net.IP, server bool) (cert, key []byte, err error) {
 		k := kr.ECDSA(name)
+		// As long as the CA: kubeadm gives them a year, and a learner who lets
+		// a year pass would find kubectl shut out before the kubelet's lesson
+		// is over.
 		cert, err = ca.Leaf(pki.LeafSpec{Subject: subject, DNS: dns, IPs: ips, Server: server, Client: !server,
-			NotBefore: notBefore, NotAfter: now.AddDate(1, 0, 0), Serial: serial(w.Chance)}, k.Public())
+			NotBefore: notBefore, NotAfter: ca.Cert.NotAfter, Serial: serial(w.Chance)}, k.Public())
 		return cert, pki.KeyPEM(k), err
 	}
 
