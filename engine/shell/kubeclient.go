@@ -3,16 +3,14 @@ package shell
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -23,7 +21,8 @@ type kube struct {
 	dial      sim.Dial
 	token     string
 	namespace string
-	user      string
+	flags     *kubectlFlags
+	config    *loaded
 	offered   []resource
 }
 
@@ -65,160 +64,79 @@ func (r resource) one() string {
 	return r.singular + "." + r.group
 }
 
-// kubeconfig is what kubectl reads of a kubeconfig file.
-type kubeconfig struct {
-	CurrentContext string `json:"current-context"`
-	Clusters       []struct {
-		Name    string `json:"name"`
-		Cluster struct {
-			Server     string `json:"server"`
-			CAFile     string `json:"certificate-authority"`
-			CAData     []byte `json:"certificate-authority-data"`
-			Insecure   bool   `json:"insecure-skip-tls-verify"`
-			ServerName string `json:"tls-server-name"`
-		} `json:"cluster"`
-	} `json:"clusters"`
-	Contexts []struct {
-		Name    string `json:"name"`
-		Context struct {
-			Cluster   string `json:"cluster"`
-			User      string `json:"user"`
-			Namespace string `json:"namespace"`
-		} `json:"context"`
-	} `json:"contexts"`
-	Users []struct {
-		Name string `json:"name"`
-		User struct {
-			CertFile string `json:"client-certificate"`
-			CertData []byte `json:"client-certificate-data"`
-			KeyFile  string `json:"client-key"`
-			KeyData  []byte `json:"client-key-data"`
-			Token    string `json:"token"`
-		} `json:"user"`
-	} `json:"users"`
-}
-
-var errRefused = errors.New("The connection to the server localhost:8080 was refused - did you specify the right host or port?")
-
-// connect reads the kubeconfig that the command is to use.
-func (p *process) connect(file, context string) (*kube, error) {
-	if file == "" {
-		file = p.getenv("KUBECONFIG")
-	}
-	explicit := file != ""
-	if file == "" {
-		file = path.Join(p.getenv("HOME"), ".kube/config")
-	}
-	b, err := p.readFile(p.path(file))
-	if err != nil {
-		if explicit {
-			return nil, fmt.Errorf("error: stat %s: no such file or directory", file)
-		}
-		return nil, errRefused
-	}
-	var c kubeconfig
-	if err := yaml.Unmarshal(b, &c); err != nil {
-		return nil, fmt.Errorf("error: error loading config file %q: %v", file, err)
-	}
-	if context == "" {
-		context = c.CurrentContext
-	}
-	k := &kube{process: p, namespace: "default"}
-	i := slices.IndexFunc(c.Contexts, func(x struct {
-		Name    string `json:"name"`
-		Context struct {
-			Cluster   string `json:"cluster"`
-			User      string `json:"user"`
-			Namespace string `json:"namespace"`
-		} `json:"context"`
-	}) bool {
-		return x.Name == context
-	})
-	if i < 0 {
-		if context == "" {
-			return nil, errRefused
-		}
-		return nil, fmt.Errorf("error: context %q does not exist", context)
-	}
-	ctx := c.Contexts[i].Context
-	if ctx.Namespace != "" {
-		k.namespace = ctx.Namespace
-	}
-	file = p.path(file)
-	load := func(what, owner, name string, data []byte) ([]byte, error) {
-		if len(data) > 0 || name == "" {
-			return data, nil
-		}
-		b, err := p.readFile(abs(path.Dir(file), name))
-		if err != nil {
-			return nil, fmt.Errorf("error: unable to read %s %s for %s due to %v", what, name, owner, err)
-		}
-		return b, nil
-	}
-	for _, cl := range c.Clusters {
-		if cl.Name != ctx.Cluster {
-			continue
-		}
-		u, err := url.Parse(cl.Cluster.Server)
-		if err != nil || u.Host == "" {
-			return nil, fmt.Errorf("error: the server %q of cluster %q is no address", cl.Cluster.Server, cl.Name)
-		}
-		k.dial.Addr, k.dial.Insecure, k.dial.ServerName = u.Host, cl.Cluster.Insecure, cl.Cluster.ServerName
-		if u.Port() == "" {
-			k.dial.Addr += ":443"
-		}
-		if k.dial.Roots, err = load("certificate-authority", cl.Name, cl.Cluster.CAFile, cl.Cluster.CAData); err != nil {
-			return nil, err
-		}
-	}
-	if k.dial.Addr == "" {
-		return nil, errRefused
-	}
-	for _, us := range c.Users {
-		if us.Name != ctx.User {
-			continue
-		}
-		k.user, k.token = us.Name, us.User.Token
-		if k.dial.Cert, err = load("client-cert", us.Name, us.User.CertFile, us.User.CertData); err != nil {
-			return nil, err
-		}
-		if k.dial.Key, err = load("client-key", us.Name, us.User.KeyFile, us.User.KeyData); err != nil {
-			return nil, err
-		}
-	}
-	p.live.conns++
-	k.conn = connName(p.run.N, p.live.conns)
-	me := p.stage.current
-	me.conns = append(me.conns, k.conn)
-	return k, nil
-}
-
 // status is an answer that is an error.
 type status struct {
 	Message string `json:"message"`
 	Reason  string `json:"reason"`
 	Code    int    `json:"code"`
+	Details *struct {
+		Name   string `json:"name"`
+		Kind   string `json:"kind"`
+		Causes []struct {
+			Field   string `json:"field"`
+			Message string `json:"message"`
+		} `json:"causes"`
+	} `json:"details"`
 }
 
+// Error is what kubectl prints for it.
+//
+// Models k8s.io/kubectl/pkg/cmd/util checkErr.
 func (s *status) Error() string {
-	if s.Code == http.StatusUnauthorized {
+	switch {
+	case s.Code == http.StatusUnauthorized:
 		return "error: You must be logged in to the server (" + s.Message + ")"
-	}
-	if s.Reason == "" {
+	case s.Reason == "Invalid":
+		return s.invalid()
+	case s.Reason == "":
 		return "Error from server: " + s.Message
 	}
 	return fmt.Sprintf("Error from server (%s): %s", s.Reason, s.Message)
+}
+
+func (s *status) invalid() string {
+	d := s.Details
+	if d == nil || d.Kind == "" && d.Name == "" && len(d.Causes) == 0 {
+		return "The request is invalid: " + s.Message
+	}
+	head := "The request is invalid"
+	if d.Kind != "" || d.Name != "" {
+		head = fmt.Sprintf("The %s %q is invalid", d.Kind, d.Name)
+	}
+	var causes []string
+	for _, c := range d.Causes {
+		causes = append(causes, strings.TrimPrefix(c.Field+": "+c.Message, ": "))
+	}
+	switch len(causes) {
+	case 0:
+		return head
+	case 1:
+		return head + ": " + causes[0]
+	}
+	return head + ": \n* " + strings.Join(causes, "\n* ")
+}
+
+// while says what was being done with which file when the server refused.
+func (s *status) while(doing, file string) error {
+	t := *s
+	t.Message = fmt.Sprintf("error when %s %q: %s", doing, file, s.Message)
+	return &t
 }
 
 const tableAccept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
 
 // agent is kubectl's User-Agent.
 func (k *kube) agent() string {
-	return "kubectl/v" + k.start.Release + ".3 (linux/amd64) kubernetes/$Format"
+	return "kubectl/" + era.KubectlVersion.In(k.era()) + " (linux/amd64) kubernetes/$Format"
 }
+
+func (k *kube) era() era.Era { return era.Must(k.start.Release) }
 
 // open sends a request; the answer may be an open watch.
 func (k *kube) open(method, target, accept, ctype string, body []byte) (uint64, *sim.Response, error) {
+	if err := k.connect(); err != nil {
+		return 0, nil, err
+	}
 	h := http.Header{"User-Agent": {k.agent()}, "Accept": {accept}}
 	if body != nil {
 		h.Set("Content-Type", ctype)
@@ -226,28 +144,25 @@ func (k *kube) open(method, target, accept, ctype string, body []byte) (uint64, 
 	if k.token != "" {
 		h.Set("Authorization", "Bearer "+k.token)
 	}
-	for range 2 {
-		id, m := k.exchange(k.conn, k.dial, sim.Request{Method: method, URL: target, Header: h, Body: body})
-		if m.Kind != sim.MsgResponse {
-			if strings.HasSuffix(m.Err, "connect: connection refused") {
-				return 0, nil, fmt.Errorf("The connection to the server %s was refused - did you specify the right host or port?", k.dial.Addr)
-			}
-			return 0, nil, fmt.Errorf("Unable to connect to the server: %s", m.Err)
+	id, m := k.exchange(k.conn, k.dial, sim.Request{Method: method, URL: target, Header: h, Body: body})
+	if m.Kind != sim.MsgResponse {
+		if strings.HasSuffix(m.Err, "connect: connection refused") {
+			return 0, nil, fmt.Errorf("The connection to the server %s was refused - did you specify the right host or port?", k.dial.Addr)
 		}
-		if m.Resp.Code >= 400 {
-			s := &status{Code: m.Resp.Code}
-			if json.Unmarshal(m.Resp.Body, s) != nil || s.Message == "" {
-				s.Message = "the server could not find the requested resource"
-				if s.Code == http.StatusForbidden || s.Code == http.StatusUnauthorized {
-					s.Message = strings.TrimSpace(string(m.Resp.Body))
-				}
-			}
-			s.Code = m.Resp.Code
-			return id, m.Resp, s
-		}
+		return 0, nil, fmt.Errorf("Unable to connect to the server: %s", m.Err)
+	}
+	if m.Resp.Code < 400 {
 		return id, m.Resp, nil
 	}
-	return 0, nil, nil
+	s := &status{}
+	if json.Unmarshal(m.Resp.Body, s) != nil || s.Message == "" {
+		s.Message = strings.TrimSpace(string(m.Resp.Body))
+		if m.Resp.Code == http.StatusNotFound {
+			s.Reason, s.Message = "NotFound", "the server could not find the requested resource"
+		}
+	}
+	s.Code = m.Resp.Code
+	return id, m.Resp, s
 }
 
 // do sends a request and warns of what the server warns of.
@@ -331,7 +246,14 @@ func (k *kube) find(word string) (resource, error) {
 			return r, nil
 		}
 	}
-	return resource{}, fmt.Errorf("error: the server doesn't have a resource type %q", word)
+	return resource{}, noSuchType(word)
+}
+
+// noSuchType is a word that names nothing that the server offers.
+type noSuchType string
+
+func (n noSuchType) Error() string {
+	return fmt.Sprintf("error: the server doesn't have a resource type %q", string(n))
 }
 
 // byKind finds where objects of a kind go.
@@ -348,8 +270,13 @@ func (k *kube) byKind(apiVersion, kind string) (resource, error) {
 			return r, nil
 		}
 	}
-	return resource{}, fmt.Errorf("no matches for kind %q in version %q", kind, apiVersion)
+	return resource{}, noMatch(fmt.Sprintf("no matches for kind %q in version %q", kind, apiVersion))
 }
+
+// noMatch is a kind that the server does not offer.
+type noMatch string
+
+func (n noMatch) Error() string { return string(n) }
 
 // object is any Kubernetes object.
 type object map[string]any

@@ -7,15 +7,23 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // kubectlFlags are what a verb was called with.
 type kubectlFlags struct {
 	*pflag.FlagSet
-	kubeconfig, context, namespace, output, selector, fields string
-	files                                                    []string
-	all, watch, labels, noHeaders, force, everywhere         bool
-	ignoreMissing                                            bool
+	// Those of every verb.
+	kubeconfig, context, cluster, user, namespace, server, token string
+	insecure                                                     bool
+	// Those of some.
+	output, selector, fields, raw, dryRun, validate, group, subresource string
+	files, groups, users, accounts                                      []string
+	all, watch, labels, noHeaders, force, everywhere, managed           bool
+	ignoreMissing, client, quiet                                        bool
+	clusterrole, as                                                     string
+	asGroups                                                            []string
 }
 
 // verbs are kubectl's commands, with the flags that each takes.
@@ -23,29 +31,82 @@ var verbs = map[string]struct {
 	flags string
 	run   func(k *kube, f *kubectlFlags, args []string) error
 }{
-	"get":         {"output selector fields watch labels headers all files", get},
-	"describe":    {"selector all files", describe},
-	"create":      {"files output", create},
-	"apply":       {"files", apply},
-	"delete":      {"files selector fields everything missing", remove},
-	"certificate": {"force", certificate},
-	"auth":        {"as all", auth},
-	"version":     {"output", version},
+	"get":           {"output selector field-selector watch show-labels no-headers all-namespaces ignore-not-found raw show-managed-fields", get},
+	"describe":      {"selector field-selector all-namespaces", describe},
+	"create":        {"filename output dry-run validate clusterrole group user serviceaccount", create},
+	"apply":         {"filename validate", apply},
+	"delete":        {"filename selector field-selector all ignore-not-found output", remove},
+	"certificate":   {"force", certificate},
+	"auth":          {"as as-group all-namespaces subresource quiet output", auth},
+	"version":       {"output client", version},
+	"api-resources": {"api-group no-headers output", apiResources},
+	"cluster-info":  {"", clusterInfo},
+	"config":        {"", config},
+}
+
+// optional defines the flags that only some verbs take.
+var optional = map[string]func(f *kubectlFlags){
+	"output":              func(f *kubectlFlags) { f.StringVarP(&f.output, "output", "o", "", "") },
+	"selector":            func(f *kubectlFlags) { f.StringVarP(&f.selector, "selector", "l", "", "") },
+	"field-selector":      func(f *kubectlFlags) { f.StringVar(&f.fields, "field-selector", "", "") },
+	"watch":               func(f *kubectlFlags) { f.BoolVarP(&f.watch, "watch", "w", false, "") },
+	"show-labels":         func(f *kubectlFlags) { f.BoolVar(&f.labels, "show-labels", false, "") },
+	"no-headers":          func(f *kubectlFlags) { f.BoolVar(&f.noHeaders, "no-headers", false, "") },
+	"all-namespaces":      func(f *kubectlFlags) { f.BoolVarP(&f.all, "all-namespaces", "A", false, "") },
+	"filename":            func(f *kubectlFlags) { f.StringSliceVarP(&f.files, "filename", "f", nil, "") },
+	"force":               func(f *kubectlFlags) { f.BoolVar(&f.force, "force", false, "") },
+	"all":                 func(f *kubectlFlags) { f.BoolVar(&f.everywhere, "all", false, "") },
+	"ignore-not-found":    func(f *kubectlFlags) { f.BoolVar(&f.ignoreMissing, "ignore-not-found", false, "") },
+	"raw":                 func(f *kubectlFlags) { f.StringVar(&f.raw, "raw", "", "") },
+	"show-managed-fields": func(f *kubectlFlags) { f.BoolVar(&f.managed, "show-managed-fields", false, "") },
+	"dry-run":             func(f *kubectlFlags) { f.StringVar(&f.dryRun, "dry-run", "none", "") },
+	"validate":            func(f *kubectlFlags) { f.StringVar(&f.validate, "validate", "strict", "") },
+	"clusterrole":         func(f *kubectlFlags) { f.StringVar(&f.clusterrole, "clusterrole", "", "") },
+	"group":               func(f *kubectlFlags) { f.StringSliceVar(&f.groups, "group", nil, "") },
+	"user":                func(f *kubectlFlags) { f.StringSliceVar(&f.users, "user", nil, "") },
+	"serviceaccount":      func(f *kubectlFlags) { f.StringSliceVar(&f.accounts, "serviceaccount", nil, "") },
+	"as":                  func(f *kubectlFlags) { f.StringVar(&f.as, "as", "", "") },
+	"as-group":            func(f *kubectlFlags) { f.StringSliceVar(&f.asGroups, "as-group", nil, "") },
+	"subresource":         func(f *kubectlFlags) { f.StringVar(&f.subresource, "subresource", "", "") },
+	"quiet":               func(f *kubectlFlags) { f.BoolVarP(&f.quiet, "quiet", "q", false, "") },
+	"client":              func(f *kubectlFlags) { f.BoolVar(&f.client, "client", false, "") },
+	"api-group":           func(f *kubectlFlags) { f.StringVar(&f.group, "api-group", "", "") },
+}
+
+func newFlags(some string) *kubectlFlags {
+	f := &kubectlFlags{FlagSet: pflag.NewFlagSet("kubectl", pflag.ContinueOnError)}
+	f.SetOutput(noOutput{})
+	f.StringVar(&f.kubeconfig, "kubeconfig", "", "")
+	f.StringVar(&f.context, "context", "", "")
+	f.StringVar(&f.cluster, "cluster", "", "")
+	f.StringVarP(&f.namespace, "namespace", "n", "", "")
+	f.StringVarP(&f.server, "server", "s", "", "")
+	f.StringVar(&f.token, "token", "", "")
+	f.BoolVar(&f.insecure, "insecure-skip-tls-verify", false, "")
+	for _, name := range strings.Fields(some) {
+		optional[name](f)
+	}
+	if f.Lookup("user") == nil { // kubectl create has its own
+		f.StringVar(&f.user, "user", "", "")
+	}
+	if o := f.Lookup("validate"); o != nil {
+		o.NoOptDefVal = "strict"
+	}
+	if o := f.Lookup("dry-run"); o != nil {
+		o.NoOptDefVal = "unchanged"
+	}
+	return f
 }
 
 // kubectl holds no knowledge of the cluster: it asks the server what there is,
 // and the server how to print it.
 func kubectl(p *process) int {
-	args := p.args
-	var lead []string
-	for len(args) > 0 && strings.HasPrefix(args[0], "-") { // flags before the verb
-		lead = append(lead, args[0])
-		if !strings.Contains(args[0], "=") && len(args) > 1 && args[0] != "-A" {
-			lead = append(lead, args[1])
-			args = args[1:]
-		}
-		args = args[1:]
+	lead := newFlags("")
+	lead.SetInterspersed(false)
+	if err := lead.Parse(p.args); err != nil {
+		return p.fail(1, "error: %v\nSee 'kubectl --help' for usage.", err)
 	}
+	args := lead.Args()
 	if len(args) == 0 {
 		return p.fail(1, "kubectl controls the Kubernetes cluster manager. Here it knows: %s", strings.Join(verbNames(), ", "))
 	}
@@ -54,24 +115,34 @@ func kubectl(p *process) int {
 		return p.fail(1, "error: unknown command %q for \"kubectl\"; this shell's kubectl has %s", args[0], strings.Join(verbNames(), ", "))
 	}
 	f := newFlags(v.flags)
-	if err := f.Parse(append(lead, args[1:]...)); err != nil {
+	flags := append(slices.Clone(p.args[:len(p.args)-len(args)]), args[1:]...)
+	if err := f.Parse(flags); err != nil {
 		return p.fail(1, "error: %v\nSee 'kubectl %s --help' for usage.", err, args[0])
 	}
-	k, err := p.connect(f.kubeconfig, f.context)
-	if err == nil {
-		if f.namespace != "" {
-			k.namespace = f.namespace
-		}
-		err = v.run(k, f, f.Args())
+	k := &kube{process: p, namespace: "default"}
+	err := v.run(k, f.begin(k), f.Args())
+	if k.conn != "" {
 		p.hangUp(k.conn)
 	}
+	if s, ok := err.(silent); ok {
+		return int(s)
+	}
 	if err != nil {
-		if s, ok := err.(silent); ok {
-			return int(s)
-		}
 		return p.fail(1, "%v", err)
 	}
 	return 0
+}
+
+// begin keeps what the client will need when it first asks the server.
+func (f *kubectlFlags) begin(k *kube) *kubectlFlags {
+	k.flags = f
+	if c, err := k.context(); err == nil && c.namespace != "" {
+		k.namespace = c.namespace
+	}
+	if f.namespace != "" {
+		k.namespace = f.namespace
+	}
+	return f
 }
 
 // silent is an exit status without a word.
@@ -88,51 +159,6 @@ func verbNames() []string {
 	return out
 }
 
-func newFlags(groups string) *kubectlFlags {
-	f := &kubectlFlags{FlagSet: pflag.NewFlagSet("kubectl", pflag.ContinueOnError)}
-	f.SetOutput(noOutput{})
-	f.StringVar(&f.kubeconfig, "kubeconfig", "", "")
-	f.StringVar(&f.context, "context", "", "")
-	f.StringVarP(&f.namespace, "namespace", "n", "", "")
-	for _, g := range strings.Fields(groups) {
-		switch g {
-		case "output":
-			f.StringVarP(&f.output, "output", "o", "", "")
-		case "selector":
-			f.StringVarP(&f.selector, "selector", "l", "", "")
-		case "fields":
-			f.StringVar(&f.fields, "field-selector", "", "")
-		case "watch":
-			f.BoolVarP(&f.watch, "watch", "w", false, "")
-		case "labels":
-			f.BoolVar(&f.labels, "show-labels", false, "")
-		case "headers":
-			f.BoolVar(&f.noHeaders, "no-headers", false, "")
-		case "all":
-			f.BoolVarP(&f.all, "all-namespaces", "A", false, "")
-		case "files":
-			f.StringSliceVarP(&f.files, "filename", "f", nil, "")
-		case "force":
-			f.BoolVar(&f.force, "force", false, "")
-		case "everything":
-			f.BoolVar(&f.everywhere, "all", false, "")
-		case "missing":
-			f.BoolVar(&f.ignoreMissing, "ignore-not-found", false, "")
-		case "as":
-			f.String("as", "", "")
-			f.StringSlice("as-group", nil, "")
-		}
-	}
-	// The flags of kubectl create's own kinds.
-	if strings.HasPrefix(groups, "files output") {
-		f.String("clusterrole", "", "")
-		f.StringSlice("group", nil, "")
-		f.StringSlice("user", nil, "")
-		f.StringSlice("serviceaccount", nil, "")
-	}
-	return f
-}
-
 func certificate(k *kube, f *kubectlFlags, args []string) error {
 	if len(args) == 0 || args[0] != "approve" && args[0] != "deny" {
 		return fmt.Errorf("error: kubectl certificate needs approve or deny, and the name of a certificate signing request")
@@ -140,9 +166,9 @@ func certificate(k *kube, f *kubectlFlags, args []string) error {
 	if len(args) == 1 {
 		return fmt.Errorf("error: one or more CSRs must be specified as <name> or -f <filename>")
 	}
-	kind, other, reason, past := "Approved", "Denied", "KubectlApprove", "approved"
+	kind, other, reason, past, message := "Approved", "Denied", "KubectlApprove", "approved", "This CSR was approved by kubectl certificate approve."
 	if args[0] == "deny" {
-		kind, other, reason, past = "Denied", "Approved", "KubectlDeny", "denied"
+		kind, other, reason, past, message = "Denied", "Approved", "KubectlDeny", "denied", era.KubectlDenyMessage.In(k.era())
 	}
 	r, err := k.find("certificatesigningrequests.certificates.k8s.io")
 	if err != nil {
@@ -162,17 +188,17 @@ func certificate(k *kube, f *kubectlFlags, args []string) error {
 			has := func(t string) bool {
 				return slices.ContainsFunc(o.list("status", "conditions"), func(c any) bool { return object(c.(map[string]any)).text("type") == t })
 			}
-			if has(other) {
+			if has(other) && era.KubectlRefusesOpposite.In(k.era()) {
 				return fmt.Errorf("error: certificate signing request %q is already %s", name, other)
 			}
-			if !has(kind) || f.force {
+			if !has(kind) || f.force || !era.KubectlKeepsCondition.In(k.era()) {
 				st, _ := o["status"].(map[string]any)
 				if st == nil {
 					st = map[string]any{}
 				}
 				now := k.now().UTC().Format("2006-01-02T15:04:05Z")
 				st["conditions"] = append(o.list("status", "conditions"), map[string]any{"type": kind, "status": "True", "reason": reason,
-					"message": "This CSR was " + past + " by kubectl certificate " + args[0] + ".", "lastUpdateTime": now})
+					"message": message, "lastUpdateTime": now})
 				o["status"] = st
 				body, _ := json.Marshal(o)
 				if _, err = k.do("PUT", r.path("", name)+"/approval", body); err != nil {
@@ -186,92 +212,5 @@ func certificate(k *kube, f *kubectlFlags, args []string) error {
 			break
 		}
 	}
-	return nil
-}
-
-func auth(k *kube, f *kubectlFlags, args []string) error {
-	switch {
-	case len(args) == 1 && args[0] == "whoami":
-		b, err := k.do("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", []byte(`{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1","metadata":{},"status":{"userInfo":{}}}`))
-		if err != nil {
-			return err
-		}
-		o, _ := parseObject(b)
-		rows := [][]string{{"ATTRIBUTE", "VALUE"}, {"Username", o.text("status", "userInfo", "username")}}
-		var groups []string
-		for _, g := range o.list("status", "userInfo", "groups") {
-			groups = append(groups, fmt.Sprint(g))
-		}
-		rows = append(rows, []string{"Groups", "[" + strings.Join(groups, " ") + "]"})
-		extra, _ := o.get("status", "userInfo", "extra").(map[string]any)
-		keys := make([]string, 0, len(extra))
-		for e := range extra {
-			keys = append(keys, e)
-		}
-		slices.Sort(keys)
-		for _, e := range keys {
-			rows = append(rows, []string{"Extra: " + e, fmt.Sprint(extra[e])})
-		}
-		var w widths
-		w.print(k.out, rows)
-		return nil
-	case len(args) >= 3 && args[0] == "can-i":
-		return canI(k, f, args[1], args[2:])
-	}
-	return fmt.Errorf("error: kubectl auth has whoami, and can-i VERB RESOURCE [NAME]")
-}
-
-func canI(k *kube, f *kubectlFlags, verb string, args []string) error {
-	word, name, _ := strings.Cut(args[0], "/")
-	if len(args) > 1 {
-		name = args[1]
-	}
-	r, err := k.find(word)
-	if err != nil {
-		return err
-	}
-	attributes := map[string]any{"verb": verb, "group": r.group, "resource": r.name}
-	if name != "" {
-		attributes["name"] = name
-	}
-	if r.namespaced {
-		attributes["namespace"] = k.namespace
-	} else {
-		where := ""
-		if r.group != "" {
-			where = fmt.Sprintf(" in group '%s'", r.group)
-		}
-		fmt.Fprintf(k.errs, "Warning: resource '%s' is not namespace scoped%s\n\n", r.name, where)
-	}
-	kind, target, spec := "SelfSubjectAccessReview", "selfsubjectaccessreviews", map[string]any{"resourceAttributes": attributes}
-	if as, _ := f.GetString("as"); as != "" {
-		// An impersonated question is asked as a SubjectAccessReview: the
-		// answer is the same, and needs no impersonation.
-		kind, target = "SubjectAccessReview", "subjectaccessreviews"
-		groups, _ := f.GetStringSlice("as-group")
-		spec["user"], spec["groups"] = as, append(groups, "system:authenticated")
-	}
-	body, _ := json.Marshal(map[string]any{"kind": kind, "apiVersion": "authorization.k8s.io/v1", "spec": spec})
-	b, err := k.do("POST", "/apis/authorization.k8s.io/v1/"+target, body)
-	if err != nil {
-		return err
-	}
-	o, _ := parseObject(b)
-	if allowed, _ := o.get("status", "allowed").(bool); allowed {
-		k.printf("yes\n")
-		return nil
-	}
-	k.printf("no\n")
-	return silent(1)
-}
-
-func version(k *kube, _ *kubectlFlags, _ []string) error {
-	k.printf("Client Version: v%s.3\n", k.start.Release)
-	b, err := k.do("GET", "/version", nil)
-	if err != nil {
-		return err
-	}
-	o, _ := parseObject(b)
-	k.printf("Server Version: %s\n", o.text("gitVersion"))
 	return nil
 }

@@ -5,182 +5,233 @@ import (
 	"encoding/pem"
 	"fmt"
 	"strings"
+	"text/tabwriter"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/yaml"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // describers print single kinds as kubectl does; other kinds are printed as
 // their fields.
-var describers = map[string]func(k *kube, o object){
+var describers = map[string]func(k *kube, p *sheet, o object) error{
 	"CertificateSigningRequest": describeCSR,
 	"Secret":                    describeSecret,
 	"ClusterRoleBinding":        describeBinding,
+	"RoleBinding":               describeBinding,
 	"ClusterRole":               describeRole,
+	"Role":                      describeRole,
+	"Node":                      describeNode,
+}
+
+// sheet is what describe prints: cells between tabs, aligned as kubectl aligns
+// them (a column ends where a line lacks it).
+type sheet struct{ strings.Builder }
+
+func (p *sheet) printf(format string, a ...any) { fmt.Fprintf(p, format, a...) }
+
+func (p *sheet) text() string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 8, 2, ' ', 0)
+	fmt.Fprint(w, p.String())
+	w.Flush()
+	return out.String()
 }
 
 func describe(k *kube, f *kubectlFlags, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("error: You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.")
+	}
 	want, err := k.targets(args)
 	if err != nil {
 		return err
 	}
 	n := 0
+	var failed []error
 	for _, w := range want {
-		names := w.names
-		if len(names) == 0 {
-			target := w.path(k.namespace, "")
-			if q := f.query(); len(q) > 0 {
-				target += "?" + q.Encode()
-			}
-			b, err := k.do("GET", target, nil)
-			if err != nil {
-				return err
-			}
-			o, _ := parseObject(b)
-			for _, it := range o.list("items") {
-				names = append(names, object(it.(map[string]any)).text("metadata", "name"))
-			}
-		}
-		for _, name := range names {
-			b, err := k.do("GET", w.path(k.namespace, name), nil)
-			if err != nil {
-				return err
-			}
-			o, err := parseObject(b)
-			if err != nil {
-				return err
-			}
+		objects, errs := k.collect(f, w)
+		failed = append(failed, errs...)
+		for _, o := range objects {
 			if n++; n > 1 {
 				k.printf("\n\n")
 			}
-			if d := describers[w.kind]; d != nil {
-				d(k, o)
-			} else {
-				describeAny(k, w.resource, o)
+			p := &sheet{}
+			d := describers[w.kind]
+			if d == nil {
+				d = func(_ *kube, p *sheet, o object) error { return describeAny(p, w.resource, o) }
 			}
+			if err := d(k, p, o); err != nil {
+				return err
+			}
+			k.printf("%s", p.text())
 		}
 	}
-	if n == 0 {
-		where := ""
-		if want[0].namespaced {
-			where = " in " + k.namespace + " namespace."
-		}
-		fmt.Fprintf(k.errs, "No resources found%s\n", where)
+	if n == 0 && len(failed) == 0 {
+		k.noResources(f, want)
 	}
-	return nil
+	return k.all(failed)
 }
 
-// pairs aligns "Key:  value" lines as describe does.
-func (k *kube) pairs(rows [][2]string) {
-	width := 0
-	for _, r := range rows {
-		width = max(width, len(r[0])+1)
+// collect gets the objects of a kind that are wanted: by name, or all.
+func (k *kube) collect(f *kubectlFlags, w wanted) (out []object, failed []error) {
+	ns := k.namespace
+	if f.all {
+		ns = ""
 	}
-	for _, r := range rows {
-		lines := strings.Split(r[1], "\n")
-		for i, l := range lines {
-			head := ""
-			if i == 0 {
-				head = r[0] + ":"
-			}
-			k.printf("%-*s  %s\n", width, head, l)
+	if len(w.names) == 0 {
+		b, err := k.do("GET", withQuery(w.path(ns, ""), f.query()), nil)
+		if err != nil {
+			return nil, []error{err}
 		}
+		o, err := parseObject(b)
+		if err != nil {
+			return nil, []error{err}
+		}
+		for _, it := range o.list("items") {
+			m := object(it.(map[string]any))
+			m["apiVersion"], m["kind"] = strings.TrimPrefix(w.group+"/"+w.version, "/"), w.kind
+			out = append(out, m)
+		}
+		return out, nil
 	}
+	for _, name := range w.names {
+		b, err := k.do("GET", w.path(ns, name), nil)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		o, err := parseObject(b)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		out = append(out, o)
+	}
+	return out, failed
 }
 
-func pairsOf(m any, sep string) string {
+// joined is a map on one line, as labels of a CSR are described.
+func joined(m any) string {
 	mm, _ := m.(map[string]any)
-	if len(mm) == 0 {
-		return "<none>"
-	}
 	var out []string
 	for _, n := range sortedKeys(mm) {
-		if n != lastApplied {
-			out = append(out, fmt.Sprintf("%s%s%v", n, sep, mm[n]))
-		}
+		out = append(out, fmt.Sprintf("%s=%v", n, mm[n]))
 	}
 	if len(out) == 0 {
 		return "<none>"
 	}
-	return strings.Join(out, "\n")
+	return strings.Join(out, ",")
 }
 
+// longNote is the length from which an annotation gets lines of its own.
+const longNote = 140
+
+// meta begins a sheet: name, namespace, labels and annotations, one a line.
+func (p *sheet) meta(o object, namespaced bool) {
+	p.printf("Name:\t%s\n", o.text("metadata", "name"))
+	if namespaced {
+		p.printf("Namespace:\t%s\n", o.text("metadata", "namespace"))
+	}
+	p.lines("Labels", o.get("metadata", "labels"), func(k string, v any) string { return fmt.Sprintf("%s=%v", k, v) })
+	p.lines("Annotations", o.get("metadata", "annotations"), func(k string, v any) string {
+		text := strings.TrimSuffix(fmt.Sprint(v), "\n")
+		if len(text)+len(k) > longNote || strings.Contains(text, "\n") {
+			if runes := []rune(text); len(runes) > longNote {
+				text = string(runes[:longNote]) + "..."
+			}
+			return k + ":\n\t  " + strings.ReplaceAll(text, "\n", "\n\t  ")
+		}
+		return k + ": " + text
+	})
+}
+
+func (p *sheet) lines(title string, m any, line func(k string, v any) string) {
+	mm, _ := m.(map[string]any)
+	p.printf("%s:\t", title)
+	n := 0
+	for _, key := range sortedKeys(mm) {
+		if key == lastApplied {
+			continue
+		}
+		if n++; n > 1 {
+			p.printf("\t")
+		}
+		p.printf("%s\n", line(key, mm[key]))
+	}
+	if n == 0 {
+		p.printf("<none>\n")
+	}
+}
+
+// stampZ is a time as describe prints it.
 func stampZ(s string) string {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
 		return s
 	}
-	return t.Format(time.RFC1123Z)
+	return t.UTC().Format(time.RFC1123Z)
 }
 
-func describeCSR(k *kube, o object) {
-	var approved, denied, failed bool
+// condition is a CSR's state in one word, as in the column CONDITION.
+func condition(o object) string {
+	has := map[string]bool{}
 	for _, c := range o.list("status", "conditions") {
-		switch object(c.(map[string]any)).text("type") {
-		case "Approved":
-			approved = true
-		case "Denied":
-			denied = true
-		case "Failed":
-			failed = true
-		}
+		has[object(c.(map[string]any)).text("type")] = true
 	}
-	condition := "Pending"
-	if denied {
-		condition = "Denied"
-	} else if approved {
-		condition = "Approved"
+	out := "Pending"
+	switch {
+	case has["Denied"]:
+		out = "Denied"
+	case has["Approved"]:
+		out = "Approved"
 	}
-	if failed {
-		condition += ",Failed"
+	if has["Failed"] {
+		out += ",Failed"
 	}
 	if o.text("status", "certificate") != "" {
-		condition += ",Issued"
+		out += ",Issued"
 	}
-	rows := [][2]string{
-		{"Name", o.text("metadata", "name")},
-		{"Labels", pairsOf(o.get("metadata", "labels"), "=")},
-		{"Annotations", pairsOf(o.get("metadata", "annotations"), ": ")},
-		{"CreationTimestamp", stampZ(o.text("metadata", "creationTimestamp"))},
-		{"Requesting User", o.text("spec", "username")},
-		{"Signer", o.text("spec", "signerName")},
+	return out
+}
+
+func describeCSR(k *kube, p *sheet, o object) error {
+	e := k.era()
+	p.printf("Name:\t%s\n", o.text("metadata", "name"))
+	p.printf("Labels:\t%s\n", joined(o.get("metadata", "labels")))
+	p.printf("Annotations:\t%s\n", joined(o.get("metadata", "annotations")))
+	p.printf("CreationTimestamp:\t%s\n", stampZ(o.text("metadata", "creationTimestamp")))
+	p.printf("Requesting User:\t%s\n", o.text("spec", "username"))
+	if s := o.text("spec", "signerName"); s != "" && era.DescribeSigner.In(e) {
+		p.printf("Signer:\t%s\n", s)
 	}
-	if s, ok := o.get("spec", "expirationSeconds").(float64); ok {
-		rows = append(rows, [2]string{"Requested Duration", human(time.Duration(s) * time.Second)})
+	if s, ok := o.get("spec", "expirationSeconds").(float64); ok && era.DescribeDuration.In(e) {
+		p.printf("Requested Duration:\t%s\n", duration.HumanDuration(time.Duration(s)*time.Second))
 	}
-	rows = append(rows, [2]string{"Status", condition})
-	k.pairs(rows)
+	p.printf("Status:\t%s\n", condition(o))
 	b, _ := pem.Decode(decode64(o.text("spec", "request")))
 	if b == nil {
-		k.printf("Events:  <none>\n")
-		return
+		return fmt.Errorf("error: Error parsing CSR: PEM block type must be CERTIFICATE REQUEST")
 	}
 	csr, err := x509.ParseCertificateRequest(b.Bytes)
 	if err != nil {
-		k.printf("Events:  <none>\n")
-		return
+		return fmt.Errorf("error: Error parsing CSR: %v", err)
 	}
-	field := [][2]string{{"Common Name", csr.Subject.CommonName}, {"Serial Number", csr.Subject.SerialNumber}}
-	add := func(name string, v []string) {
-		if len(v) > 0 {
-			field = append(field, [2]string{name, strings.Join(v, "\n")})
+	several := func(name string, values []string) {
+		if len(values) > 0 {
+			p.printf("\t%s:\t%s\n", name, strings.Join(values, "\n\t\t"))
 		}
 	}
-	add("Organization", csr.Subject.Organization)
-	add("Organizational Unit", csr.Subject.OrganizationalUnit)
-	add("Country", csr.Subject.Country)
-	add("Locality", csr.Subject.Locality)
-	add("Province", csr.Subject.Province)
-	add("StreetAddress", csr.Subject.StreetAddress)
-	add("PostalCode", csr.Subject.PostalCode)
-	var names [][2]string
-	san := func(name string, v []string) {
-		if len(v) > 0 {
-			names = append(names, [2]string{name, strings.Join(v, "\n")})
-		}
-	}
-	san("DNS Names", csr.DNSNames)
-	san("Email Addresses", csr.EmailAddresses)
+	s := csr.Subject
+	p.printf("Subject:\n\tCommon Name:\t%s\n\tSerial Number:\t%s\n", s.CommonName, s.SerialNumber)
+	several("Organization", s.Organization)
+	several("Organizational Unit", s.OrganizationalUnit)
+	several("Country", s.Country)
+	several("Locality", s.Locality)
+	several("Province", s.Province)
+	several("StreetAddress", s.StreetAddress)
+	several("PostalCode", s.PostalCode)
 	var uris, ips []string
 	for _, u := range csr.URIs {
 		uris = append(uris, u.String())
@@ -188,151 +239,73 @@ func describeCSR(k *kube, o object) {
 	for _, ip := range csr.IPAddresses {
 		ips = append(ips, ip.String())
 	}
-	san("URIs", uris)
-	san("IP Addresses", ips)
-	// Both blocks share the tab stops of the one that ends: alone, the subject
-	// stands under the wide column of "Events:".
-	indent := strings.Repeat(" ", 9)
-	if len(names) > 0 {
-		indent = "  "
+	if len(csr.DNSNames)+len(csr.EmailAddresses)+len(uris)+len(ips) > 0 {
+		p.printf("Subject Alternative Names:\n")
+		several("DNS Names", csr.DNSNames)
+		several("Email Addresses", csr.EmailAddresses)
+		several("URIs", uris)
+		several("IP Addresses", ips)
 	}
-	block := func(title string, rows [][2]string, indent string) {
-		k.printf("%s:\n", title)
-		width := 0
-		for _, r := range rows {
-			width = max(width, len(r[0])+1)
-		}
-		for _, r := range rows {
-			for i, l := range strings.Split(r[1], "\n") {
-				head := ""
-				if i == 0 {
-					head = r[0] + ":"
-				}
-				k.printf("%s%-*s  %s\n", indent, width, head, l)
-			}
-		}
-	}
-	block("Subject", field, indent)
-	if len(names) > 0 {
-		block("Subject Alternative Names", names, strings.Repeat(" ", 9))
-	}
-	k.printf("Events:  <none>\n")
+	p.printf("Events:\t<none>\n")
+	return nil
 }
 
-// human prints a duration as k8s.io/apimachinery/pkg/util/duration does for
-// whole units.
-func human(d time.Duration) string {
-	s := int(d.Seconds())
-	switch {
-	case s < 120:
-		return fmt.Sprintf("%ds", s)
-	case s < 600:
-		return two(s/60, "m", s%60, "s")
-	case s < 3*3600:
-		return fmt.Sprintf("%dm", s/60)
-	case s < 8*3600:
-		return two(s/3600, "h", s/60%60, "m")
-	case s < 48*3600:
-		return fmt.Sprintf("%dh", s/3600)
-	case s < 8*86400:
-		return two(s/86400, "d", s/3600%24, "h")
-	case s < 730*86400:
-		return fmt.Sprintf("%dd", s/86400)
-	case s < 8*365*86400:
-		return two(s/86400/365, "y", s/86400%365, "d")
-	}
-	return fmt.Sprintf("%dy", s/86400/365)
-}
-
-func two(a int, x string, b int, y string) string {
-	if b == 0 {
-		return fmt.Sprintf("%d%s", a, x)
-	}
-	return fmt.Sprintf("%d%s%d%s", a, x, b, y)
-}
-
-func describeSecret(k *kube, o object) {
-	k.pairs([][2]string{
-		{"Name", o.text("metadata", "name")},
-		{"Namespace", o.text("metadata", "namespace")},
-		{"Labels", pairsOf(o.get("metadata", "labels"), "=")},
-		{"Annotations", pairsOf(o.get("metadata", "annotations"), ": ")},
-	})
-	k.printf("\nType:  %s\n\nData\n====\n", o.text("type"))
+func describeSecret(_ *kube, p *sheet, o object) error {
+	p.meta(o, true)
+	p.printf("\nType:\t%s\n\nData\n====\n", o.text("type"))
 	data, _ := o["data"].(map[string]any)
-	var rows [][2]string
 	for _, n := range sortedKeys(data) {
-		rows = append(rows, [2]string{n, fmt.Sprintf("%d bytes", len(decode64(fmt.Sprint(data[n]))))})
+		p.printf("%s:\t%d bytes\n", n, len(decode64(fmt.Sprint(data[n]))))
 	}
-	k.pairs(rows)
+	return nil
 }
 
-func describeBinding(k *kube, o object) {
-	k.pairs([][2]string{
-		{"Name", o.text("metadata", "name")},
-		{"Labels", pairsOf(o.get("metadata", "labels"), "=")},
-		{"Annotations", pairsOf(o.get("metadata", "annotations"), ": ")},
-	})
-	k.printf("Role:\n  Kind:  %s\n  Name:  %s\nSubjects:\n", o.text("roleRef", "kind"), o.text("roleRef", "name"))
-	rows := [][]string{{"Kind", "Name", "Namespace"}, {"----", "----", "---------"}}
+func describeBinding(_ *kube, p *sheet, o object) error {
+	p.meta(o, false)
+	p.printf("Role:\n  Kind:\t%s\n  Name:\t%s\nSubjects:\n", o.text("roleRef", "kind"), o.text("roleRef", "name"))
+	p.printf("  Kind\tName\tNamespace\n  ----\t----\t---------\n")
 	for _, s := range o.list("subjects") {
 		m := object(s.(map[string]any))
-		rows = append(rows, []string{m.text("kind"), m.text("name"), m.text("namespace")})
+		p.printf("  %s\t%s\t%s\n", m.text("kind"), m.text("name"), m.text("namespace"))
 	}
-	k.indented(rows)
+	return nil
 }
 
-// indented prints rows with two blanks before and between.
-func (k *kube) indented(rows [][]string) {
-	var width []int
-	for _, r := range rows {
-		for i, c := range r {
-			if i == len(width) {
-				width = append(width, 0)
-			}
-			width[i] = max(width[i], len(c))
-		}
-	}
-	for _, r := range rows {
-		line := "  "
-		for i, c := range r {
-			if i < len(r)-1 {
-				line += fmt.Sprintf("%-*s  ", width[i], c)
-			} else {
-				line += c
-			}
-		}
-		k.printf("%s\n", line)
-	}
-}
-
-func describeRole(k *kube, o object) {
-	k.pairs([][2]string{
-		{"Name", o.text("metadata", "name")},
-		{"Labels", pairsOf(o.get("metadata", "labels"), "=")},
-		{"Annotations", pairsOf(o.get("metadata", "annotations"), ": ")},
-	})
-	k.printf("PolicyRule:\n")
-	rows := [][]string{{"Resources", "Non-Resource URLs", "Resource Names", "Verbs"}, {"---------", "-----------------", "--------------", "-----"}}
+func describeRole(_ *kube, p *sheet, o object) error {
+	p.meta(o, false)
+	p.printf("PolicyRule:\n  Resources\tNon-Resource URLs\tResource Names\tVerbs\n  ---------\t-----------------\t--------------\t-----\n")
 	for _, r := range o.list("rules") {
 		m := object(r.(map[string]any))
-		resources := m.list("resources")
-		if len(resources) == 0 {
-			resources = []any{""}
-		}
-		for _, res := range resources {
-			name := fmt.Sprint(res)
-			if g := m.list("apiGroups"); len(g) > 0 && fmt.Sprint(g[0]) != "" && name != "" {
-				head, tail, ok := strings.Cut(name, "/")
-				name = head + "." + fmt.Sprint(g[0])
-				if ok {
-					name += "/" + tail
-				}
-			}
-			rows = append(rows, []string{name, bracket(m.list("nonResourceURLs")), bracket(m.list("resourceNames")), bracket(m.list("verbs"))})
+		for _, name := range ruleResources(m) {
+			p.printf("  %s\t%s\t%s\t%s\n", name, bracket(m.list("nonResourceURLs")), bracket(m.list("resourceNames")), bracket(m.list("verbs")))
 		}
 	}
-	k.indented(rows)
+	return nil
+}
+
+// ruleResources are a rule's resources, each with its group.
+func ruleResources(rule object) []string {
+	resources, groups := rule.list("resources"), rule.list("apiGroups")
+	if len(resources) == 0 {
+		return []string{""}
+	}
+	if len(groups) == 0 {
+		groups = []any{""}
+	}
+	var out []string
+	for _, r := range resources {
+		for _, g := range groups {
+			head, tail, ok := strings.Cut(fmt.Sprint(r), "/")
+			if g != "" {
+				head += "." + fmt.Sprint(g)
+			}
+			if ok {
+				head += "/" + tail
+			}
+			out = append(out, head)
+		}
+	}
+	return out
 }
 
 func bracket(l []any) string {
@@ -343,24 +316,24 @@ func bracket(l []any) string {
 	return "[" + strings.Join(out, " ") + "]"
 }
 
-func describeAny(k *kube, r resource, o object) {
-	rows := [][2]string{{"Name", o.text("metadata", "name")}}
-	if r.namespaced {
-		rows = append(rows, [2]string{"Namespace", o.text("metadata", "namespace")})
-	}
-	k.pairs(append(rows,
-		[2]string{"Labels", pairsOf(o.get("metadata", "labels"), "=")},
-		[2]string{"Annotations", pairsOf(o.get("metadata", "annotations"), ": ")},
-		[2]string{"CreationTimestamp", stampZ(o.text("metadata", "creationTimestamp"))}))
+func describeAny(p *sheet, r resource, o object) error {
+	p.meta(o, r.namespaced)
+	p.printf("API Version:\t%s\nKind:\t%s\n", o.text("apiVersion"), o.text("kind"))
+	p.printf("Metadata:\n  Creation Timestamp:\t%s\n", o.text("metadata", "creationTimestamp"))
 	for _, field := range sortedKeys(o) {
 		switch field {
 		case "metadata", "apiVersion", "kind":
 			continue
 		}
-		b, _ := yaml.Marshal(o[field])
-		k.printf("%s:\n", strings.ToUpper(field[:1])+field[1:])
+		b, err := yaml.Marshal(o[field])
+		if err != nil {
+			return err
+		}
+		p.printf("%s:\n", strings.ToUpper(field[:1])+field[1:])
 		for l := range strings.Lines(string(b)) {
-			k.printf("  %s", l)
+			p.printf("  %s", l)
 		}
 	}
+	p.printf("Events:\t<none>\n")
+	return nil
 }

@@ -1,15 +1,15 @@
 package shell
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
-	"k8s.io/client-go/util/jsonpath"
-	"sigs.k8s.io/yaml"
 
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -23,7 +23,7 @@ type wanted struct {
 // targets reads "csr,nodes", "csr NAME…" and "csr/NAME …".
 func (k *kube) targets(args []string) ([]wanted, error) {
 	if len(args) == 0 {
-		return nil, fmt.Errorf("error: You must specify the type of resource to get.")
+		return nil, fmt.Errorf("error: You must provide one or more resources by argument or filename.")
 	}
 	var out []wanted
 	if strings.Contains(args[0], "/") {
@@ -35,6 +35,10 @@ func (k *kube) targets(args []string) ([]wanted, error) {
 			r, err := k.find(kind)
 			if err != nil {
 				return nil, err
+			}
+			if n := len(out); n > 0 && out[n-1].full() == r.full() {
+				out[n-1].names = append(out[n-1].names, name)
+				continue
 			}
 			out = append(out, wanted{r, []string{name}})
 		}
@@ -83,27 +87,55 @@ func (f *kubectlFlags) query() url.Values {
 	return q
 }
 
+func withQuery(target string, q url.Values) string {
+	if len(q) > 0 {
+		target += "?" + q.Encode()
+	}
+	return target
+}
+
+const nothingToGet = `You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported resources.
+
+error: Required resource not specified.
+Use "kubectl explain <resource>" for a detailed description of that resource (e.g. kubectl explain pods).
+See 'kubectl get -h' for help and examples`
+
 func get(k *kube, f *kubectlFlags, args []string) error {
+	if f.raw != "" {
+		b, err := k.do("GET", f.raw, nil)
+		k.printf("%s", b)
+		return err
+	}
 	form, template, _ := strings.Cut(f.output, "=")
-	switch form {
-	case "", "wide", "yaml", "json", "name", "jsonpath":
-	default:
-		return fmt.Errorf("error: unable to match a printer suitable for the output format %q, allowed formats are: json,jsonpath,name,wide,yaml", form)
+	if !slices.Contains([]string{"", "wide", "yaml", "json", "name", "jsonpath", "custom-columns"}, form) {
+		return fmt.Errorf("error: unable to match a printer suitable for the output format %q, allowed formats are: custom-columns,json,jsonpath,name,wide,yaml", form)
+	}
+	if len(args) == 0 {
+		return errors.New(nothingToGet)
 	}
 	want, err := k.targets(args)
 	if err != nil {
 		return err
 	}
+	if f.watch && (len(want) > 1 || len(want[0].names) > 1) {
+		return fmt.Errorf("error: you may only specify a single resource type, or a single name, with --watch")
+	}
 	if form != "" && form != "wide" {
 		return k.getObjects(f, want, form, template)
 	}
-	printed, failed := 0, error(nil)
+	return k.getTables(f, want, form)
+}
+
+// getTables prints the tables that the server makes, one for each kind.
+func (k *kube) getTables(f *kubectlFlags, want []wanted, form string) error {
+	printed := 0
+	var failed []error
 	for _, w := range want {
 		ns := k.namespace
 		if f.all {
 			ns = ""
 		}
-		pr := &tablePrinter{k: k, f: f, prefix: len(want) > 1 && len(want[0].names) == 0, r: w.resource, form: form}
+		pr := &tablePrinter{k: k, f: f, prefix: len(want) > 1, r: w.resource, form: form}
 		names := w.names
 		if len(names) == 0 {
 			names = []string{""}
@@ -112,265 +144,187 @@ func get(k *kube, f *kubectlFlags, args []string) error {
 			q := f.query()
 			if name == "" {
 				q.Set("limit", "500")
+			} else {
+				q = nil
 			}
-			target := w.path(ns, name)
-			if len(q) > 0 {
-				target += "?" + q.Encode()
-			}
-			_, resp, err := k.open("GET", target, tableAccept, "", nil)
+			_, resp, err := k.open("GET", withQuery(w.path(ns, name), q), tableAccept, "", nil)
 			if err != nil {
-				failed = err
-				if name != "" && len(names) > 1 {
-					fmt.Fprintf(k.errs, "%v\n", err)
-					failed = silent(1)
-					continue
-				}
-				return err
+				failed = append(failed, err)
+				continue
 			}
 			var t table
 			if err := json.Unmarshal(resp.Body, &t); err != nil {
 				return fmt.Errorf("error: the server's table can't be read: %v", err)
 			}
-			if printed > 0 && len(t.Rows) > 0 && pr.lines == 0 && len(want) > 1 {
+			if printed > 0 && len(t.Rows) > 0 && pr.rows == nil {
 				k.printf("\n")
 			}
 			pr.add(t)
 			printed += len(t.Rows)
 			if f.watch {
 				pr.flush()
-				return k.watch(f, w, ns, name, t.Metadata.ResourceVersion, pr)
+				return k.watch(f, w, ns, name, t.Metadata.ResourceVersion, tableAccept, func(data json.RawMessage) error {
+					var t table
+					if json.Unmarshal(data, &t) == nil && t.Kind == "Table" {
+						pr.add(t)
+						pr.flush()
+					}
+					return nil
+				})
 			}
 		}
 		pr.flush()
 	}
-	if printed == 0 && failed == nil {
-		where := ""
-		if len(want) == 1 && want[0].namespaced && !f.all {
-			where = " in " + k.namespace + " namespace."
-		}
-		fmt.Fprintf(k.errs, "No resources found%s\n", where)
+	if printed == 0 && len(failed) == 0 && !f.ignoreMissing {
+		k.noResources(f, want)
 	}
-	return failed
+	if f.ignoreMissing {
+		failed = slices.DeleteFunc(failed, missing)
+	}
+	return k.all(failed)
 }
 
-// watch prints changes until it is interrupted or nobody reads.
-func (k *kube) watch(f *kubectlFlags, w wanted, ns, name, version string, pr *tablePrinter) error {
+func missing(err error) bool {
+	s, ok := err.(*status)
+	return ok && s.Code == http.StatusNotFound
+}
+
+func (k *kube) noResources(f *kubectlFlags, want []wanted) {
+	where := ""
+	if slices.ContainsFunc(want, func(w wanted) bool { return w.namespaced }) && !f.all {
+		where = " in " + k.namespace + " namespace."
+	}
+	fmt.Fprintf(k.errs, "No resources found%s\n", where)
+}
+
+// all is what several failures are together: kubectl tells each, and ends with
+// status 1.
+func (k *kube) all(failed []error) error {
+	if len(failed) < 2 {
+		return errors.Join(failed...)
+	}
+	for _, err := range failed {
+		fmt.Fprintf(k.errs, "%v\n", err)
+	}
+	return silent(1)
+}
+
+// watch hands each change to f until the server ends, or nobody reads.
+func (k *kube) watch(f *kubectlFlags, w wanted, ns, name, version, accept string, change func(json.RawMessage) error) error {
 	q := f.query()
 	q.Set("watch", "true")
 	q.Set("resourceVersion", version)
 	if name != "" {
 		q.Set("fieldSelector", "metadata.name="+name)
 	}
-	id, _, err := k.open("GET", w.path(ns, "")+"?"+q.Encode(), tableAccept, "", nil)
+	id, _, err := k.open("GET", withQuery(w.path(ns, ""), q), accept, "", nil)
 	if err != nil {
 		return err
 	}
+	var rest []byte
 	for {
 		m := k.await(id)
 		if m.Kind != sim.MsgFrame {
 			return nil
 		}
-		for line := range strings.Lines(string(m.Data)) {
+		// A frame is a piece of the stream: an event ends where its line does.
+		rest = append(rest, m.Data...)
+		for {
+			line, more, ok := bytes.Cut(rest, []byte("\n"))
+			if !ok {
+				break
+			}
+			rest = more
 			var e struct {
-				Type   string `json:"type"`
-				Object table  `json:"object"`
+				Type   string          `json:"type"`
+				Object json.RawMessage `json:"object"`
 			}
-			if json.Unmarshal([]byte(line), &e) != nil || e.Type == "BOOKMARK" || e.Object.Kind != "Table" {
+			if json.Unmarshal(line, &e) != nil || e.Type == "BOOKMARK" {
 				continue
 			}
-			pr.add(e.Object)
-			pr.flush()
-		}
-	}
-}
-
-// tablePrinter aligns columns; widths are remembered over a watch.
-type tablePrinter struct {
-	k      *kube
-	f      *kubectlFlags
-	r      resource
-	form   string
-	prefix bool
-	shown  []int
-	rows   [][]string
-	widths widths
-	lines  int
-}
-
-func (p *tablePrinter) add(t table) {
-	if len(t.Columns) > 0 && p.shown == nil {
-		var head []string
-		if p.f.all && p.r.namespaced {
-			head = append(head, "NAMESPACE")
-		}
-		p.shown = []int{}
-		for i, c := range t.Columns {
-			if c.Priority == 0 || p.form == "wide" {
-				p.shown = append(p.shown, i)
-				head = append(head, strings.ToUpper(c.Name))
+			if err := change(e.Object); err != nil {
+				return err
 			}
 		}
-		if p.f.labels {
-			head = append(head, "LABELS")
-		}
-		if !p.f.noHeaders && len(t.Rows) > 0 {
-			p.rows = append(p.rows, head)
-		} else if !p.f.noHeaders {
-			p.shown = nil
-		}
-	}
-	for _, r := range t.Rows {
-		var row []string
-		if p.f.all && p.r.namespaced {
-			row = append(row, r.Object.Metadata.Namespace)
-		}
-		for n, i := range p.shown {
-			if i >= len(r.Cells) {
-				continue
-			}
-			cell := fmt.Sprint(r.Cells[i])
-			if n == 0 && p.prefix {
-				cell = p.r.one() + "/" + cell
-			}
-			row = append(row, cell)
-		}
-		if p.f.labels {
-			row = append(row, labelText(r.Object.Metadata.Labels))
-		}
-		p.rows = append(p.rows, row)
-	}
-}
-
-func labelText(l map[string]string) string {
-	if len(l) == 0 {
-		return "<none>"
-	}
-	var out []string
-	for k, v := range l {
-		out = append(out, k+"="+v)
-	}
-	slices.Sort(out)
-	return strings.Join(out, ",")
-}
-
-func (p *tablePrinter) flush() {
-	p.lines += len(p.rows)
-	p.widths.print(p.k.out, p.rows)
-	p.rows = nil
-}
-
-// widths are columns' widths, at least 6, with three blanks between.
-//
-// Models k8s.io/cli-runtime/pkg/printers GetNewTabWriter.
-type widths []int
-
-func (w *widths) print(out io.Writer, rows [][]string) {
-	for _, r := range rows {
-		for i, c := range r {
-			if i == len(*w) {
-				*w = append(*w, 6)
-			}
-			(*w)[i] = max((*w)[i], len([]rune(c))+3)
-		}
-	}
-	var b strings.Builder
-	for _, r := range rows {
-		for i, c := range r {
-			b.WriteString(c)
-			if i < len(r)-1 {
-				b.WriteString(strings.Repeat(" ", (*w)[i]-len([]rune(c))))
-			}
-		}
-		b.WriteByte('\n')
-	}
-	if b.Len() > 0 {
-		io.WriteString(out, b.String())
 	}
 }
 
 // getObjects prints whole objects.
 func (k *kube) getObjects(f *kubectlFlags, want []wanted, form, template string) error {
+	print, err := k.printer(form, template)
+	if err != nil {
+		return err
+	}
 	var items []any
-	single := false
-	var owner []resource
+	var failed []error
 	for _, w := range want {
-		ns := k.namespace
-		if f.all {
-			ns = ""
+		objects, errs := k.collect(f, w)
+		failed = append(failed, errs...)
+		for _, o := range objects {
+			if m, ok := o["metadata"].(map[string]any); ok && !f.managed {
+				delete(m, "managedFields")
+			}
+			items = append(items, map[string]any(o))
 		}
-		names := w.names
-		if len(names) == 0 {
-			names = []string{""}
+	}
+	if f.ignoreMissing {
+		failed = slices.DeleteFunc(failed, missing)
+	}
+	if f.watch {
+		if len(failed) > 0 {
+			return k.all(failed)
 		}
-		for _, name := range names {
-			target := w.path(ns, name)
-			if q := f.query(); len(q) > 0 && name == "" {
-				target += "?" + q.Encode()
-			}
-			b, err := k.do("GET", target, nil)
-			if err != nil {
-				return err
-			}
-			o, err := parseObject(b)
-			if err != nil {
-				return err
-			}
-			if name != "" {
-				single = len(want) == 1 && len(names) == 1
-				items, owner = append(items, map[string]any(o)), append(owner, w.resource)
-				continue
-			}
-			for _, it := range o.list("items") {
-				m := it.(map[string]any)
-				m["apiVersion"], m["kind"] = strings.TrimPrefix(w.group+"/"+w.version, "/"), w.kind
-				items, owner = append(items, m), append(owner, w.resource)
-			}
+		return k.watchObjects(f, want[0], items, print)
+	}
+	single := len(want) == 1 && len(want[0].names) == 1
+	switch {
+	case len(items) == 0 && (len(failed) > 0 || single):
+	case single:
+		err = print(items[0], items)
+	default:
+		if items == nil {
+			items = []any{}
 		}
+		err = print(map[string]any{"apiVersion": "v1", "kind": "List", "items": items, "metadata": map[string]any{"resourceVersion": ""}}, items)
+	}
+	if err != nil {
+		return err
+	}
+	return k.all(failed)
+}
+
+// watchObjects prints what there is, then each change, an object at a time.
+func (k *kube) watchObjects(f *kubectlFlags, w wanted, items []any, print func(any, []any) error) error {
+	ns, name := k.namespace, ""
+	if f.all {
+		ns = ""
+	}
+	if len(w.names) > 0 {
+		name = w.names[0]
+	}
+	// The list's own version is not in its items: ask once more for it alone.
+	b, err := k.do("GET", withQuery(w.path(ns, ""), url.Values{"limit": {"1"}}), nil)
+	if err != nil {
+		return err
+	}
+	o, err := parseObject(b)
+	if err != nil {
+		return err
 	}
 	for _, it := range items {
-		if m, ok := it.(map[string]any)["metadata"].(map[string]any); ok {
+		if err := print(it, []any{it}); err != nil {
+			return err
+		}
+	}
+	return k.watch(f, w, ns, name, o.text("metadata", "resourceVersion"), "application/json", func(data json.RawMessage) error {
+		o, err := parseObject(data)
+		if err != nil {
+			return err
+		}
+		if m, ok := o["metadata"].(map[string]any); ok && !f.managed {
 			delete(m, "managedFields")
 		}
-	}
-	if form == "name" {
-		for i, it := range items {
-			k.printf("%s/%s\n", owner[i].one(), object(it.(map[string]any)).text("metadata", "name"))
-		}
-		return nil
-	}
-	var whole any = map[string]any{"apiVersion": "v1", "kind": "List", "items": items, "metadata": map[string]any{"resourceVersion": ""}}
-	if items == nil {
-		whole.(map[string]any)["items"] = []any{}
-	}
-	if single {
-		whole = items[0]
-	}
-	switch form {
-	case "yaml":
-		b, err := yaml.Marshal(whole)
-		if err != nil {
-			return err
-		}
-		k.printf("%s", b)
-	case "json":
-		b, err := json.MarshalIndent(whole, "", "    ")
-		if err != nil {
-			return err
-		}
-		k.printf("%s\n", b)
-	case "jsonpath":
-		j := jsonpath.New("out").AllowMissingKeys(true)
-		if !strings.Contains(template, "{") {
-			template = "{" + template + "}"
-		}
-		if err := j.Parse(template); err != nil {
-			return fmt.Errorf("error: error parsing jsonpath %s, %v", template, err)
-		}
-		var b strings.Builder
-		if err := j.Execute(&b, whole); err != nil {
-			return fmt.Errorf("error: error executing jsonpath %q: %v", template, err)
-		}
-		k.printf("%s", b.String())
-	}
-	return nil
+		return print(map[string]any(o), []any{map[string]any(o)})
+	})
 }
+

@@ -3,93 +3,32 @@ package shell
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
-// manifest is one document of a file.
-type manifest struct {
-	from string
-	object
-	r resource
-}
+// validation are the words of --validate and what the server is asked for.
+var validation = map[string]string{"strict": "Strict", "true": "Strict", "warn": "Warn", "ignore": "Ignore", "false": "Ignore"}
 
-// manifests reads the files of -f, with the errors that kubectl gives.
-func (k *kube) manifests(files []string) ([]manifest, error) {
-	var out []manifest
-	for _, name := range files {
-		from := name
-		var b []byte
-		var err error
-		if name == "-" {
-			from = "STDIN"
-			b, err = io.ReadAll(k.in)
-		} else {
-			b, err = k.readFile(k.path(name))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("error: the path %q does not exist", name)
-		}
-		found := 0
-		for doc := range strings.SplitSeq(string(b), "\n---") {
-			if strings.TrimSpace(stripComments(doc)) == "" {
-				continue
-			}
-			js, err := yaml.YAMLToJSON([]byte(doc))
-			if err != nil {
-				return nil, fmt.Errorf("error: error parsing %s: error converting YAML to JSON: %v", from, err)
-			}
-			o, err := parseObject(js)
-			if err != nil {
-				return nil, fmt.Errorf("error: error parsing %s: a manifest is a mapping with apiVersion and kind", from)
-			}
-			found++
-			if o.text("apiVersion") == "" || o.text("kind") == "" {
-				missing := "kind"
-				if o.text("apiVersion") == "" {
-					missing = "apiVersion"
-				}
-				return nil, fmt.Errorf("error: error validating %q: error validating data: %s not set; if you choose to ignore these errors, turn validation off with --validate=false", from, missing)
-			}
-			items := []any{map[string]any(o)}
-			if o.text("kind") == "List" {
-				items = o.list("items")
-			}
-			for _, it := range items {
-				m, _ := it.(map[string]any)
-				d := manifest{from: from, object: m}
-				if d.r, err = k.byKind(d.text("apiVersion"), d.text("kind")); err != nil {
-					return nil, fmt.Errorf("error: resource mapping not found for name: %q namespace: %q from %q: %v\nensure CRDs are installed first", d.text("metadata", "name"), d.text("metadata", "namespace"), from, err)
-				}
-				out = append(out, d)
-			}
-		}
-		if found == 0 {
-			return nil, fmt.Errorf("error: no objects passed to %s", "create")
-		}
+// writing is the query of a request that writes.
+func (f *kubectlFlags) writing(manager string) (string, error) {
+	v := validation[f.validate]
+	if v == "" {
+		return "", fmt.Errorf("error: invalid - validate option %q; must be one of strict (or true), warn, ignore (or false)", f.validate)
 	}
-	return out, nil
-}
-
-func stripComments(s string) string {
-	var b strings.Builder
-	for l := range strings.Lines(s) {
-		if !strings.HasPrefix(strings.TrimSpace(l), "#") {
-			b.WriteString(l)
-		}
+	q := "?fieldManager=" + manager + "&fieldValidation=" + v
+	switch f.dryRun {
+	case "", "none", "client":
+	case "server":
+		q = "?dryRun=All&fieldManager=" + manager + "&fieldValidation=" + v
+	default:
+		return "", fmt.Errorf("error: Invalid dry-run value (%s). Must be \"none\", \"server\", or \"client\".", f.dryRun)
 	}
-	return b.String()
-}
-
-func (k *kube) place(m manifest) string {
-	if ns := m.text("metadata", "namespace"); ns != "" {
-		return ns
-	}
-	return k.namespace
+	return q, nil
 }
 
 func create(k *kube, f *kubectlFlags, args []string) error {
@@ -102,185 +41,307 @@ func create(k *kube, f *kubectlFlags, args []string) error {
 	if len(f.files) == 0 {
 		return fmt.Errorf("error: must specify one of -f and -k")
 	}
-	ms, err := k.manifests(f.files)
+	for _, name := range []string{"clusterrole", "group", "user", "serviceaccount"} {
+		if f.Changed(name) {
+			return fmt.Errorf("error: unknown flag: --%s\nSee 'kubectl create --help' for usage.", name)
+		}
+	}
+	if _, err := f.writing("kubectl-create"); err != nil {
+		return err
+	}
+	ms, err := k.manifests("create", f.files)
 	if err != nil {
 		return err
 	}
-	var failed error
+	var failed []error
 	for _, m := range ms {
-		body, _ := json.Marshal(m.object)
-		b, err := k.do("POST", m.r.path(k.place(m), "")+"?fieldManager=kubectl-create&fieldValidation=Strict", body)
-		if err != nil {
-			if s, ok := err.(*status); ok && s.Code != http.StatusUnauthorized {
-				err = fmt.Errorf("Error from server (%s): error when creating %q: %s", s.Reason, m.from, s.Message)
+		if err := k.createOne(f, m); err != nil {
+			if s, ok := err.(*status); ok {
+				err = s.while("creating", m.from)
 			}
-			if len(ms) == 1 {
-				return err
-			}
-			fmt.Fprintf(k.errs, "%v\n", err)
-			failed = silent(1)
-			continue
+			failed = append(failed, err)
 		}
-		o, _ := parseObject(b)
-		k.printf("%s/%s created\n", m.r.one(), o.text("metadata", "name"))
 	}
-	return failed
+	return k.all(failed)
+}
+
+// createOne creates an object, or only shows it with --dry-run=client.
+func (k *kube) createOne(f *kubectlFlags, m manifest) error {
+	query, err := f.writing("kubectl-create")
+	if err != nil {
+		return err
+	}
+	o, how := m.object, " created"
+	if f.dryRun == "client" {
+		how = " created (dry run)"
+	} else {
+		body, err := json.Marshal(m.object)
+		if err != nil {
+			return err
+		}
+		b, err := k.do("POST", m.r.path(k.place(m), "")+query, body)
+		if err != nil {
+			return err
+		}
+		if o, err = parseObject(b); err != nil {
+			return err
+		}
+		if f.dryRun == "server" {
+			how = " created (server dry run)"
+		}
+	}
+	if f.output != "" {
+		if meta, ok := o["metadata"].(map[string]any); ok {
+			delete(meta, "managedFields")
+		}
+		return k.printAs(f.output, o, "json", "name", "yaml")
+	}
+	k.printf("%s/%s%s\n", m.r.one(), o.text("metadata", "name"), how)
+	return nil
 }
 
 func createBinding(k *kube, f *kubectlFlags, args []string) error {
-	role, _ := f.GetString("clusterrole")
-	if len(args) != 1 {
-		return fmt.Errorf("error: exactly one NAME is required, got %d", len(args))
+	if len(f.files) > 0 {
+		return fmt.Errorf("error: unknown shorthand flag: 'f' in -f\nSee 'kubectl create clusterrolebinding --help' for usage.")
 	}
-	if role == "" {
+	if f.clusterrole == "" {
 		return fmt.Errorf("error: required flag(s) \"clusterrole\" not set")
 	}
+	if len(args) != 1 {
+		return fmt.Errorf("error: exactly one NAME is required, got %d\nSee 'kubectl create clusterrolebinding -h' for help and examples", len(args))
+	}
 	const group = "rbac.authorization.k8s.io"
-	var subjects []any
-	users, _ := f.GetStringSlice("user")
-	groups, _ := f.GetStringSlice("group")
-	accounts, _ := f.GetStringSlice("serviceaccount")
-	for _, n := range users {
+	subjects := []any{}
+	for _, n := range f.users {
 		subjects = append(subjects, map[string]any{"kind": "User", "apiGroup": group, "name": n})
 	}
-	for _, n := range groups {
+	for _, n := range f.groups {
 		subjects = append(subjects, map[string]any{"kind": "Group", "apiGroup": group, "name": n})
 	}
-	for _, n := range accounts {
+	for _, n := range f.accounts {
 		ns, name, ok := strings.Cut(n, ":")
 		if !ok || ns == "" || name == "" {
 			return fmt.Errorf("error: serviceaccount must be <namespace>:<name>")
 		}
 		subjects = append(subjects, map[string]any{"kind": "ServiceAccount", "namespace": ns, "name": name})
 	}
-	o := map[string]any{"kind": "ClusterRoleBinding", "apiVersion": group + "/v1", "metadata": map[string]any{"name": args[0]},
-		"subjects": subjects, "roleRef": map[string]any{"apiGroup": group, "kind": "ClusterRole", "name": role}}
-	body, _ := json.Marshal(o)
-	if _, err := k.do("POST", "/apis/"+group+"/v1/clusterrolebindings?fieldManager=kubectl-create&fieldValidation=Strict", body); err != nil {
-		if s, ok := err.(*status); ok && s.Reason == "AlreadyExists" {
-			return fmt.Errorf("error: failed to create clusterrolebinding: %s", s.Message)
-		}
-		if s, ok := err.(*status); ok && s.Code != http.StatusUnauthorized {
-			return fmt.Errorf("error: failed to create clusterrolebinding: %s", s.Message)
-		}
-		return err
+	o := object{"kind": "ClusterRoleBinding", "apiVersion": group + "/v1", "metadata": map[string]any{"name": args[0]},
+		"roleRef": map[string]any{"apiGroup": group, "kind": "ClusterRole", "name": f.clusterrole}}
+	if len(subjects) > 0 {
+		o["subjects"] = subjects
 	}
-	k.printf("clusterrolebinding.%s/%s created\n", group, args[0])
-	return nil
+	err := k.createOne(f, manifest{object: o, r: resource{group: group, version: "v1", name: "clusterrolebindings", singular: "clusterrolebinding"}})
+	if s, ok := err.(*status); ok && s.Code != http.StatusUnauthorized {
+		return fmt.Errorf("error: failed to create clusterrolebinding: %s", s.Message)
+	}
+	return err
 }
 
 // lastApplied is the annotation that kubectl apply keeps.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 func apply(k *kube, f *kubectlFlags, args []string) error {
-	if len(f.files) == 0 || len(args) > 0 {
+	if len(args) > 0 {
+		return fmt.Errorf("error: Unexpected args: %v\nSee 'kubectl apply -h' for help and examples", args)
+	}
+	if len(f.files) == 0 {
 		return fmt.Errorf("error: must specify one of -f and -k")
 	}
-	ms, err := k.manifests(f.files)
+	query, err := f.writing("kubectl-client-side-apply")
 	if err != nil {
 		return err
 	}
+	ms, err := k.manifests("apply", f.files)
+	if err != nil {
+		return err
+	}
+	var failed []error
 	for _, m := range ms {
-		plain, _ := json.Marshal(m.object)
-		meta, _ := m.object["metadata"].(map[string]any)
-		if meta == nil || m.text("metadata", "name") == "" {
-			return fmt.Errorf("error: error when retrieving current configuration of: resource name may not be empty")
+		if err := k.applyOne(m, query); err != nil {
+			failed = append(failed, err)
 		}
-		notes, _ := meta["annotations"].(map[string]any)
-		if notes == nil {
-			notes = map[string]any{}
-		}
-		notes[lastApplied] = string(plain) + "\n"
+	}
+	return k.all(failed)
+}
+
+// applyOne creates an object, or changes what its manifest says differently.
+func (k *kube) applyOne(m manifest, query string) error {
+	name := m.text("metadata", "name")
+	if name == "" {
+		kind := m.text("apiVersion")
+		return fmt.Errorf("error: error when retrieving current configuration of:\nResource: \"%s, Resource=%s\", GroupVersionKind: \"%s, Kind=%s\"\nName: \"\", Namespace: %q\nfrom server for: %q: resource name may not be empty", kind, m.r.name, kind, m.r.kind, m.namespaceOf(k), m.from)
+	}
+	meta, _ := m.object["metadata"].(map[string]any)
+	notes, _ := meta["annotations"].(map[string]any)
+	if notes == nil {
+		notes = map[string]any{}
 		meta["annotations"] = notes
-		body, _ := json.Marshal(m.object)
-		target := m.r.path(k.place(m), "")
-		const query = "?fieldManager=kubectl-client-side-apply&fieldValidation=Strict"
-		name := m.text("metadata", "name")
-		_, err := k.do("GET", m.r.path(k.place(m), name), nil)
-		past := "configured"
-		if s, ok := err.(*status); ok && s.Code == http.StatusNotFound {
-			_, err = k.do("POST", target+query, body)
-			past = "created"
-		} else if err == nil {
-			_, err = k.do("PATCH", m.r.path(k.place(m), name)+query, body)
-		}
+	}
+	delete(notes, lastApplied)
+	if m.r.namespaced {
+		meta["namespace"] = k.place(m)
+	}
+	plain, err := json.Marshal(m.object)
+	if err != nil {
+		return err
+	}
+	notes[lastApplied] = string(plain) + "\n"
+	target := m.r.path(k.place(m), name)
+	b, err := k.do("GET", target, nil)
+	if missing(err) {
+		body, err := json.Marshal(m.object)
 		if err != nil {
-			if s, ok := err.(*status); ok && s.Code != http.StatusUnauthorized {
-				return fmt.Errorf("Error from server (%s): error when applying %q: %s", s.Reason, m.from, s.Message)
-			}
 			return err
 		}
-		k.printf("%s/%s %s\n", m.r.one(), name, past)
+		if _, err = k.do("POST", m.r.path(k.place(m), "")+query, body); err != nil {
+			return while(err, "creating", m.from)
+		}
+		k.printf("%s created\n", m.named())
+		return nil
 	}
+	if err != nil {
+		return while(err, "retrieving current configuration of", m.from)
+	}
+	current, err := parseObject(b)
+	if err != nil {
+		return err
+	}
+	var last map[string]any
+	if text, _ := current.get("metadata", "annotations").(map[string]any)[lastApplied].(string); text != "" {
+		last, _ = parseObject([]byte(text))
+	} else {
+		fmt.Fprintf(k.errs, "Warning: resource %s/%s is missing the %s annotation which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.\n", m.r.name, name, lastApplied)
+	}
+	patch := changes(last, m.object, current)
+	delete(patch, "status")
+	if len(patch) == 0 {
+		k.printf("%s unchanged\n", m.named())
+		return nil
+	}
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	if _, err := k.do("PATCH", target+query, body); err != nil {
+		return while(err, "applying patch to", m.from)
+	}
+	k.printf("%s configured\n", m.named())
 	return nil
 }
 
-func remove(k *kube, f *kubectlFlags, args []string) error {
-	type victim struct {
-		r        resource
-		ns, name string
+func (m manifest) namespaceOf(k *kube) string {
+	if !m.r.namespaced {
+		return ""
 	}
+	return k.place(m)
+}
+
+func while(err error, doing, file string) error {
+	if s, ok := err.(*status); ok {
+		return s.while(doing, file)
+	}
+	return err
+}
+
+// changes is the merge patch from what is to what is wanted: what differs, and
+// null for what was applied before and is no longer wanted.
+func changes(last, want, is map[string]any) map[string]any {
+	patch := map[string]any{}
+	for name, w := range want {
+		if text, ok := w.(string); ok && text == "" && is[name] == nil {
+			continue
+		}
+		wm, ok := w.(map[string]any)
+		im, also := is[name].(map[string]any)
+		switch {
+		case ok && len(wm) == 0 && is[name] == nil:
+		case ok && also:
+			lm, _ := last[name].(map[string]any)
+			if sub := changes(lm, wm, im); len(sub) > 0 {
+				patch[name] = sub
+			}
+		case !reflect.DeepEqual(w, is[name]):
+			patch[name] = w
+		}
+	}
+	for name := range last {
+		if _, ok := want[name]; !ok && is[name] != nil {
+			patch[name] = nil
+		}
+	}
+	return patch
+}
+
+// victim is an object to delete.
+type victim struct {
+	r        resource
+	ns, name string
+}
+
+func remove(k *kube, f *kubectlFlags, args []string) error {
+	if f.output != "" && f.output != "name" {
+		return fmt.Errorf("error: unexpected -o output mode: %s. We only support '-o name'", f.output)
+	}
+	all, err := k.victims(f, args)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, v := range all {
+		_, err := k.do("DELETE", v.r.path(v.ns, v.name), nil)
+		switch {
+		case missing(err) && f.ignoreMissing:
+		case err != nil:
+			failed = append(failed, err)
+		case f.output == "name":
+			k.printf("%s/%s\n", v.r.one(), v.name)
+		default:
+			where := ""
+			if v.r.namespaced && era.DeleteTellsNamespace.In(k.era()) {
+				where = " from " + v.ns + " namespace"
+			}
+			k.printf("%s %q deleted%s\n", v.r.one(), v.name, where)
+		}
+	}
+	return k.all(failed)
+}
+
+// victims finds what is to be deleted: by file, by name, by selector.
+func (k *kube) victims(f *kubectlFlags, args []string) ([]victim, error) {
 	var all []victim
 	if len(f.files) > 0 {
-		ms, err := k.manifests(f.files)
-		if err != nil {
-			return err
-		}
+		ms, err := k.manifests("delete", f.files)
 		for _, m := range ms {
 			all = append(all, victim{m.r, k.place(m), m.text("metadata", "name")})
 		}
-	} else {
-		want, err := k.targets(args)
-		if err != nil {
-			return err
-		}
-		for _, w := range want {
-			for _, n := range w.names {
-				all = append(all, victim{w.resource, k.namespace, n})
-			}
-			if len(w.names) > 0 {
-				continue
-			}
-			if f.selector == "" && f.fields == "" && !f.everywhere {
-				return fmt.Errorf("error: resource(s) were provided, but no name was specified")
-			}
-			target := w.path(k.namespace, "")
-			if q := f.query(); len(q) > 0 {
-				target += "?" + q.Encode()
-			}
-			b, err := k.do("GET", target, nil)
-			if err != nil {
-				return err
-			}
-			o, _ := parseObject(b)
-			for _, it := range o.list("items") {
-				all = append(all, victim{w.resource, k.namespace, object(it.(map[string]any)).text("metadata", "name")})
-			}
-			if len(o.list("items")) == 0 {
-				fmt.Fprintln(k.errs, "No resources found")
-			}
-		}
+		return all, err
 	}
-	var failed error
-	for _, v := range all {
-		if _, err := k.do("DELETE", v.r.path(v.ns, v.name), nil); err != nil {
-			if s, ok := err.(*status); ok && s.Code == http.StatusNotFound && f.ignoreMissing {
-				continue
-			}
-			if len(all) == 1 {
-				return err
-			}
-			fmt.Fprintf(k.errs, "%v\n", err)
-			failed = silent(1)
+	want, err := k.targets(args)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range want {
+		for _, n := range w.names {
+			all = append(all, victim{w.resource, k.namespace, n})
+		}
+		if len(w.names) > 0 {
 			continue
 		}
-		where := ""
-		if v.r.namespaced {
-			where = " from " + v.ns + " namespace"
+		if f.selector == "" && f.fields == "" && !f.everywhere {
+			return nil, fmt.Errorf("error: resource(s) were provided, but no name was specified")
 		}
-		k.printf("%s %q deleted%s\n", v.r.one(), v.name, where)
+		objects, errs := k.collect(f, w)
+		if err := k.all(errs); err != nil {
+			return nil, err
+		}
+		for _, o := range objects {
+			all = append(all, victim{w.resource, k.namespace, o.text("metadata", "name")})
+		}
+		if len(objects) == 0 {
+			fmt.Fprintln(k.errs, "No resources found")
+		}
 	}
-	return failed
+	return all, nil
 }
 
 func sortedKeys(m map[string]any) []string {

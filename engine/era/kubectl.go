@@ -1,0 +1,34 @@
+package era
+
+// KubectlVersion is what kubectl calls itself; KustomizeVersion what is in it.
+var (
+	KubectlVersion   = row("KubectlVersion", Fact[string]{Value: "v1.36.3", Source: "golden i/142"})
+	KustomizeVersion = row("KustomizeVersion", Fact[string]{Value: "v5.8.1", Source: "golden i/142"})
+)
+
+// KubectlDenyMessage is the message of the condition that kubectl certificate
+// deny adds.
+var KubectlDenyMessage = row("KubectlDenyMessage",
+	Fact[string]{Value: "This CSR was approved by kubectl certificate deny.", Source: "kubectl certificates.go @1.7 to 1.11; golden-old 1.7.4, 1.8.0"},
+	Fact[string]{Since: "1.12", Value: "This CSR was denied by kubectl certificate deny.", Source: "kubectl/pkg/cmd/certificates; golden i/64"})
+
+// KubectlKeepsCondition: approving what is approved already writes nothing,
+// unless --force is given.
+var KubectlKeepsCondition = row("KubectlKeepsCondition", Fact[bool]{Since: "1.11", Value: true, Source: "kubectl/pkg/cmd/certificates; golden i/56, t/47"})
+
+// KubectlRefusesOpposite: approving what is denied, or denying what is
+// approved, is kubectl's own error.
+var KubectlRefusesOpposite = row("KubectlRefusesOpposite", Fact[bool]{Since: "1.19", Value: true, Source: "kubectl/pkg/cmd/certificates; golden i/58, i/59, c/14, c/22"})
+
+// DescribeSigner and DescribeDuration: kubectl describe csr has a line Signer,
+// and Requested Duration when there is one.
+var (
+	DescribeSigner   = row("DescribeSigner", Fact[bool]{Since: "1.18", Value: true, Source: "kubectl/pkg/describe"})
+	DescribeDuration = row("DescribeDuration", Fact[bool]{Since: "1.22", Value: true, Source: "kubectl/pkg/describe"})
+)
+
+// ServerTables: columns are the server's; kubectl only aligns them.
+var ServerTables = row("ServerTables", Fact[bool]{Since: "1.11", Value: true, Source: "kubectl/pkg/cmd/get; DESIGN fact 9"})
+
+// DeleteTellsNamespace: kubectl delete names the namespace of what it deleted.
+var DeleteTellsNamespace = row("DeleteTellsNamespace", Fact[bool]{Since: "1.34", Value: true, Source: "kubectl/pkg/cmd/delete"})
