@@ -63,7 +63,7 @@ func (c *transport) Render() app.UI {
 	})...)
 	return app.Section().Class("time").Aria("label", s.Name).Body(bar,
 		app.Div().Class("lines").Body(append(rows, over, ticks)...),
-		app.Div().Class("leap").Hidden(s.Leaping == 0).DataSet("test", "leaping").Body(app.Span().Text(s.LeapText), app.Progress().Max(100).Value(int(100*s.Leaping)).Aria("label", s.LeapText)),
+		app.Div().Class("leap").Hidden(s.Leaping == 0).DataSet("test", "leaping").Body(app.Span().Text(s.LeapText), app.Progress().Max(100).Value(int(100*s.Leaping)).Aria("label", s.LeapText), c.tell.button(s.Stop, "btn")),
 	)
 }
 

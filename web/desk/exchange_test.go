@@ -72,3 +72,17 @@ func TestProse(t *testing.T) {
 	require.Equal(t, []Para{{"Start it:", false}, {"systemctl start kubelet", true}, {"It runs.", false}}, prose("Start it:\n\n```\nsystemctl start kubelet\n```\n\nIt\nruns.\n"))
 	require.Empty(t, prose(""))
 }
+
+func TestSameFailureIsNewsOnce(t *testing.T) {
+	l := NewLedger()
+	fail := func(id uint64, why string) trace.Observation {
+		return trace.Observation{ID: id, Kind: trace.Handshake, Actor: "node-1/kubelet", Subject: "10.0.0.10:6443", Args: map[string]string{"client-error": why}}
+	}
+	const expired = "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2027-01-01T00:00:0"
+	l.Add([]trace.Observation{fail(1, expired+"1Z"), fail(2, expired+"2Z"), fail(3, "remote error: tls: bad certificate")})
+	require.Len(t, l.Marks, 2)
+	require.Len(t, l.Notable, 2)
+	require.Equal(t, [5]string{"no"}, l.Exchanges[0].Verdicts(9))
+	l.Add([]trace.Observation{{ID: 4, Kind: trace.Handshake, Actor: "node-1/kubelet"}, fail(5, "remote error: tls: bad certificate")})
+	require.Len(t, l.Marks, 3, "after a success it is news again")
+}

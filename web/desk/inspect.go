@@ -53,6 +53,10 @@ func (m *Model) inspectRequest(r *Inspector) {
 		rows = append(rows, Row{Key: t("request.agent"), Value: x.Agent})
 	}
 	answer := Row{Key: t("request.answer"), Value: t("lane.open"), Test: "request-answer"}
+	if x.Failed() {
+		rows = rows[:2]
+		answer.Value, answer.Tone = t("lane.failed"), "no"
+	}
 	if o := x.Response; o != nil && o.ID <= until {
 		answer.Value, answer.Tone = t("request.in", "status", status(x.Code()), "span", span(o.Until.Sub(x.At))), "ok"
 		if x.Refused() {

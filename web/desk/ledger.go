@@ -34,6 +34,9 @@ type Ledger struct {
 	byRequest  map[uint64]*Exchange
 	byStream   map[string]*Exchange
 	handshakes map[string]*trace.Observation
+	// failing is the error with which each client's last handshake ended: a
+	// client that fails the same way for months is news once.
+	failing map[string]string
 }
 
 // Line is a line of a terminal, a log or the list of events.
@@ -61,7 +64,7 @@ type Mark struct {
 
 // NewLedger returns one with nothing in it.
 func NewLedger() *Ledger {
-	return &Ledger{Terminals: map[string][]Line{}, byRequest: map[uint64]*Exchange{}, byStream: map[string]*Exchange{}, handshakes: map[string]*trace.Observation{}}
+	return &Ledger{Terminals: map[string][]Line{}, byRequest: map[uint64]*Exchange{}, byStream: map[string]*Exchange{}, handshakes: map[string]*trace.Observation{}, failing: map[string]string{}}
 }
 
 // Add takes new observations, in order. Those it has are ignored.
@@ -200,13 +203,25 @@ func (l *Ledger) printed(o *trace.Observation, kind, text string) {
 
 func (l *Ledger) handshake(o *trace.Observation) {
 	l.handshakes[fmt.Sprint(o.ID)] = o
-	if o.Args["client-error"] == "" && o.Args["server-error"] == "" {
+	why := or(o.Args["client-error"], o.Args["server-error"])
+	if why == "" {
+		delete(l.failing, o.Actor)
 		return
 	}
+	// Go's words end in the current time, which is no news.
+	short, _, _ := strings.Cut(why, ": current time")
+	again := l.failing[o.Actor] == short
+	l.failing[o.Actor] = short
 	x := &Exchange{ID: o.ID, At: o.At, Client: o.Actor, Server: o.Subject, Handshake: o, Weight: matters, Target: Target{Method: "TLS", Path: o.Subject}}
+	if again {
+		x.Weight = 1
+	}
 	l.add(x)
+	if again {
+		return
+	}
 	l.mark(Mark{ID: o.ID, At: o.At, Host: hostOf(o.Actor), Shape: "diamond", Tone: "no", Key: "mark.exchange",
-		Args: map[string]string{"who": hostOf(o.Actor), "what": "TLS", "code": or(o.Args["client-error"], o.Args["server-error"])}})
+		Args: map[string]string{"who": hostOf(o.Actor), "what": "TLS", "code": why}})
 }
 
 func (l *Ledger) request(o *trace.Observation) {

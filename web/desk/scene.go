@@ -168,8 +168,10 @@ type Transport struct {
 	Ticks                  []Tick
 	Cursor, Live           float64
 	Label                  string
-	Leaping                float64
-	LeapText               string
+	// Leaping is how much of a leap is done, 0 when there is none; Stop ends it.
+	Leaping  float64
+	LeapText string
+	Stop     Button
 }
 
 // TimeRow is a line of the timeline.

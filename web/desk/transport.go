@@ -9,6 +9,7 @@ import (
 func (m *Model) transport() Transport {
 	t := m.text()
 	r := Transport{Name: t("area.time"), Speed: m.Speed, SpeedLabel: t("time.speed"), Clock: clock(m.Now), Label: t("time.label"), Leaping: m.Leaping, LeapText: t("time.leaping")}
+	r.Stop = Button{Test: "leap-stop", Label: t("time.stop"), Msg: Drive{"pause"}}
 	busy := !m.Ready
 	r.First = Button{Test: "first", Label: t("time.first"), Disabled: busy, Msg: Drive{"first"}}
 	r.Back = Button{Test: "step-back", Label: t("time.back"), Disabled: busy, Msg: Drive{"back"}}
