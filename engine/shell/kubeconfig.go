@@ -200,4 +200,3 @@ func (k *kube) connect() error {
 	me.conns = append(me.conns, k.conn)
 	return nil
 }
-

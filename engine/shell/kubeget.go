@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -327,4 +326,3 @@ func (k *kube) watchObjects(f *kubectlFlags, w wanted, items []any, print func(a
 		return print(map[string]any(o), []any{map[string]any(o)})
 	})
 }
-
