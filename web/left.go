@@ -24,7 +24,7 @@ func (c *header) Render() app.UI {
 		app.Span().Class("chip").DataSet("test", "release").Text(c.Scene.Release),
 		lesson,
 		app.Span().Class("sp"),
-		app.Span().Class("chip langs").Role("group").Body(each(c.Scene.Langs, func(b desk.Button) app.UI {
+		app.Span().Class("chip langs").Role("group").Aria("label", c.Scene.LangName).Body(each(c.Scene.Langs, func(b desk.Button) app.UI {
 			return c.tell.button(b, "lang").Aria("pressed", fmt.Sprint(b.Pressed))
 		})...),
 		c.tell.button(c.Scene.Reset, "btn"),

@@ -35,7 +35,7 @@ func (p *Page) Render() app.UI {
 	s := p.model.Scene()
 	h := hears(p.tell)
 	root := app.Div().ID("desk").DataSet("layout", s.Layout).DataSet("left", s.Left.Open).Lang("%s", s.Lang)
-	main := app.Main().Class("stage").Aria("label", s.Stage.ListTitle).Body(
+	main := app.Main().Class("stage").Aria("label", s.Stage.Name).Body(
 		&notice{Scene: s.Notice, tell: h},
 		&stage{Scene: s.Stage, tell: h},
 		&actions{Scene: s.Actions, tell: h},

@@ -23,12 +23,12 @@ func (c *notice) Render() app.UI {
 
 type actions struct {
 	app.Compo
-	Scene []desk.Button
+	Scene desk.Actions
 	tell  hears
 }
 
 func (c *actions) Render() app.UI {
-	return app.Div().Class("actions").Body(each(c.Scene, func(b desk.Button) app.UI { return c.tell.button(b, "btn") })...)
+	return app.Div().Class("actions").Role("group").Aria("label", c.Scene.Name).Body(each(c.Scene.Buttons, func(b desk.Button) app.UI { return c.tell.button(b, "btn") })...)
 }
 
 type stage struct {
@@ -88,6 +88,10 @@ func (c *stage) node(n *desk.NodeCard) app.UI {
 	}
 	for _, g := range n.Groups {
 		body = append(body, app.Div().Class("dir").Text(g.Dir))
+		if g.Empty != "" {
+			body = append(body, app.Div().Class("none").Text(g.Empty))
+			continue
+		}
 		body = append(body, app.Div().Class("files").Body(each(g.Files, func(f desk.Item) app.UI {
 			b := c.tell.button(desk.Button{Label: f.Text, Hint: f.Text, Msg: f.Msg}, "file")
 			if f.Note == "" {

@@ -42,9 +42,7 @@ type Engine struct {
 
 	// weights of the exchanges that are open, by stream, for the beats.
 	weights map[string]int
-	// told is the ID of the last observation in a View that was sent; quiet
-	// and unkept are the wall time since the last report and journal.
-	told          uint64
+	// quiet and unkept are the wall time since the last report and journal.
 	quiet, unkept time.Duration
 	fresh         []trace.Observation
 }
@@ -283,7 +281,7 @@ func (e *Engine) report(view, journal bool) []FromEngine {
 			w = e.ghost.world
 		}
 		v := w.View()
-		m.View, e.told = &v, v.Last
+		m.View = &v
 	}
 	if journal {
 		m.Journal, _ = json.Marshal(e.live.Journal())

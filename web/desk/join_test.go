@@ -152,7 +152,7 @@ func (s *seat) past(t *testing.T) {
 	require.Contains(t, s.draw(), "AuthZ=no")
 	require.NotContains(t, s.draw(), "csr ")
 	require.Equal(t, "past", s.m.Scene().Notice.Tone)
-	for _, b := range s.m.Scene().Actions {
+	for _, b := range s.m.Scene().Actions.Buttons {
 		require.True(t, b.Disabled, b.Test)
 	}
 	inputs := len(s.e.live.Inputs)

@@ -33,6 +33,9 @@ func (m *Model) nodeCard(h *engine.HostView) NodeCard {
 	c.Rows = append(c.Rows, Row{Key: t("node.next"), Value: m.next(h, u)}, Row{Key: ":10250", Value: m.port(h, u)})
 	c.Groups = files(h)
 	for i := range c.Groups {
+		if len(c.Groups[i].Files) == 0 {
+			c.Groups[i].Empty = t("node.nofiles")
+		}
 		for j := range c.Groups[i].Files {
 			f := &c.Groups[i].Files[j]
 			if f.Note != "" {

@@ -12,7 +12,7 @@ type Scene struct {
 	Header    Header
 	Left      Left
 	Stage     Stage
-	Actions   []Button
+	Actions   Actions
 	Inspector Inspector
 	Transport Transport
 	Terminal  Terminal
@@ -30,9 +30,16 @@ type Button struct {
 	Msg               Msg
 }
 
+// Actions are the buttons below the stage.
+type Actions struct {
+	Name    string
+	Buttons []Button
+}
+
 // Header is the bar at the top.
 type Header struct {
 	Release, Lesson, Tagline string
+	LangName                 string
 	Langs                    []Button
 	Reset                    Button
 }
@@ -250,7 +257,7 @@ func (m *Model) narrow() bool { return m.layout() != "wide" }
 
 func (m *Model) header() Header {
 	t := m.text()
-	h := Header{Release: t("header.release", "release", or(m.View.Release, m.Config.Release, "1.36")), Tagline: t("header.tagline"),
+	h := Header{Release: t("header.release", "release", or(m.View.Release, m.Config.Release, "1.36")), Tagline: t("header.tagline"), LangName: t("area.lang"),
 		Lesson: m.Goals.title(m.Lang),
 		Reset:  Button{Test: "reset", Label: t("header.reset"), Hint: t("header.reset.hint"), Primary: true, Msg: Drive{"reset"}}}
 	if m.layout() == "phone" {
@@ -263,16 +270,16 @@ func (m *Model) header() Header {
 }
 
 // buttons are the actions as they are drawn.
-func (m *Model) buttons() []Button {
+func (m *Model) buttons() Actions {
 	t := m.text()
-	var out []Button
+	out := Actions{Name: t("area.actions")}
 	for _, a := range m.Actions() {
 		b := Button{Test: a.Name, Label: t("action." + a.Name), Disabled: !a.Enabled, Primary: a.Primary, Msg: Press{a.Name}}
 		b.Hint = t("action.year.hint")
 		if a.Line != "" {
 			b.Hint = a.Host + "$ " + a.Line
 		}
-		out = append(out, b)
+		out.Buttons = append(out.Buttons, b)
 	}
 	return out
 }

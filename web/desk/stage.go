@@ -3,6 +3,7 @@ package desk
 // Stage is the picture: cards at places in CSS pixels and the lanes on which
 // messages travel. List is the same in sentences.
 type Stage struct {
+	Name        string
 	W, H        int
 	Nodes       Place
 	Control     Place
@@ -50,7 +51,6 @@ type NodeCard struct {
 	IDLabel  string
 	Groups   []FileGroup
 	Lives    []LifeBar
-	More     string
 	Msg      Msg
 }
 
@@ -58,6 +58,8 @@ type NodeCard struct {
 type FileGroup struct {
 	Dir   string
 	Files []Item
+	// Empty says so when there are none.
+	Empty string
 }
 
 // LifeBar is a certificate's life: how much is over, and the window in which
@@ -65,7 +67,6 @@ type FileGroup struct {
 type LifeBar struct {
 	Label, Use, Title        string
 	Done, From, To, Deadline float64
-	None                     bool
 	Msg                      Msg
 }
 
@@ -104,7 +105,6 @@ type Lane struct {
 	Beat             uint64
 	Tone             string
 	Request, Answer  string
-	Quiet            string
 	Label, Sub, Code string
 	CodeTone         string
 	LabelAt, CodeAt  Place
@@ -118,7 +118,7 @@ var Identities = []string{"token", "client-cert", "serving-cert", "admin", "cont
 
 func (m *Model) stage() Stage {
 	t := m.text()
-	s := Stage{NodesTitle: t("stage.nodes"), ControlText: t("stage.control"), LegendTitle: t("stage.identity"), ListTitle: t("stage.list")}
+	s := Stage{Name: t("area.stage"), NodesTitle: t("stage.nodes"), ControlText: t("stage.control"), LegendTitle: t("stage.identity"), ListTitle: t("stage.list")}
 	for _, id := range Identities {
 		s.Legend = append(s.Legend, Chip{Text: t("identity." + id), Tone: id})
 	}
