@@ -208,7 +208,7 @@ func (k *kube) customColumns(spec string) (func(any, []any) error, error) {
 	var w widths
 	return func(_ any, items []any) error {
 		var rows [][]string
-		if head != nil {
+		if head != nil && !k.flags.noHeaders {
 			rows, head = append(rows, head), nil
 		}
 		for _, it := range items {
