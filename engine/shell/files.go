@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -139,7 +140,9 @@ func ls(p *process) int {
 		if long {
 			blocks := 0
 			for _, it := range items {
-				blocks += (size(it.e) + 4095) / 4096 * 4
+				if it.e.Mode&fs.ModeSymlink == 0 { // a link's target stands in its inode
+					blocks += (size(it.e) + 4095) / 4096 * 4
+				}
 			}
 			p.printf("total %d\n", blocks)
 		}
@@ -252,10 +255,18 @@ func cp(p *process) int {
 	if len(names) != 2 {
 		return p.fail(1, "cp: needs one source and one destination")
 	}
-	b, err := p.readFile(p.path(names[0]))
-	if err == nil {
-		err = p.writeFile(p.into(names[1], names[0]), b, false)
-	}
+	to := p.into(names[1], names[0])
+	err = p.change(func(d *sim.Disk, now time.Time) error {
+		e, err := d.Stat(p.path(names[0]))
+		if err != nil {
+			return err
+		}
+		b, err := d.ReadFile(p.path(names[0]))
+		if err != nil {
+			return err
+		}
+		return d.WriteFile(to, b, e.Mode.Perm(), now)
+	})
 	if err != nil {
 		return p.fail(1, "cp: cannot copy '%s' to '%s': %s", names[0], names[1], linux(err))
 	}
@@ -299,18 +310,58 @@ func ln(p *process) int {
 }
 
 func readlink(p *process) int {
-	_, names, err := p.options("f")
+	opt, names, err := p.options("f")
 	if err != nil {
 		return p.fail(1, "%v", err)
 	}
+	if len(names) == 0 {
+		return p.fail(1, "readlink: missing operand")
+	}
+	status := 0
 	for _, n := range names {
+		if opt['f'] != "" {
+			r := p.sys(func(c *sim.Ctx) reply {
+				real, err := c.Disk.Resolve("readlink", p.path(n), true)
+				r := failed(err)
+				r.Text = real
+				return r
+			})
+			if r.Err != "" {
+				status = 1
+				continue
+			}
+			p.printf("%s\n", r.Text)
+			continue
+		}
 		e, err := p.stat(p.path(n), false)
 		if err != nil || e.Mode&fs.ModeSymlink == 0 {
-			return 1
+			status = 1
+			continue
 		}
 		p.printf("%s\n", e.Target)
 	}
-	return 0
+	return status
+}
+
+func chmod(p *process) int {
+	_, names, err := p.options("")
+	if err != nil {
+		return p.fail(1, "%v", err)
+	}
+	if len(names) < 2 {
+		return p.fail(1, "chmod: needs a mode and a file")
+	}
+	mode, err := strconv.ParseUint(names[0], 8, 9)
+	if err != nil {
+		return p.fail(1, "chmod: mode '%s' is not in this shell; give it in octal, such as 600", names[0])
+	}
+	status := 0
+	for _, n := range names[1:] {
+		if err := p.change(func(d *sim.Disk, _ time.Time) error { return d.Chmod(p.path(n), fs.FileMode(mode)) }); err != nil {
+			status = p.fail(1, "chmod: cannot access '%s': %s", n, linux(err))
+		}
+	}
+	return status
 }
 
 func touch(p *process) int {
@@ -331,14 +382,28 @@ func tee(p *process) int {
 	if err != nil {
 		return p.fail(1, "%v", err)
 	}
-	b, _ := io.ReadAll(p.in)
-	p.out.Write(b)
-	for _, n := range names {
-		if err := p.writeFile(p.path(n), b, opt['a'] != ""); err != nil {
-			return p.fail(1, "tee: %s: %s", n, linux(err))
+	status := 0
+	names = slices.DeleteFunc(names, func(n string) bool {
+		err := p.writeFile(p.path(n), nil, opt['a'] != "")
+		if err != nil {
+			status = p.fail(1, "tee: %s: %s", n, linux(err))
+		}
+		return err != nil
+	})
+	// As it comes: the writer may not have ended.
+	b := make([]byte, 4096)
+	for {
+		got, err := p.in.Read(b)
+		p.out.Write(b[:got])
+		for _, n := range names {
+			if got > 0 {
+				p.writeFile(p.path(n), slices.Clone(b[:got]), true)
+			}
+		}
+		if err != nil {
+			return status
 		}
 	}
-	return 0
 }
 
 func base64Command(p *process) int {

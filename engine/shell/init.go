@@ -21,12 +21,15 @@ func (l *live) units() []UnitState {
 	}).Units
 }
 
-func (l *live) journal(unit string) []JournalLine {
+// journal is what a unit wrote after its first seen lines: a line that runs
+// again must keep what it heard, so it asks for no more than it needs.
+func (l *live) journal(unit string, seen int) []JournalLine {
 	return l.sys(func(*sim.Ctx) reply {
 		if l.host == nil {
 			return reply{}
 		}
-		return reply{Journal: l.host.Journal(unit)}
+		all := l.host.Journal(unit)
+		return reply{Journal: all[min(seen, len(all)):]}
 	}).Journal
 }
 
@@ -144,7 +147,7 @@ func unitStatus(p *process, name string) int {
 	} else if u.State == "failed" || u.State == "activating" {
 		p.printf("    Process: ExecStart=%s (code=exited, status=%d)\n", u.Command, u.Code)
 	}
-	lines := p.journal(u.Name)
+	lines := p.journal(u.Name, 0)
 	if len(lines) > 0 {
 		p.printf("\n")
 	}
@@ -226,36 +229,44 @@ func journalctl(p *process) int {
 	if *follow && n < 0 {
 		n = 10
 	}
-	all := func() []JournalLine {
+	seen := make([]int, len(*units))
+	fresh := func() []JournalLine {
 		var out []JournalLine
-		for _, u := range *units {
-			out = append(out, p.journal(strings.TrimSuffix(u, ".service"))...)
+		for i, u := range *units {
+			lines := p.journal(strings.TrimSuffix(u, ".service"), seen[i])
+			seen[i] += len(lines)
+			out = append(out, lines...)
 		}
 		slices.SortStableFunc(out, func(a, b JournalLine) int { return a.At.Compare(b.At) })
 		return out
 	}
-	got := all()
-	seen := len(got)
-	show := got
-	if n >= 0 {
-		show = got[max(0, len(got)-n):]
-	}
-	for _, l := range show {
-		p.journalLine(l, *output)
-	}
+	got := fresh()
 	if len(got) == 0 && !*follow {
 		p.printf("-- No entries --\n")
 	}
-	for *follow {
-		p.live.sleep(time.Second)
-		got = all()
-		for _, l := range got[min(seen, len(got)):] {
+	if n >= 0 {
+		got = got[max(0, len(got)-n):]
+	}
+	pause := soonest
+	for {
+		for _, l := range got {
 			p.journalLine(l, *output)
 		}
-		seen = len(got)
+		if !*follow {
+			return 0
+		}
+		// A quiet journal is looked at less and less often: a year of waiting
+		// must not cost a year of looks.
+		if pause = min(2*pause, latest); len(got) > 0 {
+			pause = soonest
+		}
+		p.live.sleep(pause)
+		got = fresh()
 	}
-	return 0
 }
+
+// How often journalctl -f looks.
+const soonest, latest = time.Second, 10 * time.Minute
 
 type noOutput struct{}
 

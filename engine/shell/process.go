@@ -27,7 +27,7 @@ func init() {
 	commands = map[string]func(p *process) int{
 		"cat": cat, "ls": ls, "ll": ll, "date": date, "head": head, "tail": tail, "grep": grep, "wc": wc, "sort": sortLines,
 		"sleep": sleep, "hostname": hostname, "whoami": whoami, "mkdir": mkdir, "rm": rm, "cp": cp, "mv": mv, "ln": ln,
-		"readlink": readlink, "touch": touch, "tee": tee, "base64": base64Command, "clear": func(*process) int { return 0 },
+		"readlink": readlink, "touch": touch, "tee": tee, "base64": base64Command, "clear": clearScreen, "chmod": chmod, "env": env, "printenv": env,
 		"systemctl": systemctl, "journalctl": journalctl, "kubectl": kubectl, "k": kubectl,
 	}
 }

@@ -97,7 +97,7 @@ func TestLines(t *testing.T) {
 		{"echo $X $Y", "1 two\n", "0"},
 		{"cd /etc; ls", "hostname\n", "0"},
 		{"pwd", "/etc\n", "0"},
-		{"cat hostname | tee /tmp/x", "node-1\ntee: /tmp/x: No such file or directory\n", "1"},
+		{"cat hostname | tee /tmp/x", "tee: /tmp/x: No such file or directory\nnode-1\n", "1"},
 		{"mkdir /tmp; cat > /tmp/f <<EOF\none\ntwo $X\nEOF", "", "0"},
 		{"cat /tmp/f | grep two | head -1", "two 1\n", "0"},
 		{"for i in 1 2 3; do echo $i; done | while read n; do echo \"<$n>\"; done", "<1>\n<2>\n<3>\n", "0"},

@@ -95,8 +95,11 @@ func New(e era.Era, user string, env map[string]string) *Terminal {
 		home, uid = "/home/"+user, "1000"
 	}
 	t := &Terminal{Release: e.String(), User: user, Cwd: home, Vars: map[string]variable{}}
-	for k, v := range map[string]string{"HOME": home, "USER": user, "UID": uid, "EUID": uid, "GID": uid, "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "SHELL": "/bin/bash", "TERM": "xterm-256color", "LANG": "C.UTF-8"} {
+	for k, v := range map[string]string{"HOME": home, "USER": user, "LOGNAME": user, "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "SHELL": "/bin/bash", "TERM": "xterm-256color", "LANG": "C.UTF-8"} {
 		t.Vars[k] = variable{Value: v, Exported: true}
+	}
+	for _, k := range []string{"UID", "EUID", "GID"} {
+		t.Vars[k] = variable{Value: uid}
 	}
 	for k, v := range env {
 		t.Vars[k] = variable{Value: v, Exported: true}

@@ -2,11 +2,17 @@ package shell
 
 import (
 	"bufio"
+	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"mvdan.cc/sh/v3/expand"
+
+	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -170,23 +176,46 @@ func wc(p *process) int {
 	if err != nil {
 		return p.fail(1, "%v", err)
 	}
-	return p.inputs(names, func(name string, b []byte) {
+	type row struct {
+		n    [3]int
+		name string
+	}
+	var rows []row
+	total := row{name: "total"}
+	status := p.inputs(names, func(name string, b []byte) {
 		s := string(b)
+		r := row{[3]int{strings.Count(s, "\n"), len(strings.Fields(s)), len(s)}, name}
+		for i, n := range r.n {
+			total.n[i] += n
+		}
+		rows = append(rows, r)
+	})
+	if len(names) > 1 {
+		rows = append(rows, total)
+	}
+	show := []bool{opt['l'] != "" || len(opt) == 0, opt['w'] != "" || len(opt) == 0, opt['c'] != "" || len(opt) == 0}
+	// Columns are as wide as the largest number; of standard input nobody
+	// knows it in advance.
+	width := len(itoa(total.n[2]))
+	if len(names) == 0 {
+		width = 7
+	}
+	if len(opt) == 1 && len(rows) == 1 {
+		width = 1
+	}
+	for _, r := range rows {
 		var out []string
-		if opt['l'] != "" || len(opt) == 0 {
-			out = append(out, itoa(strings.Count(s, "\n")))
+		for i, n := range r.n {
+			if show[i] {
+				out = append(out, fmt.Sprintf("%*d", width, n))
+			}
 		}
-		if opt['w'] != "" || len(opt) == 0 {
-			out = append(out, itoa(len(strings.Fields(s))))
-		}
-		if opt['c'] != "" || len(opt) == 0 {
-			out = append(out, itoa(len(s)))
-		}
-		if name != "-" {
-			out = append(out, name)
+		if len(names) > 0 {
+			out = append(out, r.name)
 		}
 		p.printf("%s\n", strings.Join(out, " "))
-	})
+	}
+	return status
 }
 
 func sortLines(p *process) int {
@@ -213,33 +242,124 @@ func sortLines(p *process) int {
 	return code
 }
 
+// sleepUnits are the suffixes of an interval.
+var sleepUnits = map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
+
+// longestSleep is more than any world lives.
+const longestSleep = 100 * 365 * 24 * time.Hour
+
+func interval(s string) (time.Duration, bool) {
+	unit := time.Second
+	if n := len(s); n > 0 && sleepUnits[s[n-1]] != 0 {
+		unit, s = sleepUnits[s[n-1]], s[:n-1]
+	}
+	whole, part, _ := strings.Cut(s, ".")
+	n, err := strconv.ParseUint("0"+whole, 10, 32)
+	if err != nil || whole+part == "" || strings.ContainsAny(whole, "+-") {
+		return 0, false
+	}
+	d := time.Duration(n) * time.Second
+	if part != "" {
+		f, err := strconv.ParseUint((part + "000000000")[:9], 10, 32)
+		if err != nil {
+			return 0, false
+		}
+		d += time.Duration(f)
+	}
+	if d > longestSleep/(unit/time.Second) {
+		return longestSleep, true
+	}
+	return d * (unit / time.Second), true
+}
+
 func sleep(p *process) int {
 	if len(p.args) == 0 {
-		return p.fail(1, "sleep: missing operand")
+		return p.fail(1, "sleep: missing operand\nTry 'sleep --help' for more information.")
 	}
 	var total time.Duration
 	for _, a := range p.args {
-		d, err := time.ParseDuration(a)
-		if err != nil {
-			if d, err = time.ParseDuration(a + "s"); err != nil {
-				return p.fail(1, "sleep: invalid time interval '%s'", a)
-			}
+		d, ok := interval(a)
+		if !ok {
+			return p.fail(1, "sleep: invalid time interval '%s'\nTry 'sleep --help' for more information.", a)
 		}
-		total += d
+		total = min(total+d, longestSleep)
 	}
 	p.live.sleep(total)
 	return 0
 }
 
 func hostname(p *process) int {
-	b, _ := p.readFile("/etc/hostname")
+	opt, names, err := p.options("siI")
+	if err != nil {
+		return p.fail(1, "%v", err)
+	}
+	if len(names) > 0 {
+		return p.fail(1, "hostname: a host of this world keeps its name")
+	}
+	if opt['i'] != "" || opt['I'] != "" {
+		p.printf("%s\n", p.sys(func(c *sim.Ctx) reply { return reply{Text: c.IP} }).Text)
+		return 0
+	}
+	b, err := p.readFile("/etc/hostname")
+	if err != nil {
+		return p.fail(1, "hostname: %v", err)
+	}
 	p.out.Write(b)
 	return 0
 }
 
+// none fails when a command that takes no arguments got some.
+func (p *process) none() error {
+	if len(p.args) > 0 {
+		return fmt.Errorf("%s: '%s' is not in this shell", p.name, p.args[0])
+	}
+	return nil
+}
+
 func whoami(p *process) int {
-	p.printf("%s\n", p.getenv("USER"))
+	if err := p.none(); err != nil {
+		return p.fail(1, "%v", err)
+	}
+	p.printf("%s\n", p.start.User)
 	return 0
+}
+
+func clearScreen(p *process) int {
+	if err := p.none(); err != nil {
+		return p.fail(1, "%v", err)
+	}
+	p.printf("\x1b[H\x1b[2J\x1b[3J")
+	return 0
+}
+
+// env prints the exported variables, sorted; printenv also those it is asked for.
+func env(p *process) int {
+	exported := map[string]string{}
+	p.env.Each(func(name string, v expand.Variable) bool {
+		if delete(exported, name); v.Exported && v.IsSet() {
+			exported[name] = v.String()
+		}
+		return true
+	})
+	if len(p.args) == 0 {
+		for _, name := range slices.Sorted(maps.Keys(exported)) {
+			p.printf("%s=%s\n", name, exported[name])
+		}
+		return 0
+	}
+	if p.name == "env" || strings.HasPrefix(p.args[0], "-") {
+		return p.fail(1, "%s: '%s' is not in this shell", p.name, p.args[0])
+	}
+	status := 0
+	for _, name := range p.args {
+		v, ok := exported[name]
+		if !ok {
+			status = 1
+			continue
+		}
+		p.printf("%s\n", v)
+	}
+	return status
 }
 
 // layouts are date's conversions; %s is apart.

@@ -78,7 +78,7 @@ func (m *Model) ticks(a Axis) []Tick {
 		}
 		w := window(l)
 		mid, end := (a.X(w[0])+a.X(w[1]))/2, a.X(l.NotAfter)
-		if mid < end-0.27 && mid > 0.2 {
+		if mid < end-0.27 && mid > 0.2 && m.layout() != "phone" {
 			out = append(out, Tick{X: mid, Text: t("tick.window"), Align: "middle"})
 		}
 		out = append(out, Tick{X: end, Text: t("tick.expires", "day", day(l.NotAfter)), Align: "end"})
