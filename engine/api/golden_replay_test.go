@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/enginetest/golden"
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -169,10 +170,10 @@ var tokenID = regexp.MustCompile(`^bearer (t[0-9]{5})\.`)
 
 // prepare brings the state to what a request was recorded on. The rules are
 // those of the recordings' README, "How to replay".
-func (w *replay) prepare(t *testing.T, r recording, x *exchange) {
+func (w *replay) prepare(t *testing.T, r golden.Recording, x *exchange) {
 	t.Helper()
 	switch {
-	case strings.HasPrefix(r.folder, "b1-"):
+	case strings.HasPrefix(r.Folder, "b1-"):
 		id := ""
 		if m := tokenID.FindStringSubmatch(x.Request.As); m != nil {
 			id = m[1]
@@ -189,27 +190,27 @@ func (w *replay) prepare(t *testing.T, r recording, x *exchange) {
 			require.NoError(t, json.Unmarshal([]byte(text), &data))
 			w.putToken(t, id, data)
 		}
-	case strings.HasPrefix(r.folder, "e1-"):
+	case strings.HasPrefix(r.Folder, "e1-"):
 		for _, n := range w.made {
 			w.must(t, "DELETE", csrPath+"/"+n, nil)
 		}
 		w.made = nil
-		if r.number == 43 {
+		if r.Number == 43 {
 			var o map[string]any
 			require.NoError(t, json.Unmarshal(x.Request.Body, &o))
 			w.must(t, "POST", csrPath, o)
 			w.made = append(w.made, o["metadata"].(map[string]any)["name"].(string))
 		}
-	case strings.HasPrefix(r.folder, "e3-"):
+	case strings.HasPrefix(r.Folder, "e3-"):
 		w.prepareUpdate(t, r, x)
-	case strings.HasPrefix(r.folder, "j2-"):
-		w.trust(t, r.number)
+	case strings.HasPrefix(r.Folder, "j2-"):
+		w.trust(t, r.Number)
 	}
 }
 
 // prepareUpdate brings the CSR that a recording of e3 is about to the state
 // before it, and gives alice her roles.
-func (w *replay) prepareUpdate(t *testing.T, r recording, x *exchange) {
+func (w *replay) prepareUpdate(t *testing.T, r golden.Recording, x *exchange) {
 	t.Helper()
 	name, _, _ := strings.Cut(strings.TrimPrefix(x.Request.Path, csrPath+"/"), "/")
 	var sent, answered object
@@ -232,7 +233,7 @@ func (w *replay) prepareUpdate(t *testing.T, r recording, x *exchange) {
 		status["conditions"] = append(list, map[string]any{"type": "Approved", "status": "True", "reason": reason, "message": message})
 		w.must(t, "PUT", csrPath+"/"+name+"/approval", o)
 	}
-	switch r.number {
+	switch r.Number {
 	case 38:
 		approved("", "")
 		o := w.must(t, "GET", csrPath+"/"+name, nil)
@@ -244,11 +245,11 @@ func (w *replay) prepareUpdate(t *testing.T, r recording, x *exchange) {
 		approved("R", "m")
 	}
 	const csrs = "certificatesigningrequests"
-	if r.number >= 46 {
+	if r.Number >= 46 {
 		w.grant(t, "updater", map[string]any{"apiGroups": []string{"certificates.k8s.io"}, "resources": []string{csrs + "/approval", csrs + "/status"}, "verbs": []string{"update"}},
 			map[string]any{"apiGroups": []string{"certificates.k8s.io"}, "resources": []string{csrs}, "verbs": []string{"get", "create"}})
 	}
-	if r.number >= 50 {
+	if r.Number >= 50 {
 		w.grant(t, "approver", map[string]any{"apiGroups": []string{"certificates.k8s.io"}, "resources": []string{"signers"}, "resourceNames": []string{"example.com/*"}, "verbs": []string{"approve"}})
 	}
 }
@@ -269,9 +270,9 @@ func (w *replay) grant(t *testing.T, name string, rules ...map[string]any) {
 }
 
 // settle does what happens after a request before the next one.
-func (w *replay) settle(t *testing.T, r recording, x *exchange, resp *sim.Response) {
+func (w *replay) settle(t *testing.T, r golden.Recording, x *exchange, resp *sim.Response) {
 	t.Helper()
-	if !strings.HasPrefix(r.folder, "e1-") || x.Request.Method != "POST" || x.Request.As != admin || resp.Code != 201 || strings.Contains(x.Request.Path, "dryRun") {
+	if !strings.HasPrefix(r.Folder, "e1-") || x.Request.Method != "POST" || x.Request.As != admin || resp.Code != 201 || strings.Contains(x.Request.Path, "dryRun") {
 		return
 	}
 	var o map[string]any
@@ -360,10 +361,10 @@ func ownTimes(sent any, now map[string]any) {
 }
 
 // request replays one request and compares the answer.
-func (w *replay) request(t *testing.T, r recording, x *exchange) {
+func (w *replay) request(t *testing.T, r golden.Recording, x *exchange) {
 	w.prepare(t, r, x)
 	w.now = w.now.Add(10 * time.Millisecond)
-	w.began[r.number] = len(w.lines)
+	w.began[r.Number] = len(w.lines)
 	header := http.Header{}
 	var body []byte
 	if x.Request.Body != nil {
@@ -376,7 +377,7 @@ func (w *replay) request(t *testing.T, r recording, x *exchange) {
 	if x.Request.Accept != "" {
 		header.Set("Accept", x.Request.Accept)
 	}
-	if r.folder[:3] == "j2-" && r.number == 19 {
+	if r.Folder[:3] == "j2-" && r.Number == 19 {
 		header.Set("Authorization", "Bearer plaintoken0000000000000000000000") // not in the file
 	}
 	resp := w.send(t, x.Request.Method, x.Request.Path, x.Request.As, header, body)
@@ -435,13 +436,13 @@ func (w *replay) roleNames(t *testing.T, text string) {
 
 // logLines finds the recorded lines, in order, in what was logged for the
 // request of the file's number and the one before.
-func (w *replay) logLines(t *testing.T, r recording, text string) {
-	from, ok := w.began[r.number-1]
-	if strings.HasPrefix(r.folder, "j2-") {
-		from, ok = w.began[r.number]
+func (w *replay) logLines(t *testing.T, r golden.Recording, text string) {
+	from, ok := w.began[r.Number-1]
+	if strings.HasPrefix(r.Folder, "j2-") {
+		from, ok = w.began[r.Number]
 	}
 	if !ok {
-		from, ok = w.began[r.number]
+		from, ok = w.began[r.Number]
 	}
 	require.True(t, ok, "no request was replayed that this log belongs to")
 	var got []string

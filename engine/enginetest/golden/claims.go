@@ -1,0 +1,26 @@
+package golden
+
+// claim says who replays the files of a pattern (folder/file, as path.Match has
+// it). Form tells the test in what manner: it is the test's own word.
+type claim struct{ pattern, test, form string }
+
+// claims are the rows; the first that fits a file counts. A file that is in the
+// list of exceptions may be claimed too: then it is left out.
+var claims = []claim{
+	{"a-default-rbac/*.json", "engine/api", "exchange"},
+	{"a-default-rbac/*.yaml", "engine/api", "objects"},
+	{"a-default-rbac/all-clusterrole-names.txt", "engine/api", "names of ClusterRoles"},
+	{"b1-bootstrap-token-api/token-secret-created.json", "engine/api", "Secret"},
+	{"b1-bootstrap-token-api/*.json", "engine/api", "exchange"},
+	{"b1-bootstrap-token-api/*-apiserver.log", "engine/api", "log of a request"},
+	{"e1-csr-create-validation/*.json", "engine/api", "exchange"},
+	{"e3-approval-status-updates/*.json", "engine/api", "exchange"},
+	{"j2-ca-rotation-and-bad-client-certs/*.json", "engine/api", "exchange"},
+	{"j2-ca-rotation-and-bad-client-certs/*-apiserver.log", "engine/api", "log of a request"},
+
+	// A kubelet in a world of its own: engine/testdata/runs/FOLDER.txt tells what
+	// was done, and which file shows what came of it.
+	{"b2-real-kubelet-refused/*", "engine", "run"},
+	{"c-bootstrap-manual-approval/*", "engine", "run"},
+	{"c3-pending-csr-deleted/*", "engine", "run"},
+}
