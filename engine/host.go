@@ -26,6 +26,8 @@ type machine struct {
 	Disk  *sim.Disk        `json:"disk"`
 	Units map[string]*unit `json:"units"`
 	PIDs  int              `json:"pids"`
+	// Notices are the files that processes want to know of.
+	Notices []notice `json:"notices,omitempty"`
 }
 
 // unit is what the host's init knows of a unit.
@@ -259,6 +261,7 @@ func (w *World) exited(addr string, p *proc, code int) {
 // drop removes a process and all that it had open.
 func (w *World) drop(addr string, p *proc) {
 	delete(w.Procs, addr)
+	w.unwatchFiles(addr, p)
 	w.hangUp(addr, p.Life)
 }
 

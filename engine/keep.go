@@ -35,6 +35,7 @@ func (w *World) Clone() *World {
 	for i, m := range w.Machines {
 		c := *m
 		c.Disk = m.Disk.Clone()
+		c.Notices = slices.Clip(m.Notices)
 		c.Units = make(map[string]*unit, len(m.Units))
 		for name, u := range m.Units {
 			d := *u

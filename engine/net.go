@@ -92,6 +92,8 @@ func (w *World) carry(addr string, p *proc, e *sim.Effect) {
 		w.exited(addr, p, e.Code)
 	case sim.EffUnit:
 		w.order(addr, p, e)
+	case sim.EffNotify:
+		w.watchFile(addr, p, e.Tag)
 	}
 }
 

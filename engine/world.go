@@ -225,6 +225,7 @@ func (w *World) step(addr string, p *proc, m sim.Msg) {
 	}
 	mc.Disk.Changed = func(op, name string, e *sim.Entry) {
 		w.observe(trace.Observation{Cause: c.Cause, Actor: addr, Kind: trace.File, Subject: name, Args: fileArgs(op, e)})
+		w.fileChanged(mc, name, c.Cause)
 	}
 	w.lend(mc, p)
 	p.actor.Step(c, m)

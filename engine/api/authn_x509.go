@@ -218,12 +218,6 @@ func checkBundle(data []byte) error {
 
 func (s *Server) logCAs(c *sim.Ctx, name string) {
 	for i, x := range s.roots() {
-		issuer := fmt.Sprintf("%q", x.Issuer.CommonName)
-		if bytes.Equal(x.RawIssuer, x.RawSubject) {
-			issuer = `"<self>"`
-		}
-		const form = "2006-01-02 15:04:05 -0700 MST"
-		detail := fmt.Sprintf("%q [] issuer=%s (%s to %s (now=%s))", x.Subject.CommonName, issuer, x.NotBefore.UTC().Format(form), x.NotAfter.UTC().Format(form), c.Clock().Format("2006-01-02 15:04:05.999999999 -0700 MST"))
-		s.log(c, 'I', 2, "tlsconfig.go:181", sim.KV("Loaded client CA", "index", i, "certName", name, "certDetail", detail))
+		s.log(c, 'I', 2, "tlsconfig.go:181", sim.KV("Loaded client CA", "index", i, "certName", name, "certDetail", certDetail(x, c.Clock())))
 	}
 }

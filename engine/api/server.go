@@ -29,6 +29,8 @@ type Server struct {
 	CA     []byte        `json:"ca,omitempty"`
 	CASeen []byte        `json:"caSeen,omitempty"`
 	Tokens []tokenRecord `json:"tokens,omitempty"`
+	// Serving is the certificate that the server presents.
+	Serving []byte `json:"serving,omitempty"`
 	// Watches are the open ones, in the order in which they began. Told is the
 	// version of the last change that they were told.
 	Watches []*watch `json:"watches,omitempty"`
@@ -134,6 +136,8 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 		s.unfold(c, func(f Fold) bool { return f.Server == c.Actor() })
 	case sim.MsgWake:
 		s.expire(c, m.Tag)
+	case sim.MsgFile:
+		s.changedFile(c, m.Tag)
 	}
 }
 

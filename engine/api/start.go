@@ -45,14 +45,12 @@ func (s *Server) address(c *sim.Ctx) string {
 
 // load reads certificate, key, client CA and token file, and listens.
 func (s *Server) load(c *sim.Ctx) error {
-	cert, err := c.Disk.ReadFile(s.opts.cert)
-	if err != nil {
-		return fmt.Errorf("failed to create listener or load the serving certificate: %w", err)
-	}
-	key, err := c.Disk.ReadFile(s.opts.key)
+	cert, key, err := s.servingPair(c)
 	if err != nil {
 		return err
 	}
+	c.Notify(s.opts.cert)
+	c.Notify(s.opts.key)
 	if s.opts.clientCA != "" {
 		ca, err := c.Disk.ReadFile(s.opts.clientCA)
 		if err != nil {
@@ -63,6 +61,7 @@ func (s *Server) load(c *sim.Ctx) error {
 			return fmt.Errorf("unable to load client CA provider: error loading CA bundle for %q: %w", name, err)
 		}
 		s.CA, s.CASeen = ca, ca
+		c.Notify(s.opts.clientCA)
 		s.log(c, 'I', 0, "dynamic_cafile_content.go:161", sim.KV("Starting controller", "name", name))
 		s.logCAs(c, name)
 	}
@@ -76,11 +75,7 @@ func (s *Server) load(c *sim.Ctx) error {
 			return err
 		}
 	}
-	host := s.opts.bind
-	if host == "0.0.0.0" || host == "::" || host == "" {
-		host = c.IP
-	}
-	c.Listen(sim.Listen{Addr: net.JoinHostPort(host, strconv.Itoa(s.opts.port)), Cert: cert, Key: key})
+	s.listen(c, cert, key)
 	return nil
 }
 

@@ -88,6 +88,13 @@ func (c *Ctx) Wake(at time.Time, tag string) {
 	c.Effects = append(c.Effects, Effect{Kind: EffWake, At: at, Tag: tag, Cause: c.Cause})
 }
 
+// Notify asks for MsgFile whenever the file at path, or what a link there leads
+// to, changes on the actor's host, as inotify tells a process. It lasts as long
+// as the process.
+func (c *Ctx) Notify(path string) {
+	c.Effects = append(c.Effects, Effect{Kind: EffNotify, Tag: path})
+}
+
 // Exit ends the actor's process with that status.
 func (c *Ctx) Exit(code int) {
 	c.Effects = append(c.Effects, Effect{Kind: EffExit, Code: code, Cause: c.Cause})

@@ -89,6 +89,9 @@ const (
 	// MsgUnit: to a terminal: answer to a unit order. Err is systemctl's
 	// complaint, or empty.
 	MsgUnit MsgKind = "unit"
+	// MsgFile: a file that the actor wants to know of (Notify) changed, came or
+	// went; Tag is its path.
+	MsgFile MsgKind = "file"
 )
 
 // Msg is a message to an actor: a plain value, so that a queue of them can be
@@ -120,6 +123,7 @@ const (
 	EffWake   EffectKind = "wake"   // At, Tag
 	EffExit   EffectKind = "exit"   // Code
 	EffUnit   EffectKind = "unit"   // Verb, Unit
+	EffNotify EffectKind = "notify" // Tag is a path
 )
 
 // Effect is one thing an actor does to the world outside its own state, its
