@@ -22,7 +22,7 @@ type machine struct {
 	Name  string           `json:"name"`
 	IP    string           `json:"ip"`
 	Role  string           `json:"role"`
-	Skew  time.Duration    `json:"skew,omitempty"`
+	Clock sim.Clock        `json:"clock"`
 	Disk  *sim.Disk        `json:"disk"`
 	Units map[string]*unit `json:"units"`
 	PIDs  int              `json:"pids"`
@@ -77,7 +77,7 @@ func (m *machine) unit(name string) *unit {
 
 func (m *machine) log(now time.Time, name string, pid int, line string) {
 	u := m.unit(name)
-	u.Journal = append(u.Journal, entry{now.Add(m.Skew), name, pid, line})
+	u.Journal = append(u.Journal, entry{m.Clock.At(now), name, pid, line})
 }
 
 // unitFile is what the world reads in a unit file.
@@ -204,7 +204,7 @@ func (w *World) startUnit(m *machine, name string) error {
 func (w *World) refuse(m *machine, name string, pid int, kind string, err error) {
 	line := "Error: " + err.Error()
 	if kind == "kubelet" {
-		t := w.Clock.Add(m.Skew)
+		t := m.Clock.At(w.Clock)
 		line = fmt.Sprintf("E%02d%02d %02d:%02d:%02d.%06d %7d run.go:72] %s", int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, pid,
 			sim.KV("command failed", "err", "failed to parse kubelet flags: "+err.Error()))
 	}
@@ -222,7 +222,7 @@ func dash(description string) string {
 // init writes a line of the host's init into a unit's journal.
 func (w *World) init(m *machine, name, line string) {
 	u := m.unit(name)
-	u.Journal = append(u.Journal, entry{w.Clock.Add(m.Skew), "systemd", 1, line})
+	u.Journal = append(u.Journal, entry{m.Clock.At(w.Clock), "systemd", 1, line})
 }
 
 func (w *World) unitNote(m *machine, name string, args map[string]string) {
@@ -377,7 +377,7 @@ func (w *World) setFlag(f *Flag) {
 	m.Disk.Changed = func(op, name string, e *sim.Entry) {
 		w.observe(trace.Observation{Actor: m.Name + "/systemd", Kind: trace.File, Subject: name, Args: fileArgs(op, e)})
 	}
-	m.Disk.WriteFile(name, []byte(strings.Join(out, "\n")), 0o644, w.Clock.Add(m.Skew))
+	m.Disk.WriteFile(name, []byte(strings.Join(out, "\n")), 0o644, m.Clock.At(w.Clock))
 	m.Disk.Changed = nil
 	if u := m.unit(f.Unit); w.Procs[m.Name+"/"+f.Unit] != nil || u.State == "failed" || u.State == "activating" {
 		w.stopUnit(m, f.Unit)
@@ -416,7 +416,7 @@ func (f face) Units() []shell.UnitState {
 		if u := f.m.Units[name]; u != nil {
 			s.State, s.Code = u.State, u.Code
 			if !u.Since.IsZero() {
-				s.Since = u.Since.Add(f.m.Skew)
+				s.Since = f.m.Clock.At(u.Since)
 			}
 		}
 		if file, err := f.m.readUnit(name); err == nil {
@@ -439,7 +439,9 @@ func (f face) Journal(name string) []shell.JournalLine {
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b shell.JournalLine) int { return a.At.Compare(b.At) })
+	if name == "" {
+		slices.SortStableFunc(out, func(a, b shell.JournalLine) int { return a.At.Compare(b.At) })
+	}
 	return out
 }
 

@@ -51,7 +51,7 @@ func (w *World) View() View {
 }
 
 func (w *World) lookHost(m *machine) HostView {
-	h := HostView{Name: m.Name, IP: m.IP, Role: m.Role, Clock: w.Clock.Add(m.Skew)}
+	h := HostView{Name: m.Name, IP: m.IP, Role: m.Role, Clock: m.Clock.At(w.Clock)}
 	if p := w.Procs[m.Name+"/terminal"]; p != nil {
 		if t, ok := p.actor.(*shell.Terminal); ok {
 			h.Busy, h.Dir = t.Busy(), t.Dir()

@@ -87,9 +87,13 @@ func (w *World) carry(addr string, p *proc, e *sim.Effect) {
 	case sim.EffListen:
 		w.Listeners[e.Listen.Addr] = &listener{Server: addr, Life: p.Life, Listen: *e.Listen}
 	case sim.EffWake:
-		w.post(e.At, addr, p.Life, sim.Msg{Kind: sim.MsgWake, Tag: e.Tag, Cause: e.Cause})
+		w.post(w.timer(addr, e.At), addr, p.Life, sim.Msg{Kind: sim.MsgWake, Tag: e.Tag, Cause: e.Cause})
 	case sim.EffExit:
 		w.exited(addr, p, e.Code)
+	case sim.EffClock:
+		host, _ := split(addr)
+		m := w.machine(host)
+		w.setClock(m, m.Clock.Set(w.Clock, e.At), e.Cause)
 	case sim.EffUnit:
 		w.order(addr, p, e)
 	case sim.EffNotify:
@@ -171,13 +175,14 @@ func (w *World) dialled(id uint64) {
 		w.closeConn(c, err.Error(), true)
 		return
 	}
+	host, _ := split(c.Client)
 	name := c.Dial.ServerName
 	if name == "" {
 		name, _, _ = strings.Cut(c.Dial.Addr, ":")
 	}
 	h := pki.Greet(
 		pki.Client{Roots: c.Dial.Roots, Insecure: c.Dial.Insecure, ServerName: name, Cert: c.Dial.Cert, Key: c.Dial.Key},
-		pki.Server{Cert: l.Listen.Cert, Key: l.Listen.Key}, w.Clock)
+		pki.Server{Cert: l.Listen.Cert, Key: l.Listen.Key}, w.local(host))
 	args := map[string]string{"version": h.Version, "conn": fmt.Sprint(c.ID), "client": cn(h.ClientChain), "server": cn(h.ServerChain), "name": name}
 	if h.ClientError != "" {
 		args["client-error"] = h.ClientError
@@ -372,9 +377,12 @@ func (w *World) closeConn(c *conn, err string, tell bool) {
 	if c.Server != "" {
 		// What the server keeps for the connection itself (folded heartbeats)
 		// ends with it.
-		w.post(w.Clock.Add(c.Delay), c.Server, c.ServerLife, sim.Msg{Kind: sim.MsgGone, Tag: fmt.Sprintf("conn %d", c.ID)})
+		w.post(w.Clock.Add(c.Delay), c.Server, c.ServerLife, sim.Msg{Kind: sim.MsgGone, Tag: gone(c)})
 	}
 }
+
+// gone names a connection to the server that kept something for it.
+func gone(c *conn) string { return fmt.Sprintf("conn %d", c.ID) }
 
 // arrives decides whether a message about an exchange still finds it open, and
 // closes the exchange when it is the last one.

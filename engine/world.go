@@ -99,6 +99,9 @@ func (w *World) Apply(in Input) error {
 	if err := w.check(in); err != nil {
 		return err
 	}
+	// What is due at this moment comes first, so that a journal, which knows
+	// the time of an Input only, has the same order.
+	w.AdvanceTo(w.Clock)
 	in.At = w.Clock
 	w.Inputs = append(slices.Clip(w.Inputs), in)
 	w.do(in)
@@ -217,7 +220,7 @@ func (w *World) step(addr string, p *proc, m sim.Msg) {
 	host, unit := split(addr)
 	mc := w.machine(host)
 	c := &sim.Ctx{
-		Now: w.Clock, Host: host, IP: mc.IP, Unit: unit, PID: p.PID, Skew: mc.Skew,
+		Now: w.Clock, Host: host, IP: mc.IP, Unit: unit, PID: p.PID, Skew: mc.Clock.Skew(w.Clock),
 		Disk: mc.Disk, Chance: w.Chance, Cause: m.Cause,
 		NextStream: func() uint64 { w.StreamSeq++; return w.StreamSeq },
 		Observe:    w.observe,

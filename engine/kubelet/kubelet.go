@@ -144,6 +144,10 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 		} else if f := wakes[name]; f != nil {
 			f(k, c)
 		}
+	case sim.MsgClock:
+		k.watchExpiry(c)
+	case sim.MsgUnfold:
+		k.leaseDue(c)
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
 		x, ok := k.Streams[m.Stream]
 		if !ok {

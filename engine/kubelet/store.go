@@ -74,7 +74,7 @@ func saveStore(d *sim.Disk, dir string, cert, key []byte, now time.Time) error {
 	if err := d.MkdirAll(dir, 0o755, now); err != nil {
 		return fmt.Errorf("could not create directory %q to store certificates: %w", dir, err)
 	}
-	file := path.Join(dir, storePrefix+now.UTC().Format("-2006-01-02-15-04-05.pem"))
+	file := path.Join(dir, storePrefix+now.In(sim.ZoneOf(d)).Format("-2006-01-02-15-04-05.pem"))
 	if err := d.WriteFile(file, append(append([]byte(nil), cert...), key...), 0o600, now); err != nil {
 		return fmt.Errorf("could not open %q: %w", file, err)
 	}

@@ -65,7 +65,7 @@ func ls(p *process) int {
 	_, long := opt['l']
 	_, all := opt['a']
 	_, dirOnly := opt['d']
-	now := p.now()
+	now := p.now().In(p.zone())
 	status := 0
 	type item struct {
 		name string
@@ -172,14 +172,14 @@ func mode(m fs.FileMode) string {
 	return kind + m.Perm().String()[1:]
 }
 
-// stamp prints a time as GNU ls does: with the hour when it is at most six
+// stamp prints a time in now's zone as GNU ls does: with the hour when it is at most six
 // months old, with the year otherwise.
 func stamp(t, now time.Time) string {
 	const halfYear = 31556952 * time.Second / 2
 	if age := now.Sub(t); age < 0 || age > halfYear {
-		return t.UTC().Format("Jan _2  2006")
+		return t.In(now.Location()).Format("Jan _2  2006")
 	}
-	return t.UTC().Format("Jan _2 15:04")
+	return t.In(now.Location()).Format("Jan _2 15:04")
 }
 
 func mkdir(p *process) int {

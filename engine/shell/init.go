@@ -139,7 +139,7 @@ func unitStatus(p *process, name string) int {
 	}
 	p.printf("     Active: %s (%s)", u.State, sub)
 	if !u.Since.IsZero() {
-		p.printf(" since %s; %s ago", u.Since.UTC().Format("Mon 2006-01-02 15:04:05 MST"), span(p.now().Sub(u.Since)))
+		p.printf(" since %s; %s ago", u.Since.In(p.zone()).Format("Mon 2006-01-02 15:04:05 MST"), span(p.now().Sub(u.Since)))
 	}
 	p.printf("\n")
 	if u.PID != 0 {
@@ -151,8 +151,9 @@ func unitStatus(p *process, name string) int {
 	if len(lines) > 0 {
 		p.printf("\n")
 	}
+	zone := p.zone()
 	for _, l := range lines[max(0, len(lines)-10):] {
-		p.journalLine(l, "")
+		p.journalLine(l, "", zone)
 	}
 	if u.State != "active" {
 		return 3
@@ -183,13 +184,13 @@ func span(d time.Duration) string {
 	return strings.Join(out[:min(2, len(out))], " ")
 }
 
-func (p *process) journalLine(l JournalLine, output string) {
+func (p *process) journalLine(l JournalLine, output string, zone *time.Location) {
 	if output == "cat" {
 		p.printf("%s\n", l.Line)
 		return
 	}
 	host := p.sys(func(c *sim.Ctx) reply { return reply{Text: c.Host} }).Text
-	p.printf("%s %s %s[%d]: %s\n", l.At.UTC().Format("Jan 02 15:04:05"), host, l.By, l.PID, l.Line)
+	p.printf("%s %s %s[%d]: %s\n", l.At.In(zone).Format("Jan 02 15:04:05"), host, l.By, l.PID, l.Line)
 }
 
 func journalctl(p *process) int {
@@ -237,7 +238,11 @@ func journalctl(p *process) int {
 			seen[i] += len(lines)
 			out = append(out, lines...)
 		}
-		slices.SortStableFunc(out, func(a, b JournalLine) int { return a.At.Compare(b.At) })
+		// Of one unit they stand in the order in which they were written, also
+		// when the clock was set back between them.
+		if len(*units) > 1 {
+			slices.SortStableFunc(out, func(a, b JournalLine) int { return a.At.Compare(b.At) })
+		}
 		return out
 	}
 	got := fresh()
@@ -247,10 +252,10 @@ func journalctl(p *process) int {
 	if n >= 0 {
 		got = got[max(0, len(got)-n):]
 	}
-	pause := soonest
+	pause, zone := soonest, p.zone()
 	for {
 		for _, l := range got {
-			p.journalLine(l, *output)
+			p.journalLine(l, *output, zone)
 		}
 		if !*follow {
 			return 0

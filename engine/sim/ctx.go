@@ -108,6 +108,11 @@ func (c *Ctx) UnitOrder(verb, unit string) uint64 {
 	return s
 }
 
+// SetClock sets the host's clock.
+func (c *Ctx) SetClock(t time.Time) {
+	c.Effects = append(c.Effects, Effect{Kind: EffClock, At: t, Cause: c.Cause})
+}
+
 // Note records an observation by this actor and returns its ID.
 func (c *Ctx) Note(kind trace.Kind, subject string, args map[string]string, payload string) uint64 {
 	return c.Observe(trace.Observation{At: c.Now, Cause: c.Cause, Actor: c.Actor(), Kind: kind, Subject: subject, Args: args, Payload: payload})
@@ -117,7 +122,7 @@ func (c *Ctx) Note(kind trace.Kind, subject string, args map[string]string, payl
 // "I0101 00:00:05.249661   14655 server.go:991] msg". Level is 'I', 'W' or
 // 'E'; v is the verbosity that shows it; msg comes without the header.
 func (c *Ctx) Log(level byte, v int, source, msg string) {
-	t := c.Clock()
+	t := c.Local()
 	line := fmt.Sprintf("%c%02d%02d %02d:%02d:%02d.%06d %7d %s] %s", level, int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, c.PID, source, msg)
 	c.LogLine(level, v, line)
 }

@@ -92,6 +92,12 @@ const (
 	// MsgFile: a file that the actor wants to know of (Notify) changed, came or
 	// went; Tag is its path.
 	MsgFile MsgKind = "file"
+	// MsgClock: the host's clock was set: what was worked out from it must be
+	// worked out anew. Timers go on; they don't ask the clock.
+	MsgClock MsgKind = "clock"
+	// MsgUnfold: to a client: the server has stopped taking one renewal for
+	// many, so the next one must be sent.
+	MsgUnfold MsgKind = "unfold"
 )
 
 // Msg is a message to an actor: a plain value, so that a queue of them can be
@@ -124,6 +130,7 @@ const (
 	EffExit   EffectKind = "exit"   // Code
 	EffUnit   EffectKind = "unit"   // Verb, Unit
 	EffNotify EffectKind = "notify" // Tag is a path
+	EffClock  EffectKind = "clock"  // At
 )
 
 // Effect is one thing an actor does to the world outside its own state, its

@@ -68,6 +68,13 @@ const (
 	File Kind = "file"
 	// Unit: a unit started, stopped or exited. Subject is the unit. Args: state, code.
 	Unit Kind = "unit"
+	// Clock: a host's clock was set, and by how much. Subject is the host.
+	// Args: by, ahead.
+	Clock Kind = "clock"
+	// Fault: a fault began, struck or ended. Subject is the fault in its own
+	// words ("link node-1 control-1 drop"). Args: state (begin, strike, end),
+	// and on a strike what was struck.
+	Fault Kind = "fault"
 	// Typed, Printed, Done: a line typed at a terminal, what came back
 	// (Args: stream, stdout or stderr), and the end of the line (Args: status).
 	Typed   Kind = "typed"
@@ -76,7 +83,7 @@ const (
 )
 
 // Kinds lists every Kind.
-var Kinds = []Kind{Handshake, Request, Authn, Authz, Admit, Stored, Response, Frame, Object, Decision, Phase, Log, File, Unit, Typed, Printed, Done}
+var Kinds = []Kind{Handshake, Request, Authn, Authz, Admit, Stored, Response, Frame, Object, Decision, Phase, Log, File, Unit, Clock, Fault, Typed, Printed, Done}
 
 // Valid reports whether k is one of Kinds.
 func (k Kind) Valid() bool { return slices.Contains(Kinds, k) }
