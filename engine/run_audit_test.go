@@ -1,0 +1,201 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// request is a line of an audit log, without what differs from run to run.
+type request struct {
+	at         time.Time
+	what, user string
+	code       int
+}
+
+// pace says how far apart the times of equal requests may be: slack, and
+// hundredths of the pause before the request.
+type pace struct {
+	what    *regexp.Regexp
+	slack   time.Duration
+	stretch int64
+	why     string
+}
+
+// paces: the first that fits counts.
+var paces = []pace{
+	{regexp.MustCompile(`^(watch|list) `), 400 * time.Millisecond, 100, "a reflector's pause is drawn between one and two times its step"},
+	{regexp.MustCompile(`^deletecollection `), 400 * time.Millisecond, 20, "the pause is stretched by at most a fifth"},
+	{regexp.MustCompile(`/certificatesigningrequests`), 300 * time.Millisecond, 10, "the back-off is stretched by at most a tenth"},
+	{regexp.MustCompile(``), 300 * time.Millisecond, 4, "the pause is fixed"},
+}
+
+// orders are requests that follow each other in one thread of the kubelet.
+var orders = []*regexp.Regexp{
+	regexp.MustCompile(`/certificatesigningrequests`),
+	regexp.MustCompile(`^(create /api/v1/nodes|patch /api/v1/nodes/NODE/status)$`),
+}
+
+var (
+	timeouts = regexp.MustCompile(`&?\btimeout(Seconds)?=\d[0-9a-z]*\b`)
+	csrNames = regexp.MustCompile(`\b(csr-[a-z0-9]{5}|node-csr-[A-Za-z0-9_-]{43})\b`)
+	verbs    = map[string]string{"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+)
+
+// uriOf leaves out what is drawn. A watch lives as long as its connection here
+// (see package kubelet), so how long it was to last is not compared.
+func (r *run) uriOf(uri, node string) string {
+	watch := strings.Contains(uri, "watch=true")
+	if watch {
+		uri = timeouts.ReplaceAllString(uri, "")
+		uri = strings.ReplaceAll(uri, "?&", "?")
+	}
+	uri = csrNames.ReplaceAllString(uri, "CSR")
+	return regexp.MustCompile(`\b`+regexp.QuoteMeta(node)+`\b`).ReplaceAllString(uri, "NODE")
+}
+
+// requests are those of the kubelet since begin.
+func (r *run) requests() (out []request) {
+	index := map[uint64]int{}
+	for _, o := range r.obs[r.from:] {
+		switch o.Kind {
+		case trace.Request:
+			if o.Actor != "node-1/kubelet" || !strings.Contains(o.Args["to"], "apiserver") {
+				continue
+			}
+			method, uri, _ := strings.Cut(o.Subject, " ")
+			path, query, _ := strings.Cut(uri, "?")
+			verb := verbs[method]
+			switch last := path[strings.LastIndex(path, "/")+1:]; {
+			case strings.Contains(query, "watch=true"):
+				verb = "watch"
+			case verb == "get" && strings.HasSuffix(last, "s") && !strings.HasPrefix(path, "/healthz"):
+				verb = "list"
+			case verb == "delete" && strings.HasSuffix(last, "s"):
+				verb = "deletecollection"
+			}
+			index[o.ID] = len(out)
+			out = append(out, request{at: o.At, what: verb + " " + r.uriOf(uri, r.node)})
+		case trace.Authn:
+			if i, ok := index[o.Cause]; ok && o.Args["verdict"] != "no" {
+				out[i].user = strings.ReplaceAll(o.Subject, r.node, "NODE")
+			}
+		case trace.Response:
+			if i, ok := index[o.Cause]; ok {
+				fmt.Sscan(o.Args["code"], &out[i].code)
+			}
+		}
+	}
+	return out
+}
+
+// recorded reads an audit log: the kubelet's requests by when they began to be
+// answered, and when the log ends.
+func (r *run) recorded(t *testing.T, text string) (out []request, node string, end time.Time) {
+	var rows []struct {
+		T                      time.Time
+		Verb, URI, User, Agent string
+		Stage                  string
+		Code                   int
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &rows))
+	for _, x := range rows {
+		end = x.T
+		if m := regexp.MustCompile(`fieldSelector=metadata.name%3D(node-[a-z0-9]+|q[a-z0-9-]+)&`).FindStringSubmatch(x.URI); m != nil && strings.HasPrefix(x.URI, "/api/v1/nodes") {
+			node = m[1]
+		}
+	}
+	seen := map[string]bool{}
+	for _, x := range rows {
+		// A watch is written down when it begins and when it ends; when it is
+		// refused, both at once.
+		if !strings.HasPrefix(x.Agent, "kubelet/") || x.Verb == "watch" && seen[x.URI] {
+			continue
+		}
+		seen[x.URI] = x.Verb == "watch"
+		q := request{at: x.T, what: x.Verb + " " + r.uriOf(x.URI, node), user: x.User, code: x.Code}
+		if node != "" {
+			q.user = strings.ReplaceAll(q.user, node, "NODE")
+		}
+		out = append(out, q)
+	}
+	return out, node, end
+}
+
+// showAudit compares the kubelet's requests: for each verb and URI how many
+// there were, by whom, with which answer and at what pace.
+func showAudit(t *testing.T, r *run, _ []string) func(t *testing.T, text string) {
+	got := r.requests()
+	return func(t *testing.T, text string) {
+		want, _, end := r.recorded(t, text)
+		if len(want) == 0 {
+			require.Empty(t, got)
+			return
+		}
+		require.NotEmpty(t, got, "the kubelet asked for nothing")
+		zero, ours := want[0].at, got[0].at
+		by := func(list []request, zero time.Time) (map[string][]request, []string) {
+			m := map[string][]request{}
+			var order []string
+			for _, q := range list {
+				if m[q.what] == nil {
+					order = append(order, q.what)
+				}
+				m[q.what] = append(m[q.what], q)
+			}
+			return m, order
+		}
+		w, order := by(want, zero)
+		g, more := by(got, ours)
+		for _, what := range order {
+			require.NotEmpty(t, g[what], "the kubelet never asked: %s", what)
+			matchRequests(t, what, w[what], g[what], zero, ours, end.Sub(zero))
+		}
+		for _, what := range more {
+			if w[what] == nil {
+				// What came just before the log ended may not be in it.
+				require.Greater(t, g[what][0].at.Sub(ours)+500*time.Millisecond, end.Sub(zero), "a real kubelet did not ask: %s", what)
+			}
+		}
+		for _, o := range orders {
+			in := func(list []request) (out []string) {
+				for _, q := range list {
+					if o.MatchString(q.what) {
+						out = append(out, fmt.Sprintf("%s by %q: %d", q.what, q.user, q.code))
+					}
+				}
+				return out
+			}
+			a, b := in(want), in(got)
+			n := min(len(a), len(b))
+			require.Equal(t, a[:n], b[:n], "in this order")
+		}
+	}
+}
+
+func matchRequests(t *testing.T, what string, want, got []request, zero, ours time.Time, window time.Duration) {
+	t.Helper()
+	p := paces[slices.IndexFunc(paces, func(p pace) bool { return p.what.MatchString(what) })]
+	lastW, lastG := zero, ours
+	n := min(len(want), len(got))
+	for i := range n {
+		require.Equal(t, fmt.Sprintf("%q: %d", want[i].user, want[i].code), fmt.Sprintf("%q: %d", got[i].user, got[i].code), "%s, number %d at %v", what, i+1, want[i].at.Sub(zero))
+		a, b := want[i].at.Sub(lastW), got[i].at.Sub(lastG)
+		far := p.slack + time.Duration(p.stretch)*min(a, b)/100
+		require.InDelta(t, a.Seconds(), b.Seconds(), far.Seconds(), "the pause before %s, number %d, at %v (%s)", what, i+1, want[i].at.Sub(zero), p.why)
+		lastW, lastG = want[i].at, got[i].at
+	}
+	// Pauses that are drawn add up, so that one more or less comes in time.
+	late := func(rest []request, zero time.Time) bool {
+		return len(rest) == 0 || p.stretch > 0 && len(rest) == 1 || rest[0].at.Sub(zero)+500*time.Millisecond > window
+	}
+	require.True(t, late(want[n:], zero) && late(got[n:], ours), "%s: %d times, and a real kubelet %d times", what, len(got), len(want))
+}

@@ -1,0 +1,219 @@
+package engine_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// saying is a kind of log line: what thread of the component says it, and why it
+// is compared. Lines of one thread come in one order.
+type saying struct {
+	thread string
+	text   *regexp.Regexp
+	why    string
+}
+
+func say(thread, text, why string) saying { return saying{thread, regexp.MustCompile(text), why} }
+
+// sayings are the lines that are compared: message and values, without times,
+// process and place. A line that fits none is passed over only if unsaid has it.
+var sayings = []saying{
+	say("start", `^"Using self-signed cert"`, "tells why the port's certificate is trusted by nobody"),
+	say("start", `^"Client rotation is on`, "tells which of the two bootstraps this is"),
+	say("start", `^"(Use the bootstrap credentials|Using bootstrap kubeconfig|Current kubeconfig file contents|No valid private key|No bootstrapping)`, "tells whether the token is used"),
+	say("start", `^"Unhandled Error" err="(part of the existing|unable to (read|load))`, "tells why the kubeconfig was not good enough"),
+	say("start", `^"Loading cert/key pair`, "tells which certificate it began with"),
+	say("start", `^"Starting client certificate rotation"$`, ""),
+	say("start", `^"command failed"`, "the reason of an exit"),
+	say("start", `^"(Failed to connect to apiserver|Error waiting for apiserver|Waiting for client certificate|csr for this node)`, "the wait of the synchronous bootstrap"),
+	say("client", `logger="kubernetes.io/kube-apiserver-client-kubelet(\.UnhandledError)?"`, "the life of the client certificate"),
+	say("serving", `logger="kubernetes.io/kubelet-serving(\.UnhandledError)?"`, "the life of the serving certificate"),
+	say("start", `^"Certificate signing request (created|is approved, waiting to be issued|is issued)" csr=`, "the one CSR of the synchronous bootstrap"),
+	say("transport", `^"(Certificate rotation detected|No valid client certificate is found)`, "the connections' end, or the process's"),
+	say("port", `^"(loaded certificate and key pair|Loaded client CA|Starting DynamicServing)`, "what the port presents and trusts"),
+	say("lease", `^"(Failed to ensure lease exists|Failed to update lease)`, "the first sign that the API server refuses"),
+	say("node", `^"(Unable to register node|Error updating node status)`, "the first sign that the API server refuses"),
+	say("authentication", `^"Unable to authenticate the request"`, "the reason of a 401, which only the server knows"),
+}
+
+// unsaid are lines that are passed over, on either side.
+var unsaid = []saying{
+	say("", `^"(Kubelet version|Golang settings|Systemd watchdog|Updated" featureGates|Detected umount)`, "about the process and its machine"),
+	say("", `^"(Attempting to register node|Successfully registered node|Node was previously registered)`, "the recorder kept no line of success about the Node"),
+	say("", `tls-transport-cache`, "client-go's own cache of connections, which nothing here needs"),
+}
+
+// logged is a log line, taken apart.
+type logged struct {
+	at           time.Time
+	thread, text string
+	level        byte
+}
+
+var klog = regexp.MustCompile(`^([IWEF])(\d{4} \d\d:\d\d:\d\d\.\d{6}) +\d+ (\S+)\] (.*)$`)
+
+// drawn is what differs from run to run in the text of a line, and what stands
+// for it.
+var drawn = []struct {
+	text *regexp.Regexp
+	by   string
+}{
+	{csrNames, "CSR"},
+	{regexp.MustCompile(`127\.0\.0\.1:16443|10\.0\.0\.10:6443`), "SERVER"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=\+\d+\.\d+)?`), "TIME"},
+	{regexp.MustCompile(`sleep="[0-9hmsµn.]+"`), `sleep="DRAWN"`},
+	{regexp.MustCompile(`(TLS handshake error from) \S+:\d+`), "$1 CLIENT"},
+	{regexp.MustCompile(`\b(SN|AKID|SKID)=[0-9A-F:]*`), "$1="},
+	{regexp.MustCompile(`current time \S+ is (after|before) [0-9T:Z-]+`), "current time TIME is $1 TIME"},
+}
+
+func neutral(text, node string) string {
+	for _, d := range drawn {
+		text = d.text.ReplaceAllString(text, d.by)
+	}
+	if node != "" {
+		text = regexp.MustCompile(`\b`+regexp.QuoteMeta(node)+`\b`).ReplaceAllString(text, "NODE")
+	}
+	return text
+}
+
+// readLog takes lines apart; those that are passed over are gone.
+func readLog(t *testing.T, lines []string, node string) (out []logged) {
+	for _, line := range lines {
+		m := klog.FindStringSubmatch(line)
+		if m == nil {
+			require.False(t, len(line) > 0 && strings.Contains("IWEF", line[:1]) && klog.MatchString(line), "not taken apart: %s", line)
+			continue
+		}
+		at, err := time.Parse("0102 15:04:05.000000", m[2])
+		require.NoError(t, err)
+		l := logged{at: at, level: m[1][0], text: m[4]}
+		is := func(s saying) bool { return s.text.MatchString(m[4]) }
+		if i := slices.IndexFunc(sayings, is); i >= 0 {
+			l.thread, l.text = sayings[i].thread, string(l.level)+" "+neutral(l.text, node)
+			out = append(out, l)
+			continue
+		}
+		require.True(t, slices.ContainsFunc(unsaid, is), "this line is neither compared nor passed over: %s", line)
+	}
+	return out
+}
+
+var (
+	nodeNames = regexp.MustCompile(`nodes? \\?"([a-z][a-z0-9-]+)\\?"|node="([a-z][a-z0-9-]+)"|leases/([a-z][a-z0-9-]+)\?`)
+	exitCode  = regexp.MustCompile(`^# exit code(?: after ([0-9.]+)s)?:? (\d+|None)`)
+	leftOut   = regexp.MustCompile(`^# \.\.\. further lines like the one above left out \((.*)\)$`)
+)
+
+// showLog compares what a unit logged since begin; without an argument the
+// kubelet.
+func showLog(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	actor := append(args, "node-1/kubelet")[0]
+	var lines []string
+	code := "None"
+	for _, o := range r.obs[r.from:] {
+		if o.Kind == trace.Log && o.Actor == actor {
+			lines = append(lines, o.Payload)
+		}
+		if host, unit, _ := strings.Cut(actor, "/"); o.Kind == trace.Unit && o.Actor == host+"/systemd" && o.Subject == unit && o.Args["state"] == "failed" {
+			code = o.Args["code"]
+		}
+	}
+	node := r.node
+	return func(t *testing.T, text string) {
+		var want []string
+		var cut []string // what the recorder left out, by how it begins
+		name := ""
+		for line := range strings.Lines(text) {
+			line = strings.TrimRight(line, "\n")
+			if m := exitCode.FindStringSubmatch(line); m != nil {
+				require.Equal(t, m[2], code, "exit code")
+			} else if m := leftOut.FindStringSubmatch(line); m != nil {
+				cut = append(cut, m[1])
+			} else {
+				if m := nodeNames.FindStringSubmatch(line); m != nil && name == "" {
+					name = m[1] + m[2] + m[3]
+				}
+				want = append(want, line)
+			}
+		}
+		w, g := readLog(t, want, name), readLog(t, lines, node)
+		require.NotEmpty(t, w)
+		require.NotEmpty(t, g, "nothing was logged:\n%s", strings.Join(lines, "\n"))
+		var threads []string
+		for _, l := range slices.Concat(w, g) {
+			if !slices.Contains(threads, l.thread) {
+				threads = append(threads, l.thread)
+			}
+		}
+		for _, th := range threads {
+			matchLog(t, th, ofThread(w, th), shorten(ofThread(g, th), ofThread(w, th), cut), w[0].at, g[0].at)
+		}
+	}
+}
+
+func ofThread(list []logged, thread string) (out []logged) {
+	for _, l := range list {
+		if l.thread == thread {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// shorten leaves out of our lines what the recorder left out of his: lines like
+// one that he had before, after as many as he kept.
+func shorten(got, want []logged, cut []string) (out []logged) {
+	kind := func(l logged) string {
+		words := regexp.MustCompile(`^. "[^"]*"( err="[^ ]* ?)?`).FindString(l.text)
+		return words
+	}
+	kept := map[string]int{}
+	long := map[string]bool{}
+	for _, l := range want {
+		kept[kind(l)]++
+		for _, c := range cut {
+			_, c, _ = strings.Cut(c, "] ")
+			c = neutral(c, "")
+			n := min(len(c), len(l.text)-2, 40)
+			if strings.HasPrefix(l.text[2:], c[:n]) {
+				long[kind(l)] = true
+			}
+		}
+	}
+	for _, l := range got {
+		if k := kind(l); long[k] {
+			if kept[k]--; kept[k] < 0 {
+				continue
+			}
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// matchLog compares one thread's lines, and the pauses between them.
+func matchLog(t *testing.T, thread string, want, got []logged, zero, ours time.Time) {
+	t.Helper()
+	texts := func(list []logged) (out []string) {
+		for _, l := range list {
+			out = append(out, l.text)
+		}
+		return out
+	}
+	require.Equal(t, strings.Join(texts(want), "\n"), strings.Join(texts(got), "\n"), "what the thread %q says", thread)
+	lastW, lastG := zero, ours
+	for i := range want {
+		a, b := want[i].at.Sub(lastW), got[i].at.Sub(lastG)
+		require.InDelta(t, a.Seconds(), b.Seconds(), 0.35+0.1*min(a, b).Seconds(), "the pause before %s", fmt.Sprint(i+1, " ", want[i].text))
+		lastW, lastG = want[i].at, got[i].at
+	}
+}

@@ -1,0 +1,249 @@
+package engine_test
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/enginetest/golden"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// A run tells what was done while a folder of recordings was made, a step a
+// line; a line that begins with a tab goes on with the one before it.
+//
+//	world [SEED]           a fresh world: one node, only Kubernetes' own roles
+//	HOST$ COMMAND          typed there; it must end well
+//	advance D              time passes
+//	flag HOST UNIT F=V     a unit's flag, and the unit is restarted
+//	token ID [KEY=V] [KEY] a bootstrap token's Secret, as the recordings' README
+//	                       has it; KEY=V changes a key of it, KEY alone drops it
+//	authority NAME CN HOST another CA: /etc/kubernetes/pki/NAME.crt and .key there
+//	kubelet NODE [K=V]…    node-1 as the recorder set a kubelet up, under that
+//	                       name: see install
+//	begin                  what is shown counts from here
+//	VERB PATTERN …         the recordings of that name show what happened since
+//	                       begin: see shows
+type run struct {
+	w     *engine.World
+	node  string
+	obs   []trace.Observation
+	from  int // where obs stood at begin
+	begun time.Time
+	shown []shown
+}
+
+// shown is what a step of the run shows, to be compared with recordings.
+type shown struct {
+	verb, pattern string
+	compare       func(t *testing.T, text string)
+}
+
+// shows are the verbs that show something.
+var shows = map[string]func(t *testing.T, r *run, args []string) func(t *testing.T, text string){
+	"log":   showLog,
+	"audit": showAudit,
+	"files": showFiles,
+}
+
+// playRun plays the run of a folder to its end.
+func playRun(t *testing.T, folder string) *run {
+	t.Helper()
+	file := filepath.Join("testdata/runs", folder+".txt")
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	r := &run{}
+	text := strings.ReplaceAll(string(b), "\n\t", "\x00")
+	for n, line := range strings.Split(text, "\n") {
+		line = strings.ReplaceAll(line, "\x00", "\n")
+		if line != "" && line[0] != '#' {
+			r.step(t, fmt.Sprintf("%s, step %d: %s", file, n+1, line), line)
+		}
+	}
+	return r
+}
+
+var typed = regexp.MustCompile(`^([a-z0-9-]+)\$ `)
+
+func (r *run) step(t *testing.T, where, line string) {
+	t.Helper()
+	if m := typed.FindStringSubmatch(line); m != nil {
+		r.say(t, where, m[1], strings.TrimPrefix(line, m[0]))
+		return
+	}
+	args := strings.Fields(line)
+	if show := shows[args[0]]; show != nil {
+		r.shown = append(r.shown, shown{args[0], args[1], show(t, r, args[2:])})
+		return
+	}
+	switch args[0] {
+	case "world":
+		seed := append(args, "golden")[1]
+		w, err := engine.New(engine.Config{Seed: seed})
+		require.NoError(t, err, where)
+		r.w, r.obs = w, nil
+	case "advance":
+		d, err := time.ParseDuration(args[1])
+		require.NoError(t, err, where)
+		r.w.AdvanceTo(r.w.Now().Add(d))
+		r.obs = append(r.obs, r.w.Drain()...)
+	case "begin":
+		r.from, r.begun = len(r.obs), r.w.Now()
+	case "flag":
+		name, value, _ := strings.Cut(args[3], "=")
+		require.NoError(t, r.w.Apply(engine.Input{Flag: &engine.Flag{Host: args[1], Unit: args[2], Name: name, Value: value}}), where)
+	case "token":
+		r.token(t, where, args[1:])
+	case "authority":
+		now := r.w.Now()
+		ca, err := pki.NewAuthority(pki.Keyring{Seed: "golden"}, args[1], args[2], now.Add(-time.Hour), now.AddDate(10, 0, 0))
+		require.NoError(t, err, where)
+		r.write(t, where, args[3], "/etc/kubernetes/pki/"+args[1]+".crt", string(ca.CertPEM()))
+		r.write(t, where, args[3], "/etc/kubernetes/pki/"+args[1]+".key", string(pki.KeyPEM(ca.Key)))
+	case "kubelet":
+		r.install(t, where, args[1:])
+	default:
+		require.Fail(t, "no step of a run", where)
+	}
+}
+
+// say types a line and waits for its end.
+func (r *run) say(t *testing.T, where, host, line string) string {
+	t.Helper()
+	obs, err := r.w.Say(host, line, time.Minute)
+	require.NoError(t, err, where)
+	r.obs = append(r.obs, obs...)
+	out, status := "", "none"
+	for _, o := range obs {
+		switch o.Kind {
+		case trace.Printed:
+			out += o.Payload
+		case trace.Done:
+			status = o.Args["status"]
+		}
+	}
+	require.Equal(t, "0", status, "%s\n%s", where, out)
+	return out
+}
+
+func (r *run) write(t *testing.T, where, host, file, text string) {
+	t.Helper()
+	r.say(t, where, host, "cat > "+file+" <<'EOF'\n"+strings.TrimSuffix(text, "\n")+"\nEOF")
+}
+
+// compare holds a recording against what the run shows for it.
+func (r *run) compare(t *testing.T, rec golden.Recording) {
+	n := 0
+	for _, s := range r.shown {
+		ok, err := path.Match(s.pattern, rec.File)
+		require.NoError(t, err, s.pattern)
+		if ok {
+			n++
+			s.compare(t, rec.Text(t))
+		}
+	}
+	require.Positive(t, n, "no step of testdata/runs/%s.txt shows what is in this file", rec.Folder)
+}
+
+// token makes the Secret of a bootstrap token, called S(id) in the recordings'
+// README.
+func (r *run) token(t *testing.T, where string, args []string) {
+	t.Helper()
+	id := args[0]
+	data := map[string]string{"token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true",
+		"usage-bootstrap-signing": "true", "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token"}
+	for _, a := range args[1:] {
+		key, value, ok := strings.Cut(a, "=")
+		if data[key] = value; !ok {
+			delete(data, key)
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "kubectl create -f - <<'EOF'\napiVersion: v1\nkind: Secret\nmetadata:\n  name: bootstrap-token-%s\n  namespace: kube-system\ntype: bootstrap.kubernetes.io/token\nstringData:\n", id)
+	for key, value := range data {
+		fmt.Fprintf(&b, "  %s: %q\n", key, value)
+	}
+	r.say(t, where, "admin", b.String()+"EOF")
+}
+
+// options of a kubelet, with what the recorder had.
+var options = map[string]string{
+	"token":   "abcdef.0123456789abcdef",
+	"rotate":  "true",  // rotateCertificates
+	"serving": "false", // serverTLSBootstrap
+	"boot":    "/var/lib/kubelet/bootstrap-kubelet.conf",
+	"ca":      "/etc/kubernetes/pki/ca.crt", // what is copied to /var/lib/kubelet/ca.crt
+	"port":    "10262",
+	"flags":   "",
+}
+
+// install makes node-1 a node as the recorder made one: nothing but a CA, a
+// bootstrap kubeconfig and a configuration in /var/lib/kubelet.
+func (r *run) install(t *testing.T, where string, args []string) {
+	t.Helper()
+	r.node = args[0]
+	o := map[string]string{}
+	for k, v := range options {
+		o[k] = v
+	}
+	for _, a := range args[1:] {
+		k, v, ok := strings.Cut(a, "=")
+		_, known := options[k]
+		require.True(t, ok && known, "%s: no option %q", where, a)
+		o[k] = v
+	}
+	r.say(t, where, "node-1", "systemctl stop kubelet; rm -rf /var/lib/kubelet; mkdir -p /var/lib/kubelet; cp "+o["ca"]+" /var/lib/kubelet/ca.crt; chmod 644 /var/lib/kubelet/ca.crt")
+	r.write(t, where, "node-1", "/var/lib/kubelet/bootstrap-kubelet.conf", fmt.Sprintf(bootstrapConf, o["token"]))
+	r.write(t, where, "node-1", "/var/lib/kubelet/config.yaml", fmt.Sprintf(configYAML, o["port"], o["rotate"], o["serving"]))
+	boot := ""
+	if o["boot"] != "" {
+		boot = " --bootstrap-kubeconfig=" + o["boot"]
+	}
+	r.write(t, where, "node-1", "/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet --config=/var/lib/kubelet/config.yaml"+boot+
+		" --kubeconfig=/var/lib/kubelet/kubelet.conf --cert-dir=/var/lib/kubelet/pki --root-dir=/var/lib/kubelet/root --hostname-override="+r.node+" "+o["flags"]+" --v=4\n")
+}
+
+const bootstrapConf = `apiVersion: v1
+kind: Config
+clusters:
+- name: oracle
+  cluster: {server: "https://10.0.0.10:6443", certificate-authority: /var/lib/kubelet/ca.crt}
+users:
+- name: tls-bootstrap-token-user
+  user: {token: %s}
+contexts:
+- name: ctx
+  context: {cluster: oracle, user: tls-bootstrap-token-user}
+current-context: ctx
+`
+
+const configYAML = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+port: %s
+healthzPort: 0
+readOnlyPort: 0
+authentication:
+  anonymous: {enabled: false}
+  webhook: {enabled: true}
+  x509: {clientCAFile: /var/lib/kubelet/ca.crt}
+authorization: {mode: Webhook}
+rotateCertificates: %s
+serverTLSBootstrap: %s
+cgroupDriver: cgroupfs
+cgroupsPerQOS: false
+enforceNodeAllocatable: []
+failSwapOn: false
+failCgroupV1: false
+localStorageCapacityIsolation: false
+containerRuntimeEndpoint: unix:///etc/kubernetes/cri.sock
+staticPodPath: ""
+`
