@@ -48,6 +48,7 @@ var sayings = []saying{
 var unsaid = []saying{
 	say("", `^"(Kubelet version|Golang settings|Systemd watchdog|Updated" featureGates|Detected umount)`, "about the process and its machine"),
 	say("", `^"(Attempting to register node|Successfully registered node|Node was previously registered)`, "the recorder kept no line of success about the Node"),
+	say("", `^("HTTP" |No secret of name|Bootstrap secret|Expired bootstrap Token)`, "of the API server the recorder kept only the errors here; b1 has these lines"),
 	say("", `tls-transport-cache`, "client-go's own cache of connections, which nothing here needs"),
 }
 
@@ -69,6 +70,8 @@ var drawn = []struct {
 	{csrNames, "CSR"},
 	{regexp.MustCompile(`127\.0\.0\.1:16443|10\.0\.0\.10:6443`), "SERVER"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=\+\d+\.\d+)?`), "TIME"},
+	// The recorder's CA has no name beside its subject.
+	{regexp.MustCompile(`\[\] validServingFor=\[kubernetes\] issuer=`), "[] issuer="},
 	{regexp.MustCompile(`sleep="[0-9hmsµn.]+"`), `sleep="DRAWN"`},
 	{regexp.MustCompile(`(TLS handshake error from) \S+:\d+`), "$1 CLIENT"},
 	{regexp.MustCompile(`\b(SN|AKID|SKID)=[0-9A-F:]*`), "$1="},

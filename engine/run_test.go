@@ -184,6 +184,7 @@ var options = map[string]string{
 	"ca":      "/etc/kubernetes/pki/ca.crt", // what is copied to /var/lib/kubelet/ca.crt
 	"port":    "10262",
 	"flags":   "",
+	"keep":    "", // true: what is in /var/lib/kubelet stays
 }
 
 // install makes node-1 a node as the recorder made one: nothing but a CA, a
@@ -201,7 +202,11 @@ func (r *run) install(t *testing.T, where string, args []string) {
 		require.True(t, ok && known, "%s: no option %q", where, a)
 		o[k] = v
 	}
-	r.say(t, where, "node-1", "systemctl stop kubelet; rm -rf /var/lib/kubelet; mkdir -p /var/lib/kubelet; cp "+o["ca"]+" /var/lib/kubelet/ca.crt; chmod 644 /var/lib/kubelet/ca.crt")
+	clean := "rm -rf /var/lib/kubelet; "
+	if o["keep"] != "" {
+		clean = ""
+	}
+	r.say(t, where, "node-1", "systemctl stop kubelet; "+clean+"mkdir -p /var/lib/kubelet; cp "+o["ca"]+" /var/lib/kubelet/ca.crt; chmod 644 /var/lib/kubelet/ca.crt")
 	r.write(t, where, "node-1", "/var/lib/kubelet/bootstrap-kubelet.conf", fmt.Sprintf(bootstrapConf, o["token"]))
 	r.write(t, where, "node-1", "/var/lib/kubelet/config.yaml", fmt.Sprintf(configYAML, o["port"], o["rotate"], o["serving"]))
 	boot := ""

@@ -218,6 +218,6 @@ func checkBundle(data []byte) error {
 
 func (s *Server) logCAs(c *sim.Ctx, name string) {
 	for i, x := range s.roots() {
-		s.log(c, 'I', 2, "tlsconfig.go:181", sim.KV("Loaded client CA", "index", i, "certName", name, "certDetail", certDetail(x, c.Clock())))
+		s.log(c, 'I', 2, "tlsconfig.go:181", sim.KV("Loaded client CA", "index", i, "certName", name, "certDetail", pki.Detail(x, c.Clock())))
 	}
 }

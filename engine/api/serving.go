@@ -3,12 +3,9 @@ package api
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -65,41 +62,7 @@ func (s *Server) changedFile(c *sim.Ctx, path string) {
 		s.log(c, 'I', 2, "dynamic_serving_content.go:116", sim.KV("Loaded a new cert/key pair", "name", s.servingName()))
 		s.logCAs(c, "client-ca-bundle::"+s.opts.clientCA)
 		if list, err := pki.ParseCerts(cert); err == nil && len(list) > 0 {
-			s.log(c, 'I', 2, "tlsconfig.go:203", sim.KV("Loaded serving cert", "certName", s.servingName(), "certDetail", certDetail(list[0], c.Clock())))
+			s.log(c, 'I', 2, "tlsconfig.go:203", sim.KV("Loaded serving cert", "certName", s.servingName(), "certDetail", pki.Detail(list[0], c.Clock())))
 		}
 	}
-}
-
-// certDetail describes a certificate in a log line (Models
-// apiserver/pkg/server/dynamiccertificates GetHumanCertDetail).
-func certDetail(x *x509.Certificate, now time.Time) string {
-	const form = "2006-01-02 15:04:05 -0700 MST"
-	issuer := x.Issuer.CommonName
-	if issuer == x.Subject.CommonName {
-		issuer = "<self>"
-	}
-	var usages, names []string
-	for _, u := range x.ExtKeyUsage {
-		switch u {
-		case x509.ExtKeyUsageClientAuth:
-			usages = append(usages, "client")
-		case x509.ExtKeyUsageServerAuth:
-			usages = append(usages, "serving")
-		default:
-			usages = append(usages, strconv.Itoa(int(u)))
-		}
-	}
-	for _, ip := range x.IPAddresses {
-		names = append(names, ip.String())
-	}
-	names = append(names, x.DNSNames...)
-	more := ""
-	if len(x.Subject.Organization) > 0 {
-		more += " groups=[" + strings.Join(x.Subject.Organization, ",") + "]"
-	}
-	if len(names) > 0 {
-		more += " validServingFor=[" + strings.Join(names, ",") + "]"
-	}
-	return fmt.Sprintf("%q [%s]%s issuer=%q (%s to %s (now=%s))", x.Subject.CommonName, strings.Join(usages, ","), more, issuer,
-		x.NotBefore.UTC().Format(form), x.NotAfter.UTC().Format(form), now.Format("2006-01-02 15:04:05.999999999 -0700 MST"))
 }

@@ -2,6 +2,29 @@ package kubelet
 
 import "encoding/json"
 
+// authentication says whom the port knows.
+type authentication struct {
+	X509 struct {
+		ClientCAFile string `json:"clientCAFile,omitempty"`
+	} `json:"x509,omitempty"`
+	Webhook struct {
+		Enabled  *bool           `json:"enabled,omitempty"`
+		CacheTTL json.RawMessage `json:"cacheTTL,omitempty"`
+	} `json:"webhook,omitempty"`
+	Anonymous struct {
+		Enabled *bool `json:"enabled,omitempty"`
+	} `json:"anonymous,omitempty"`
+}
+
+// authorization says who is asked what they may do there.
+type authorization struct {
+	Mode    string `json:"mode,omitempty"`
+	Webhook struct {
+		CacheAuthorizedTTL   json.RawMessage `json:"cacheAuthorizedTTL,omitempty"`
+		CacheUnauthorizedTTL json.RawMessage `json:"cacheUnauthorizedTTL,omitempty"`
+	} `json:"webhook,omitempty"`
+}
+
 // KubeletConfiguration has the fields of k8s.io/kubelet/config/v1beta1 by name,
 // so that decoding is strict about names and about the kinds of plain values.
 // That package itself pulls a metrics library, protobuf and text/template into
@@ -27,8 +50,8 @@ type KubeletConfiguration struct {
 	TLSMinVersion                             string            `json:"tlsMinVersion,omitempty"`
 	RotateCertificates                        bool              `json:"rotateCertificates,omitempty"`
 	ServerTLSBootstrap                        bool              `json:"serverTLSBootstrap,omitempty"`
-	Authentication                            json.RawMessage   `json:"authentication,omitempty"`
-	Authorization                             json.RawMessage   `json:"authorization,omitempty"`
+	Authentication                            authentication    `json:"authentication,omitempty"`
+	Authorization                             authorization     `json:"authorization,omitempty"`
 	RegistryPullQPS                           *int32            `json:"registryPullQPS,omitempty"`
 	RegistryBurst                             int32             `json:"registryBurst,omitempty"`
 	ImagePullCredentialsVerificationPolicy    json.RawMessage   `json:"imagePullCredentialsVerificationPolicy,omitempty"`

@@ -15,6 +15,7 @@ type Flags struct {
 	CertDir             string `json:"certDir"`
 	HostnameOverride    string `json:"hostnameOverride,omitempty"`
 	NodeIP              string `json:"nodeIP,omitempty"`
+	RootDir             string `json:"rootDir"`
 	RotateCertificates  bool   `json:"rotateCertificates,omitempty"`
 	RegisterNode        bool   `json:"registerNode,omitempty"`
 	V                   int    `json:"v,omitempty"`
@@ -33,11 +34,12 @@ func parseFlags(args []string) (Flags, error) {
 	fs.StringVar(&f.CertDir, "cert-dir", "/var/lib/kubelet/pki", "")
 	fs.StringVar(&f.HostnameOverride, "hostname-override", "", "")
 	fs.StringVar(&f.NodeIP, "node-ip", "", "")
+	fs.StringVar(&f.RootDir, "root-dir", "/var/lib/kubelet", "")
 	fs.BoolVar(&f.RotateCertificates, "rotate-certificates", false, "")
 	fs.BoolVar(&f.RegisterNode, "register-node", true, "")
 	fs.IntVarP(&f.V, "v", "v", 0, "")
 	// Accepted, and without effect on what is simulated.
-	for _, name := range []string{"root-dir", "container-runtime-endpoint", "image-service-endpoint", "pod-infra-container-image",
+	for _, name := range []string{"container-runtime-endpoint", "image-service-endpoint", "pod-infra-container-image",
 		"node-labels", "register-with-taints", "feature-gates", "tls-cert-file", "tls-private-key-file", "client-ca-file", "cgroup-driver",
 		"cluster-dns", "cluster-domain", "cloud-provider", "pod-manifest-path", "resolv-conf", "vmodule", "address", "authorization-mode"} {
 		fs.String(name, "", "")

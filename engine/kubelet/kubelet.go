@@ -51,6 +51,7 @@ type Kubelet struct {
 	Cert    *certificate `json:"cert,omitempty"`
 	Attempt attempt      `json:"attempt"`
 	Health  health       `json:"health"`
+	Port    port         `json:"port"`
 
 	// Maps are written even when they are empty, so that they are there again
 	// after a snapshot is restored.
@@ -110,6 +111,7 @@ var wakes = map[string]func(k *Kubelet, c *sim.Ctx){
 	"status":   (*Kubelet).reportStatus,
 	"lease":    (*Kubelet).ensureLease,
 	"renew":    (*Kubelet).renewLease,
+	"port":     (*Kubelet).openPort,
 }
 
 // answers is who hears of the answer to each kind of request.

@@ -35,6 +35,10 @@ var (
 	lineRotated      = line{'I', 0, "transport.go:147", "Certificate rotation detected, shutting down client connections to start using new credentials"}
 	lineExiting      = line{'E', 0, "transport.go:120", "No valid client certificate is found and the server is responsive, exiting."}
 	lineUnresponsive = line{'E', 0, "transport.go:123", "No valid client certificate is found but the server is not responsive. A restart may be necessary to retrieve new initial credentials."}
+	lineSelfSigned   = line{'I', 4, "server.go:1170", "Using self-signed cert"}
+	linePairLoaded   = line{'I', 4, "kubelet.go:295", "loaded certificate and key pair in kubelet server certificate manager"}
+	lineClientCA     = line{'I', 2, "tlsconfig.go:181", "Loaded client CA"}
+	lineServing      = line{'I', 2, "tlsconfig.go:243", "Starting DynamicServingCertificateController"}
 	lineRegister     = line{'I', 0, "kubelet_node_status.go:78", "Attempting to register node"}
 	lineRegistered   = line{'I', 0, "kubelet_node_status.go:81", "Successfully registered node"}
 	lineKnown        = line{'I', 0, "kubelet_node_status.go:128", "Node was previously registered"}

@@ -36,6 +36,9 @@ func (k *Kubelet) start(c *sim.Ctx) {
 		return
 	}
 	k.Rotate = cfg.RotateCertificates || k.Flags.RotateCertificates
+	if !k.preparePort(c, cfg) {
+		return
+	}
 	k.log(c, lineVersion, "kubeletVersion", era.KubeletPatch.In(k.era()))
 	if k.Flags.Kubeconfig == "" {
 		k.log(c, line{'I', 0, "server.go:655", "Standalone mode, no API client"})
@@ -46,6 +49,13 @@ func (k *Kubelet) start(c *sim.Ctx) {
 		return
 	}
 	k.log(c, lineStarting)
+	if _, err := c.Disk.Stat(k.Flags.RootDir); err != nil {
+		if err := c.Disk.MkdirAll(k.Flags.RootDir, 0o750, c.Clock()); err != nil {
+			k.die(c, "failed to run Kubelet: error creating root directory: "+err.Error())
+			return
+		}
+	}
+	k.after(c, "port", portAfter)
 	k.beginReflecting(c)
 	k.after(c, "register", registerAfter)
 	k.after(c, "lease", leaseAfter)
