@@ -38,7 +38,7 @@ func TestJoinRotateRestart(t *testing.T) {
 	dir := "/var/lib/kubelet/pki/"
 	names, err := r.disk.ReadDir(dir)
 	require.NoError(t, err)
-	require.Equal(t, []string{"kubelet-client-2026-01-01-00-00-00.pem", "kubelet-client-current.pem"}, names)
+	require.Equal(t, []string{"kubelet-client-2026-01-01-00-00-00.pem", "kubelet-client-current.pem", "kubelet.crt", "kubelet.key"}, names)
 	target, err := r.disk.ReadLink(dir + "kubelet-client-current.pem")
 	require.NoError(t, err)
 	require.Equal(t, dir+names[0], target)
