@@ -18,8 +18,10 @@ type Chance struct {
 
 // Rand returns the ChaCha8 source for the n-th draw of a purpose.
 func Rand(seed, purpose string, n uint64) *rand.ChaCha8 {
-	b := binary.BigEndian.AppendUint64([]byte("joinery chance\x00"+seed+"\x00"+purpose+"\x00"), n)
-	return rand.NewChaCha8(sha256.Sum256(b))
+	b := append(make([]byte, 0, 128), "joinery chance\x00"...)
+	b = append(append(b, seed...), 0)
+	b = append(append(b, purpose...), 0)
+	return rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint64(b, n)))
 }
 
 func (c *Chance) next(purpose string) *rand.ChaCha8 {

@@ -2,7 +2,7 @@ package sim
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -123,13 +123,41 @@ func (c *Ctx) Note(kind trace.Kind, subject string, args map[string]string, payl
 // 'E'; v is the verbosity that shows it; msg comes without the header.
 func (c *Ctx) Log(level byte, v int, source, msg string) {
 	t := c.Local()
-	line := fmt.Sprintf("%c%02d%02d %02d:%02d:%02d.%06d %7d %s] %s", level, int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, c.PID, source, msg)
-	c.LogLine(level, v, line)
+	b := make([]byte, 0, 48+len(source)+len(msg))
+	b = append(b, level)
+	b = digits(b, int(t.Month()), 2, '0')
+	b = digits(b, t.Day(), 2, '0')
+	b = append(b, ' ')
+	b = digits(b, t.Hour(), 2, '0')
+	b = append(b, ':')
+	b = digits(b, t.Minute(), 2, '0')
+	b = append(b, ':')
+	b = digits(b, t.Second(), 2, '0')
+	b = append(b, '.')
+	b = digits(b, t.Nanosecond()/1000, 6, '0')
+	b = append(b, ' ')
+	b = digits(b, c.PID, 7, ' ')
+	b = append(b, ' ')
+	b = append(append(append(b, source...), "] "...), msg...)
+	c.LogLine(level, v, string(b))
+}
+
+// digits writes n with at least width characters.
+func digits(b []byte, n, width int, fill byte) []byte {
+	for limit := 10; width > 1; width, limit = width-1, limit*10 {
+		if n < limit {
+			for ; width > 1; width-- {
+				b = append(b, fill)
+			}
+			break
+		}
+	}
+	return strconv.AppendInt(b, int64(n), 10)
 }
 
 // LogLine writes a line to the unit's journal as it is.
 func (c *Ctx) LogLine(level byte, v int, line string) {
-	c.Observe(trace.Observation{At: c.Now, Cause: c.Cause, Actor: c.Actor(), Kind: trace.Log, Subject: c.Unit, Args: map[string]string{"level": string(level), "v": fmt.Sprint(v)}, Payload: line})
+	c.Observe(trace.Observation{At: c.Now, Cause: c.Cause, Actor: c.Actor(), Kind: trace.Log, Subject: c.Unit, Args: map[string]string{"level": string(rune(level)), "v": strconv.Itoa(v)}, Payload: line})
 	if c.Journal != nil {
 		c.Journal(line)
 	}
@@ -138,19 +166,20 @@ func (c *Ctx) LogLine(level byte, v int, line string) {
 // KV renders structured log text as klog's text format does: KV("msg", "k", v …)
 // gives `"msg" k="v"`. Strings are quoted, other values printed plainly.
 func KV(msg string, kv ...any) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%q", msg)
+	b := strconv.AppendQuote(make([]byte, 0, 128), msg)
 	for i := 0; i+1 < len(kv); i += 2 {
+		name, _ := kv[i].(string)
+		b = append(append(append(b, ' '), name...), '=')
 		switch v := kv[i+1].(type) {
 		case string:
-			fmt.Fprintf(&b, " %s=%q", kv[i], v)
+			b = strconv.AppendQuote(b, v)
 		case error:
-			fmt.Fprintf(&b, " %s=%q", kv[i], v.Error())
+			b = strconv.AppendQuote(b, v.Error())
 		case fmt.Stringer:
-			fmt.Fprintf(&b, " %s=%q", kv[i], v.String())
+			b = strconv.AppendQuote(b, v.String())
 		default:
-			fmt.Fprintf(&b, " %s=%v", kv[i], v)
+			b = fmt.Append(b, v)
 		}
 	}
-	return b.String()
+	return string(b)
 }

@@ -18,6 +18,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -116,34 +117,42 @@ func (o Observation) Host() string {
 // that of no Observations. It is a plain value: copying it forks it.
 type Digest [sha256.Size]byte
 
+// scratch holds what is hashed: an observation is a kilobyte or two, and there
+// are many.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
 // Add folds o into d.
 func (d *Digest) Add(o *Observation) {
-	b := make([]byte, 0, 256+len(o.Payload))
-	b = append(b, d[:]...)
+	room := scratch.Get().(*[]byte)
+	b := append((*room)[:0], d[:]...)
 	b = binary.BigEndian.AppendUint64(b, o.ID)
 	b = binary.BigEndian.AppendUint64(b, uint64(o.At.UnixNano()))
 	if !o.Until.IsZero() {
 		b = binary.BigEndian.AppendUint64(b, uint64(o.Until.UnixNano()))
 	}
 	b = binary.BigEndian.AppendUint64(b, o.Cause)
-	str := func(s string) {
-		b = binary.AppendUvarint(b, uint64(len(s)))
-		b = append(b, s...)
-	}
-	str(o.Actor)
-	str(string(o.Kind))
-	str(o.Subject)
-	keys := make([]string, 0, len(o.Args))
+	b = appendText(b, o.Actor)
+	b = appendText(b, string(o.Kind))
+	b = appendText(b, o.Subject)
+	var few [16]string
+	keys := few[:0]
 	for k := range o.Args {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		str(k)
-		str(o.Args[k])
+		b = appendText(b, k)
+		b = appendText(b, o.Args[k])
 	}
-	str(o.Payload)
+	b = appendText(b, o.Payload)
 	*d = sha256.Sum256(b)
+	*room = b
+	scratch.Put(room)
+}
+
+func appendText(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
 }
 
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
