@@ -71,9 +71,15 @@ func (x *exchange) decode(want schema.GroupVersionKind, into any) error {
 }
 
 func (x *exchange) decodeJSON(data []byte, strict []error, want schema.GroupVersionKind, into any) error {
-	var meta metav1.TypeMeta
-	if err := json.Unmarshal(data, &meta); err != nil {
+	unrecognized := func(err error) error {
 		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)", want.Kind, err, summary(x.r.Body)))
+	}
+	var meta metav1.TypeMeta
+	usual := asWritten(data, want)
+	if !usual {
+		if err := json.Unmarshal(data, &meta); err != nil {
+			return unrecognized(err)
+		}
 	}
 	got := want
 	if meta.Kind != "" {
@@ -82,7 +88,7 @@ func (x *exchange) decodeJSON(data []byte, strict []error, want schema.GroupVers
 	if meta.APIVersion != "" {
 		gv, err := schema.ParseGroupVersion(meta.APIVersion)
 		if err != nil {
-			return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)", want.Kind, err, summary(x.r.Body)))
+			return unrecognized(err)
 		}
 		got.Group, got.Version = gv.Group, gv.Version
 	}
@@ -100,6 +106,9 @@ func (x *exchange) decodeJSON(data []byte, strict []error, want schema.GroupVers
 	}
 	more, err := kjson.UnmarshalStrict(data, into)
 	if err != nil {
+		if broken := json.Unmarshal(data, &meta); usual && broken != nil {
+			return unrecognized(broken)
+		}
 		return bad(err)
 	}
 	strict = append(strict, more...)
@@ -115,6 +124,13 @@ func (x *exchange) decodeJSON(data []byte, strict []error, want schema.GroupVers
 		}
 	}
 	return nil
+}
+
+// asWritten reports whether data begins with its kind and version as clients
+// in Go write them, and names them nowhere else: then nothing is left to find out.
+func asWritten(data []byte, want schema.GroupVersionKind) bool {
+	head := `{"kind":"` + want.Kind + `","apiVersion":"` + want.GroupVersion().String() + `"`
+	return bytes.HasPrefix(data, []byte(head)) && bytes.Count(data, []byte(`"kind"`)) == 1 && bytes.Count(data, []byte(`"apiVersion"`)) == 1
 }
 
 // groupWord is the name of a group's internal package: "certificates", "core".

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,7 +14,101 @@ import (
 // newObject makes the stored form of o, which it owns from now on.
 func newObject(resource string, o object, version uint64) *Object {
 	o.SetResourceVersion(strconv.FormatUint(version, 10))
-	return &Object{Resource: resource, Namespace: o.GetNamespace(), Name: o.GetName(), Version: version, JSON: encode(o), typed: o}
+	return written(resource, o, version)
+}
+
+// written is o with its JSON. managedFields, which are much of it and need no
+// reflection, are written by hand into the rest.
+func written(resource string, o object, version uint64) *Object {
+	n := &Object{Resource: resource, Namespace: o.GetNamespace(), Name: o.GetName(), Version: version, typed: o}
+	fields := o.GetManagedFields()
+	if len(fields) == 0 {
+		n.JSON = encode(o)
+		return n
+	}
+	o.SetManagedFields(nil)
+	rest := encode(o)
+	o.SetManagedFields(fields)
+	at := metadataEnd(rest)
+	b := make([]byte, 0, len(rest)+1024)
+	b = append(b, rest[:at]...)
+	b = appendManaged(append(b, `,"managedFields":`...), fields)
+	n.managed = [2]int{at, len(b)}
+	n.JSON = append(b, rest[at:]...)
+	return n
+}
+
+// metadataEnd is where the brace is that closes an object's metadata.
+func metadataEnd(b []byte) int {
+	const mark = `"metadata":{`
+	i := bytes.Index(b, []byte(mark)) + len(mark)
+	for depth := 1; ; i++ {
+		switch b[i] {
+		case '"':
+			for i++; b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+}
+
+// appendManaged writes managedFields as encoding/json does.
+func appendManaged(b []byte, list []metav1.ManagedFieldsEntry) []byte {
+	for i, e := range list {
+		b = append(b, "[,"[min(i, 1)])
+		b = append(b, '{')
+		member := func(name, value string) {
+			if value == "" {
+				return
+			}
+			if b[len(b)-1] != '{' {
+				b = append(b, ',')
+			}
+			b = append(append(append(b, '"'), name...), `":`...)
+			b = append(b, encode(value)...)
+		}
+		member("manager", e.Manager)
+		member("operation", string(e.Operation))
+		member("apiVersion", e.APIVersion)
+		if e.Time != nil {
+			b = append(append(b, `,"time":`...), encode(e.Time)...)
+		}
+		member("fieldsType", e.FieldsType)
+		if e.FieldsV1 != nil {
+			b = append(append(b, `,"fieldsV1":`...), e.FieldsV1.Raw...)
+		}
+		member("subresource", e.Subresource)
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}
+
+// versioned is o as the given version; o is not stored yet.
+func (o *Object) versioned(version uint64) *Object {
+	const mark = `"resourceVersion":"`
+	n := *o
+	n.Version = version
+	was := mark + o.typed.GetResourceVersion() + `"`
+	o.typed.SetResourceVersion(strconv.FormatUint(version, 10))
+	i := bytes.Index(o.JSON, []byte(was))
+	if i < 0 || i > metadataEnd(o.JSON) {
+		return written(o.Resource, o.typed, version)
+	}
+	text := mark + o.typed.GetResourceVersion() + `"`
+	n.JSON = slices.Concat(o.JSON[:i], []byte(text), o.JSON[i+len(was):])
+	if n.managed[1] > 0 {
+		n.managed[0] += len(text) - len(was)
+		n.managed[1] += len(text) - len(was)
+	}
+	return &n
 }
 
 // decode fills the typed form from the JSON.
@@ -51,13 +146,12 @@ func meta(o object) metav1.ObjectMeta {
 
 // public is an object's JSON as observations show it: without managedFields,
 // which nobody reads.
-func (o *Object) public() string {
+func (o *Object) public() []byte {
 	if len(o.typed.GetManagedFields()) == 0 {
-		return string(o.JSON)
+		return o.JSON
 	}
-	v := reflect.ValueOf(o.typed).Elem()
-	c := reflect.New(v.Type())
-	c.Elem().Set(v) // shallow: nothing below is changed
-	c.Interface().(object).SetManagedFields(nil)
-	return string(encode(c.Interface()))
+	if o.managed[1] == 0 { // it came from a snapshot
+		o = written(o.Resource, o.typed.DeepCopyObject().(object), o.Version)
+	}
+	return slices.Concat(o.JSON[:o.managed[0]], o.JSON[o.managed[1]:])
 }

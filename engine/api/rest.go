@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -123,7 +124,7 @@ func (x *exchange) create(r *resource) sim.Response {
 	}
 	x.manage(r, o, nil, "")
 	if dry {
-		return x.show(201, r, &Object{Resource: r.Plural, Namespace: o.GetNamespace(), Name: o.GetName(), JSON: encode(o), typed: o})
+		return x.show(201, r, written(r.Plural, o, 0))
 	}
 	return x.show(201, r, x.commit(r, "create", o))
 }
@@ -161,9 +162,13 @@ func (x *exchange) check(r *resource, o, old object, sub string) field.ErrorList
 
 // commit stores a new or changed object, notes it and tells the watchers.
 func (x *exchange) commit(r *resource, verb string, o object) *Object {
-	stored := x.s.store.put(r.Plural, o)
-	x.changed(verb, stored, stored.public())
-	return stored
+	return x.stored(verb, x.s.store.put(r.Plural, o))
+}
+
+// stored notes what was stored.
+func (x *exchange) stored(verb string, o *Object) *Object {
+	x.changed(verb, o, string(o.public()))
+	return o
 }
 
 func (x *exchange) changed(verb string, o *Object, payload string) {
@@ -201,7 +206,13 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	}
 	if patch != nil {
 		verb = "patch"
-		data, err := patch.apply(r, x.s.folded(x.c, current).JSON)
+		// managedFields are much of an object, and a patch seldom speaks of them.
+		was := x.s.folded(x.c, current)
+		doc := []byte(was.JSON)
+		if !bytes.Contains(patch.data, []byte("managedFields")) {
+			doc = was.public()
+		}
+		data, err := patch.apply(r, doc)
 		if err != nil {
 			return failed(err)
 		}
@@ -236,19 +247,15 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if r.Plural == "leases" && x.r.Header.Get(foldHeader) != "" && !dry {
 		return x.show(200, r, x.renewed(o))
 	}
-	if same(o, current) {
-		return x.show(200, r, current)
+	next := written(r.Plural, o, current.Version)
+	if bytes.Equal(next.JSON, current.JSON) {
+		return x.show(200, r, current) // an update that changes nothing is none
 	}
 	if dry {
-		return x.show(200, r, &Object{Resource: r.Plural, Namespace: o.GetNamespace(), Name: o.GetName(), JSON: encode(o), typed: o})
+		return x.show(200, r, next)
 	}
 	delete(x.s.store.Folds, foldKey(r.Plural, o.GetNamespace(), o.GetName()))
-	return x.show(200, r, x.commit(r, verb, o))
-}
-
-// same reports whether an update changes nothing: then the version stays.
-func same(o object, current *Object) bool {
-	return string(encode(o)) == string(current.JSON)
+	return x.show(200, r, x.stored(verb, x.s.store.keep(next.versioned(x.s.store.Version+1))))
 }
 
 // keep restores what an update can't change (Models rest.BeforeUpdate).

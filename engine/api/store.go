@@ -27,6 +27,9 @@ type Object struct {
 	JSON json.RawMessage `json:"json"`
 
 	typed object // the same, decoded
+	// managed is where managedFields stand in JSON, with the comma before
+	// them; zero when that is not known.
+	managed [2]int
 }
 
 func (o *Object) key() string { return objectKey(o.Namespace, o.Name) }
@@ -147,8 +150,13 @@ func (s *Store) in(resource, namespace string) []*Object {
 
 // put stores an object, new or changed, with the next version, and returns it.
 func (s *Store) put(resource string, o object) *Object {
-	s.Version++
-	stored := newObject(resource, o, s.Version)
+	return s.keep(newObject(resource, o, s.Version+1))
+}
+
+// keep stores an object that has the next version.
+func (s *Store) keep(stored *Object) *Object {
+	s.Version = stored.Version
+	resource := stored.Resource
 	i, found := s.find(resource, stored.key())
 	kind := added
 	if found {
