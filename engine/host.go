@@ -56,13 +56,15 @@ func split(addr string) (host, unit string) {
 	return host, unit
 }
 
+// machine finds a host by its name or address.
 func (w *World) machine(name string) *machine {
-	for _, m := range w.Machines {
-		if m.Name == name {
-			return m
+	if len(w.byName) != 2*len(w.Machines) {
+		w.byName = make(map[string]*machine, 2*len(w.Machines))
+		for _, m := range w.Machines {
+			w.byName[m.Name], w.byName[m.IP] = m, m
 		}
 	}
-	return nil
+	return w.byName[name]
 }
 
 // unit returns what is known of a unit, known or not.

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -120,7 +121,7 @@ func (w *World) send(addr string, p *proc, e *sim.Effect) {
 		w.ConnSeq++
 		host, _ := split(addr)
 		c = &conn{ID: w.ConnSeq, Key: key, Client: addr, ClientLife: p.Life, Dial: e.Dial, Since: w.Clock, Open: map[uint64]bool{},
-			Remote: fmt.Sprintf("%s:%d", w.machine(host).IP, 32768+w.ConnSeq*7919%28000)}
+			Remote: w.machine(host).IP + ":" + strconv.FormatUint(32768+w.ConnSeq*7919%28000, 10)}
 		w.Conns[c.ID], w.Pool[key] = c, c.ID
 		target, _ := w.resolve(e.Dial.Addr)
 		th, _ := split(w.serverAt(target))
@@ -149,10 +150,8 @@ func (w *World) resolve(addr string) (string, error) {
 	if !ok {
 		return addr, fmt.Errorf("dial tcp: address %s: missing port in address", addr)
 	}
-	for _, m := range w.Machines {
-		if host == m.IP || host == m.Name {
-			return m.IP + ":" + port, nil
-		}
+	if m := w.machine(host); m != nil {
+		return m.IP + ":" + port, nil
 	}
 	if strings.Trim(host, "0123456789.") == "" {
 		return addr, nil
@@ -183,7 +182,7 @@ func (w *World) dialled(id uint64) {
 	h := pki.Greet(
 		pki.Client{Roots: c.Dial.Roots, Insecure: c.Dial.Insecure, ServerName: name, Cert: c.Dial.Cert, Key: c.Dial.Key},
 		pki.Server{Cert: l.Listen.Cert, Key: l.Listen.Key}, w.local(host))
-	args := map[string]string{"version": h.Version, "conn": fmt.Sprint(c.ID), "client": cn(h.ClientChain), "server": cn(h.ServerChain), "name": name}
+	args := map[string]string{"version": h.Version, "conn": number(c.ID), "client": cn(h.ClientChain), "server": cn(h.ServerChain), "name": name}
 	if h.ClientError != "" {
 		args["client-error"] = h.ClientError
 	}
@@ -230,8 +229,8 @@ func (w *World) transmit(c *conn, s *stream, at time.Time) {
 	identity, credential := credentialOf(&r)
 	r.Cause = w.observe(trace.Observation{At: at, Until: arrives, Cause: s.Cause, Actor: s.Client, Kind: trace.Request,
 		Subject: r.Method + " " + r.URL, Payload: string(r.Body), Args: map[string]string{
-			"to": c.Server, "conn": fmt.Sprint(c.ID), "stream": fmt.Sprint(s.ID), "identity": identity,
-			"credential": credential, "agent": r.Header.Get("User-Agent"), "greeting": fmt.Sprint(c.Greeting)}})
+			"to": c.Server, "conn": number(c.ID), "stream": number(s.ID), "identity": identity,
+			"credential": credential, "agent": r.Header.Get("User-Agent"), "greeting": number(c.Greeting)}})
 	s.Cause = r.Cause
 	w.post(arrives, c.Server, c.ServerLife, sim.Msg{Kind: sim.MsgRequest, Stream: s.ID, Req: &r, Cause: r.Cause})
 }
@@ -258,7 +257,7 @@ func (w *World) external(x *External) {
 	r.Stream = w.StreamSeq
 	identity, credential := credentialOf(&r)
 	r.Cause = w.observe(trace.Observation{Actor: "external", Kind: trace.Request, Subject: r.Method + " " + r.URL, Payload: string(r.Body),
-		Args: map[string]string{"to": l.Server, "external": x.ID, "stream": fmt.Sprint(r.Stream), "identity": identity, "credential": credential, "agent": r.Header.Get("User-Agent")}})
+		Args: map[string]string{"to": l.Server, "external": x.ID, "stream": number(r.Stream), "identity": identity, "credential": credential, "agent": r.Header.Get("User-Agent")}})
 	w.Streams[r.Stream] = &stream{ID: r.Stream, External: x.ID, Server: l.Server, ServerLife: l.Life, Cause: r.Cause}
 	w.post(w.Clock, l.Server, l.Life, sim.Msg{Kind: sim.MsgRequest, Stream: r.Stream, Req: &r, Cause: r.Cause})
 }
@@ -281,14 +280,14 @@ func (w *World) reply(addr string, e *sim.Effect) {
 	s.Answered = true
 	s.Over = !e.Resp.Stream
 	at := w.toClient(s, service)
-	args := map[string]string{"code": fmt.Sprint(e.Resp.Code), "stream": fmt.Sprint(s.ID), "to": s.Client}
+	args := map[string]string{"code": strconv.Itoa(e.Resp.Code), "stream": number(s.ID), "to": s.Client}
 	if e.Resp.Stream {
 		args["open"] = "true"
 	}
 	if s.External != "" {
 		args["external"] = s.External
 	}
-	id := w.observe(trace.Observation{Until: at, Cause: s.Cause, Actor: addr, Kind: trace.Response, Subject: fmt.Sprint(e.Resp.Code), Args: args, Payload: string(e.Resp.Body)})
+	id := w.observe(trace.Observation{Until: at, Cause: s.Cause, Actor: addr, Kind: trace.Response, Subject: strconv.Itoa(e.Resp.Code), Args: args, Payload: string(e.Resp.Body)})
 	if s.External != "" {
 		if s.Over {
 			w.forget(s)
@@ -304,7 +303,7 @@ func (w *World) push(addr string, e *sim.Effect) {
 		return
 	}
 	at := w.toClient(s, 0)
-	args := map[string]string{"stream": fmt.Sprint(s.ID), "to": s.Client}
+	args := map[string]string{"stream": number(s.ID), "to": s.Client}
 	if s.External != "" {
 		args["external"] = s.External
 	}
@@ -463,6 +462,8 @@ func later(a, b time.Time) time.Time {
 	}
 	return b
 }
+
+func number(n uint64) string { return strconv.FormatUint(n, 10) }
 
 func keys[K string | uint64, V any](m map[K]V) []K {
 	out := make([]K, 0, len(m))

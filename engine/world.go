@@ -21,6 +21,9 @@ type World struct {
 	// clock is the time as New and AdvanceTo move it; inside a step it is
 	// that of the event.
 	obs []trace.Observation
+
+	idle   []*sim.Ctx
+	byName map[string]*machine // and by address
 }
 
 // state is all that a world is, as plain data.
@@ -69,7 +72,7 @@ func (w *World) Next() (time.Time, bool) { return w.Queue.Next() }
 // Drain returns the Observations since the last call.
 func (w *World) Drain() []trace.Observation {
 	o := w.obs
-	w.obs = nil
+	w.obs = make([]trace.Observation, 0, len(o)) // as many are likely to follow
 	return o
 }
 
@@ -219,13 +222,10 @@ func (w *World) deliver(e sim.Event) {
 func (w *World) step(addr string, p *proc, m sim.Msg) {
 	host, unit := split(addr)
 	mc := w.machine(host)
-	c := &sim.Ctx{
-		Now: w.Clock, Host: host, IP: mc.IP, Unit: unit, PID: p.PID, Skew: mc.Clock.Skew(w.Clock),
-		Disk: mc.Disk, Chance: w.Chance, Cause: m.Cause,
-		NextStream: func() uint64 { w.StreamSeq++; return w.StreamSeq },
-		Observe:    w.observe,
-		Journal:    func(line string) { mc.log(w.Clock, unit, p.PID, line) },
-	}
+	c := w.context()
+	c.Now, c.Host, c.IP, c.Unit, c.PID, c.Skew, c.Disk, c.Chance, c.Cause = w.Clock, host, mc.IP, unit, p.PID, mc.Clock.Skew(w.Clock), mc.Disk, w.Chance, m.Cause
+	c.Address = addr
+	c.Journal = func(line string) { mc.log(w.Clock, unit, p.PID, line) }
 	mc.Disk.Changed = func(op, name string, e *sim.Entry) {
 		w.observe(trace.Observation{Cause: c.Cause, Actor: addr, Kind: trace.File, Subject: name, Args: fileArgs(op, e)})
 		w.fileChanged(mc, name, c.Cause)
@@ -235,6 +235,23 @@ func (w *World) step(addr string, p *proc, m sim.Msg) {
 	mc.Disk.Changed = nil
 	for i := range c.Effects {
 		w.carry(addr, p, &c.Effects[i])
+	}
+	clear(c.Effects)
+	c.Effects = c.Effects[:0]
+	w.idle = append(w.idle, c)
+}
+
+// context returns a Ctx for one step. They are used again; a step within a
+// step, as of a unit that an order stops, has one of its own.
+func (w *World) context() *sim.Ctx {
+	if n := len(w.idle); n > 0 {
+		c := w.idle[n-1]
+		w.idle = w.idle[:n-1]
+		return c
+	}
+	return &sim.Ctx{
+		NextStream: func() uint64 { w.StreamSeq++; return w.StreamSeq },
+		Observe:    w.observe,
 	}
 }
 

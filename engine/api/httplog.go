@@ -37,9 +37,12 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	}
 	micro := 400 + len(x.r.Body)/4 + len(resp.Body)/8
 	took := strconv.Itoa(micro/1000) + "." + strconv.Itoa(1000 + micro%1000)[1:] + "ms"
-	var b strings.Builder
-	q := func(k, v string) { b.WriteString(" " + k + "=" + strconv.Quote(v)) }
-	b.WriteString(`"HTTP"`)
+	b := make([]byte, 0, 512)
+	q := func(k, v string) {
+		b = append(append(append(b, ' '), k...), '=')
+		b = strconv.AppendQuote(b, v)
+	}
+	b = append(b, `"HTTP"`...)
 	verb := x.r.Method
 	if x.info.verb == "list" || x.info.verb == "watch" {
 		verb = strings.ToUpper(x.info.verb)
@@ -55,13 +58,13 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 			if f.is(x) {
 				q("apf_pl", f.level)
 				q("apf_fs", f.schema)
-				b.WriteString(" apf_iseats=1 apf_fseats=0")
+				b = append(b, " apf_iseats=1 apf_fseats=0"...)
 				q("apf_additionalLatency", "0s")
 				q("apf_execution_time", took)
 				break
 			}
 		}
 	}
-	b.WriteString(" resp=" + strconv.Itoa(resp.Code))
-	s.log(c, 'I', 3, "httplog.go:134", b.String())
+	b = strconv.AppendInt(append(b, " resp="...), int64(resp.Code), 10)
+	s.log(c, 'I', 3, "httplog.go:134", string(b))
 }

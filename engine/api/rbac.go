@@ -12,6 +12,42 @@ import (
 // the store and made again when an object of rbac.authorization.k8s.io changed.
 type rules struct {
 	bindings []binding // ClusterRoleBindings, then RoleBindings, by key
+	// of remembers the bindings of users, by their name and groups, and would
+	// the default roles that would allow what was refused.
+	of    map[string][]bound
+	would map[string][]string
+}
+
+// bound is a binding that applies to a user, by one of its subjects.
+type bound struct {
+	*binding
+	subject *rbacv1.Subject
+	reason  string
+}
+
+// mostRemembered bounds what the rules remember.
+const mostRemembered = 1 << 12
+
+// boundTo are the bindings that apply to a user, in order.
+func (p *rules) boundTo(u *user) []bound {
+	key := u.Name + "\x00" + strings.Join(u.Groups, "\x00")
+	if list, ok := p.of[key]; ok {
+		return list
+	}
+	var out []bound
+	for i := range p.bindings {
+		b := &p.bindings[i]
+		j := slices.IndexFunc(b.subjects, func(sub rbacv1.Subject) bool { return applies(&sub, b.namespace, u) })
+		if j >= 0 {
+			s := &b.subjects[j]
+			out = append(out, bound{b, s, fmt.Sprintf("RBAC: allowed by %s %q of %s %q to %s", b.kind, objectName(b), b.roleKind, b.role, describe(s))})
+		}
+	}
+	if p.of == nil || len(p.of) >= mostRemembered {
+		p.of = map[string][]bound{}
+	}
+	p.of[key] = out
+	return out
 }
 
 // binding is a binding with the rules of its role.
@@ -68,14 +104,8 @@ func (p *rules) add(s *Server, b binding) {
 // those of the namespace; the first rule that covers the request allows.
 func byRBAC(s *Server, a *attributes) (bool, string) {
 	var missing []string
-	p := s.policy()
-	for i := range p.bindings {
-		b := &p.bindings[i]
+	for _, b := range s.policy().boundTo(a.user) {
 		if b.namespace != "" && b.namespace != a.namespace {
-			continue
-		}
-		j := slices.IndexFunc(b.subjects, func(sub rbacv1.Subject) bool { return applies(&sub, b.namespace, a.user) })
-		if j < 0 {
 			continue
 		}
 		if b.missing != "" {
@@ -84,7 +114,7 @@ func byRBAC(s *Server, a *attributes) (bool, string) {
 		}
 		for k := range b.rules {
 			if covers(&b.rules[k], a) {
-				return true, fmt.Sprintf("RBAC: allowed by %s %q of %s %q to %s", b.kind, objectName(b), b.roleKind, b.role, describe(&b.subjects[j]))
+				return true, b.reason
 			}
 		}
 	}

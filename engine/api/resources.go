@@ -10,7 +10,6 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -70,18 +69,6 @@ func (r *resource) sub(name string) *sub {
 		}
 	}
 	return nil
-}
-
-// selectable is the set of fields that a fieldSelector sees.
-func (r *resource) selectable(o object) fields.Set {
-	set := fields.Set{"metadata.name": o.GetName()}
-	if r.Namespaced {
-		set["metadata.namespace"] = o.GetNamespace()
-	}
-	for k, f := range r.fields {
-		set[k] = f(o)
-	}
-	return set
 }
 
 // registry lists what is stored and served, in discovery's order within a group.

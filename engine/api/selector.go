@@ -41,5 +41,31 @@ func (s *selection) matches(o *Object) bool {
 	if !s.labels.Empty() && !s.labels.Matches(labels.Set(o.typed.GetLabels())) {
 		return false
 	}
-	return s.fields.Empty() || s.fields.Matches(s.resource.selectable(o.typed))
+	return s.fields.Empty() || s.fields.Matches(selectable{s.resource, o})
+}
+
+// selectable is an object as a fieldSelector sees it.
+type selectable struct {
+	resource *resource
+	o        *Object
+}
+
+var _ fields.Fields = selectable{}
+
+// Has reports whether the field can be asked for.
+func (s selectable) Has(field string) bool {
+	return field == "metadata.name" || field == "metadata.namespace" && s.resource.Namespaced || s.resource.fields[field] != nil
+}
+
+// Get returns the field's value.
+func (s selectable) Get(field string) string {
+	switch {
+	case field == "metadata.name":
+		return s.o.Name
+	case field == "metadata.namespace" && s.resource.Namespaced:
+		return s.o.Namespace
+	case s.resource.fields[field] != nil:
+		return s.resource.fields[field](s.o.typed)
+	}
+	return ""
 }

@@ -42,6 +42,8 @@ type Server struct {
 	defaultPlugins       []string
 	tokenForm, groupForm *regexp.Regexp
 	systemNode           []rbacv1.PolicyRule
+	lastToken            string
+	lastParts            []string
 
 	caEntry   *sim.Entry
 	pool      []*x509.Certificate

@@ -20,6 +20,21 @@ type Would struct {
 
 // would is nil when no default role allows the request.
 func (s *Server) would(a *attributes) *Would {
+	roles := s.sufficient(a)
+	if len(roles) == 0 {
+		return nil
+	}
+	return &Would{Roles: roles, User: a.user.Name, Groups: a.user.Groups}
+}
+
+// sufficient are the default ClusterRoles that allow a request, the least
+// powerful first.
+func (s *Server) sufficient(a *attributes) []string {
+	p := s.policy()
+	key := strings.Join([]string{a.verb, a.group, a.full(), a.name, a.path}, "\x00")
+	if roles, ok := p.would[key]; ok {
+		return roles
+	}
 	type candidate struct {
 		name  string
 		power int
@@ -35,15 +50,16 @@ func (s *Server) would(a *attributes) *Would {
 			found = append(found, candidate{r.Name, power(role.Rules)})
 		}
 	}
-	if len(found) == 0 {
-		return nil
-	}
 	slices.SortStableFunc(found, func(x, y candidate) int { return x.power - y.power })
-	w := &Would{User: a.user.Name, Groups: a.user.Groups}
+	var out []string
 	for _, c := range found {
-		w.Roles = append(w.Roles, c.name)
+		out = append(out, c.name)
 	}
-	return w
+	if p.would == nil || len(p.would) >= mostRemembered {
+		p.would = map[string][]string{}
+	}
+	p.would[key] = out
+	return out
 }
 
 // power counts what rules allow; a star weighs as much as a hundred words.

@@ -71,6 +71,7 @@ type Fact[T any] struct {
 type Row[T any] struct {
 	Name  string
 	Facts []Fact[T]
+	in    [Newest + 1]T // by minor: facts are asked at every step
 }
 
 // rows lists every Row by name, for the matrix.
@@ -86,13 +87,18 @@ func row[T any](name string, facts ...Fact[T]) Row[T] {
 			panic("era: a fact of " + name + " has no source")
 		}
 	}
-	r := Row[T]{name, facts}
+	r := Row[T]{Name: name, Facts: facts}
+	for minor := range r.in {
+		r.in[minor] = r.find(Era{minor})
+	}
 	rows[name] = func(e Era) string { return fmt.Sprintf("%v", r.In(e)) }
 	return r
 }
 
 // In returns the row's value in an era; the zero value where no fact holds.
-func (r Row[T]) In(e Era) (v T) {
+func (r *Row[T]) In(e Era) T { return r.in[e.minor] }
+
+func (r *Row[T]) find(e Era) (v T) {
 	best := -1
 	for _, f := range r.Facts {
 		since := 0

@@ -64,8 +64,8 @@ func readKubeconfig(d *sim.Disk, file string) (cluster, userInfo, error) {
 	if err != nil {
 		return cl, u, err
 	}
-	var kc kubeconfig
-	if err := yaml.Unmarshal(b, &kc); err != nil {
+	kc, err := kubeconfigs.of(b)
+	if err != nil {
 		return cl, u, fmt.Errorf("error loading config file %q: %w", file, err)
 	}
 	found := false
@@ -187,13 +187,15 @@ func readConfig(d *sim.Disk, file string) (cfg KubeletConfiguration, warning, fa
 	if err != nil {
 		return cfg, "", fmt.Sprintf("failed to load kubelet config file, path: %s, error: failed to load Kubelet config file %s, error failed to read kubelet config file %q, error: %v", file, file, file, err)
 	}
-	if err := yaml.Unmarshal(b, &cfg); err != nil {
+	read, err := configurations.of(b)
+	cfg = read.KubeletConfiguration
+	if err != nil {
 		return cfg, "", fail(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "))
 	}
 	if v := "kubelet.config.k8s.io/v1beta1"; cfg.APIVersion != v || cfg.Kind != "KubeletConfiguration" {
 		return cfg, "", fail(fmt.Sprintf("no kind %q is registered for version %q in scheme \"pkg/kubelet/apis/config/scheme/scheme.go:33\"", cfg.Kind, cfg.APIVersion))
 	}
-	if err := yaml.UnmarshalStrict(b, new(KubeletConfiguration)); err != nil {
+	if err := read.strict; err != nil {
 		warning = "strict decoding error: " + strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "), "json: ")
 	}
 	return cfg, warning, ""

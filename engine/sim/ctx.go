@@ -16,7 +16,9 @@ type Ctx struct {
 	// Host is the name of the machine, IP its address, Unit the actor's own
 	// name on it; PID is the process id in its logs.
 	Host, IP, Unit string
-	PID            int
+	// Address is "host/unit"; empty means that it is made of the two.
+	Address string
+	PID     int
 	// Skew is how far the host's clock is ahead of Now.
 	Skew time.Duration
 	// Disk is the host's disk. Changes are noted as trace.File by the world.
@@ -40,7 +42,12 @@ type Ctx struct {
 func (c *Ctx) Clock() time.Time { return c.Now.Add(c.Skew) }
 
 // Actor is the address "host/unit".
-func (c *Ctx) Actor() string { return c.Host + "/" + c.Unit }
+func (c *Ctx) Actor() string {
+	if c.Address != "" {
+		return c.Address
+	}
+	return c.Host + "/" + c.Unit
+}
 
 // Send starts an exchange over the actor's connection named conn, which is
 // dialled as d says when it is not open (an open one is used as it is: a
