@@ -234,15 +234,8 @@ func lookBinding(o *rbacv1.ClusterRoleBinding) BindingView {
 // ObjectNames lists the names of the stored objects of a cluster-wide resource.
 func (w *World) ObjectNames(resource string) []string {
 	var out []string
-	w.each(resource, func(b []byte) {
-		var o struct {
-			Metadata struct {
-				Name string `json:"name"`
-			} `json:"metadata"`
-		}
-		if json.Unmarshal(b, &o) == nil {
-			out = append(out, o.Metadata.Name)
-		}
-	})
+	for _, o := range w.Store.Tables[resource] {
+		out = append(out, o.Name)
+	}
 	return out
 }
