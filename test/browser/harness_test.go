@@ -66,16 +66,7 @@ func run(m *testing.M) int {
 		serve.Wait()
 	}()
 
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chrome),
-		chromedp.NoSandbox,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.WindowSize(1440, 900),
-		chromedp.WSURLReadTimeout(patience),
-	)
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options()...)
 	defer cancel()
 	ctx, quit := chromedp.NewContext(ctx)
 	defer quit()
@@ -85,6 +76,19 @@ func run(m *testing.M) int {
 	}
 	allocator = ctx
 	return m.Run()
+}
+
+// options are those of every browser of the suite.
+func options() []chromedp.ExecAllocatorOption {
+	return append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chrome),
+		chromedp.NoSandbox,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.WindowSize(1440, 900),
+		chromedp.WSURLReadTimeout(patience),
+	)
 }
 
 // start starts `joinery serve` and returns the address that it prints.
@@ -118,8 +122,14 @@ type tab struct {
 // newTab opens a tab in a browser context of its own.
 func newTab(t *testing.T, width, height int64) *tab {
 	t.Helper()
+	return newTabIn(t, allocator, width, height)
+}
+
+// newTabIn opens it in another browser than the suite's.
+func newTabIn(t *testing.T, browser context.Context, width, height int64) *tab {
+	t.Helper()
 	p := &tab{t: t}
-	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.hear))
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.hear))
 	t.Cleanup(cancel)
 	p.ctx = ctx
 	p.do() // opens the tab, whose life is that of ctx without the limit below
@@ -195,6 +205,14 @@ func (p *tab) openAt(address, before string) {
 func js[T any](p *tab, expression string) T {
 	p.t.Helper()
 	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression))
+	require.NoError(p.t, err, expression)
+	return v
+}
+
+// later evaluates an expression that is a promise.
+func later[T any](p *tab, expression string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	require.NoError(p.t, err, expression)
 	return v
 }

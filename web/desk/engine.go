@@ -90,7 +90,11 @@ func (e *Engine) Handle(m ToEngine) (out []FromEngine) {
 		e.playing, e.hold = true, 0
 		e.leap = leap{e.live.Now(), e.live.Now().Add(m.Leap)}
 	}
-	return e.report(true, false)
+	out = e.report(true, false)
+	if m.Sum {
+		out[0].Sum = e.live.Sum()
+	}
+	return out
 }
 
 // Frame lets as much virtual time pass as elapsed on the wall is worth.

@@ -23,6 +23,8 @@ type ToEngine struct {
 	Continue bool `json:"continue,omitempty"`
 	// Leap advances by that much as fast as it can be computed, then pauses.
 	Leap time.Duration `json:"leap,omitempty"`
+	// Sum asks what the live world has come to, for comparing it with another.
+	Sum bool `json:"sum,omitempty"`
 }
 
 // Open makes a world: a new one from Config, or that of Journal when it is set.
@@ -56,6 +58,8 @@ type FromEngine struct {
 	Playing bool            `json:"playing,omitempty"`
 	// Leaping is how much of a leap is done, from 0 to 1; nil when there is none.
 	Leaping *float64 `json:"leaping,omitempty"`
+	// Sum is engine.World.Sum, when it was asked for.
+	Sum string `json:"sum,omitempty"`
 	// Error is a sentence about an input that was not taken.
 	Error string `json:"error,omitempty"`
 	// Crash: the world stopped; nothing more will come from it.
