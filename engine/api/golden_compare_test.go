@@ -1,15 +1,13 @@
 package api_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/enginetest/golden"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -31,7 +29,7 @@ func (w *replay) compare(t *testing.T, want *given, got *sim.Response) {
 	require.NoError(t, json.Unmarshal(want.Body, &a))
 	require.NoError(t, json.Unmarshal(got.Body, &b), string(got.Body))
 	w.sameVersion(t, a, b)
-	require.Equal(t, pretty(t, plain(a, "")), pretty(t, plain(b, "")))
+	require.Equal(t, pretty(t, golden.Plain(a)), pretty(t, golden.Plain(b)))
 }
 
 func pretty(t *testing.T, v any) string {
@@ -61,80 +59,4 @@ func (w *replay) sameVersion(t *testing.T, want, got any) {
 		require.Equal(t, r, other, "the recorded resourceVersion changed")
 	}
 	w.versions[r], w.back[o] = o, r
-}
-
-// dropped are keys whose values differ from run to run.
-var dropped = map[string]bool{"uid": true, "resourceVersion": true, "creationTimestamp": true, "time": true, "lastUpdateTime": true, "lastTransitionTime": true}
-
-// plain takes out of a body what differs from run to run.
-func plain(v any, key string) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		for k, x := range v {
-			if _, text := x.(string); text && dropped[k] {
-				out[k] = "(differs)"
-				continue
-			}
-			out[k] = plain(x, k)
-		}
-		if base, ok := v["generateName"].(string); ok {
-			if name, ok := v["name"].(string); ok && strings.HasPrefix(name, base) {
-				out["name"] = fmt.Sprintf("%s(%d)", base, len(name))
-			}
-		}
-		if v["kind"] == "Table" {
-			table(out)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, x := range v {
-			out[i] = plain(x, key)
-		}
-		if key == "authentication.kubernetes.io/credential-id" {
-			return "(differs)"
-		}
-		return out
-	case string:
-		if key == "certificate" {
-			return certificate(v)
-		}
-	}
-	return v
-}
-
-// table takes ages, and names of generated objects, out of a Table's rows.
-func table(t map[string]any) {
-	age := -1
-	columns, _ := t["columnDefinitions"].([]any)
-	for i, c := range columns {
-		if c.(map[string]any)["name"] == "Age" {
-			age = i
-		}
-	}
-	rows, _ := t["rows"].([]any)
-	for _, r := range rows {
-		r := r.(map[string]any)
-		cells := r["cells"].([]any)
-		if age >= 0 {
-			cells[age] = "(differs)"
-		}
-		if o, ok := r["object"].(map[string]any); ok {
-			cells[0] = o["metadata"].(map[string]any)["name"]
-		}
-	}
-}
-
-// certificate is what a certificate says, without key, serial and times.
-func certificate(text string) string {
-	der, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return text
-	}
-	list, err := pki.ParseCerts(der)
-	if err != nil || len(list) == 0 {
-		return text
-	}
-	return "a certificate of " + list[0].Subject.String()
 }
