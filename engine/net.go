@@ -86,6 +86,10 @@ func (w *World) carry(addr string, p *proc, e *sim.Effect) {
 	case sim.EffEnd:
 		w.end(e)
 	case sim.EffListen:
+		if e.Listen.Closed {
+			delete(w.Listeners, e.Listen.Addr)
+			return
+		}
 		w.Listeners[e.Listen.Addr] = &listener{Server: addr, Life: p.Life, Listen: *e.Listen}
 	case sim.EffWake:
 		w.post(w.timer(addr, e.At), addr, p.Life, sim.Msg{Kind: sim.MsgWake, Tag: e.Tag, Cause: e.Cause})
@@ -175,6 +179,10 @@ func (w *World) dialled(id uint64) {
 		return
 	}
 	host, _ := split(c.Client)
+	if c.Dial.Plain || l.Listen.Plain {
+		w.plainly(c, l)
+		return
+	}
 	name := c.Dial.ServerName
 	if name == "" {
 		name, _, _ = strings.Cut(c.Dial.Addr, ":")
@@ -196,10 +204,18 @@ func (w *World) dialled(id uint64) {
 		if msg == "" {
 			msg = h.ServerError
 		}
+		if h.ServerError != "" {
+			w.shaken(l, h.ServerError, c.Remote, c.Greeting)
+		}
 		w.closeConn(c, msg, true)
 		return
 	}
-	c.Ready, c.Peer, c.Server, c.ServerLife = true, h.ClientChain, l.Server, l.Life
+	w.connected(c, l, h.ClientChain, ready)
+}
+
+// connected sends what waited for a connection.
+func (w *World) connected(c *conn, l *listener, peer [][]byte, ready time.Time) {
+	c.Ready, c.Peer, c.Server, c.ServerLife = true, peer, l.Server, l.Life
 	waiting := c.Waiting
 	c.Waiting = nil
 	for _, id := range waiting {
@@ -247,9 +263,21 @@ func (w *World) external(x *External) {
 	}
 	target, err := w.resolve(x.Addr)
 	l := w.Listeners[target]
-	if err != nil || l == nil {
+	refused := ""
+	switch {
+	case err != nil || l == nil:
+		refused = "connect: connection refused"
+	case !l.Listen.Plain && len(l.Listen.Cert) == 0:
+		refused = "remote error: tls: internal error"
+		words := l.Listen.Without
+		if words == "" {
+			words = "tls: no certificates configured"
+		}
+		w.shaken(l, words, x.Request.Remote, 0)
+	}
+	if refused != "" {
 		w.observe(trace.Observation{Actor: "external", Kind: trace.Response, Subject: x.Request.Method + " " + x.Request.URL,
-			Args: map[string]string{"external": x.ID, "code": "0", "error": "connect: connection refused"}})
+			Args: map[string]string{"external": x.ID, "code": "0", "error": refused}})
 		return
 	}
 	w.StreamSeq++

@@ -50,13 +50,21 @@ type Dial struct {
 	// Cert (chain, leaf first) and Key are what the client presents, if asked.
 	Cert []byte `json:"cert,omitempty"`
 	Key  []byte `json:"key,omitempty"`
+	// Plain: the client speaks HTTP without TLS.
+	Plain bool `json:"plain,omitempty"`
 }
 
-// Listen says what a server presents at an address. All PEM.
+// Listen says what a server presents at an address. All PEM. A server without
+// a certificate refuses every handshake.
 type Listen struct {
 	Addr string `json:"addr"`
 	Cert []byte `json:"cert,omitempty"`
 	Key  []byte `json:"key,omitempty"`
+	// Without are the server's own words while it has no certificate.
+	Without string `json:"without,omitempty"`
+	// Plain: HTTP without TLS. Closed: nobody listens there any more.
+	Plain  bool `json:"plain,omitempty"`
+	Closed bool `json:"closed,omitempty"`
 }
 
 // MsgKind says what a message is.
@@ -71,6 +79,9 @@ const (
 	MsgWake MsgKind = "wake"
 	// MsgRequest: to a server. Req is set.
 	MsgRequest MsgKind = "request"
+	// MsgShake: to a server: a handshake failed. Err are the server's own words,
+	// Line is the client's address.
+	MsgShake MsgKind = "shake"
 	// MsgGone: to a server: the client left the exchange Stream (cancelled, or
 	// its connection closed).
 	MsgGone MsgKind = "gone"
