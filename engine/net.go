@@ -189,7 +189,7 @@ func (w *World) dialled(id uint64) {
 	}
 	h := pki.Greet(
 		pki.Client{Roots: c.Dial.Roots, Insecure: c.Dial.Insecure, ServerName: name, Cert: c.Dial.Cert, Key: c.Dial.Key},
-		pki.Server{Cert: l.Listen.Cert, Key: l.Listen.Key}, w.local(host))
+		pki.Server{Cert: l.Listen.Cert, Key: l.Listen.Key, Without: l.Listen.Without}, w.local(host))
 	args := map[string]string{"version": h.Version, "conn": number(c.ID), "client": cn(h.ClientChain), "server": cn(h.ServerChain), "name": name}
 	if h.ClientError != "" {
 		args["client-error"] = h.ClientError
