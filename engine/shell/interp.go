@@ -225,6 +225,8 @@ func (l *live) word(hc interp.HandlerContext, name, arg string) error {
 		return exit(hc.LastExitStatus)
 	case callVar:
 		fmt.Fprint(hc.Stdout, l.special(arg))
+	case callNum:
+		fmt.Fprint(hc.Stdout, l.number(hc.Env, arg))
 	}
 	return nil
 }
@@ -278,6 +280,21 @@ func (l *live) tock(me *player, hc interp.HandlerContext, posix bool) {
 		return
 	}
 	fmt.Fprintf(hc.Stderr, "\nreal\t%dm%d.%03ds\nuser\t0m0.000s\nsys\t0m0.000s\n", d/60000, d/1000%60, d%1000)
+}
+
+// number follows a value that is the name of a variable, as bash does in an
+// expression, until it is none.
+func (l *live) number(env expand.Environ, value string) string {
+	for range 100 {
+		switch {
+		case slices.Contains(special, value):
+			return l.special(value)
+		case !syntax.ValidName(value):
+			return value
+		}
+		value = env.Get(value).String()
+	}
+	return "0"
 }
 
 // special is the value of a variable that would be the real machine's.

@@ -12,6 +12,7 @@ import (
 func TestMachineStaysHidden(t *testing.T) {
 	for _, line := range []string{
 		`echo $RANDOM $((RANDOM)) $((RANDOM % 7 + 1)) $(( -RANDOM ))`, `(echo $RANDOM); echo $RANDOM | cat; x=$(echo $RANDOM); echo $x`,
+		`x=RANDOM; echo $((x)) $(($x + 1)); y=x; ((z = y * 2)); echo $z; let w=y; echo $w; a=(PPID SRANDOM); echo $((a[0])) $((${a[1]} % 9)) ${a[y%2]}`,
 		`for ((i=RANDOM; i>0; i=0)); do echo $i; done`, `a=(1 2 3); echo ${a[RANDOM%3]} ${a[@]:RANDOM%2:1}`, `let x=RANDOM; echo $x`, `echo "$SRANDOM $$ $PPID"`,
 		`eval 'echo $RANDOM | cat'`, `cat <<E` + "\n$RANDOM\nE\n", `[[ $RANDOM -lt 40000 ]] && echo $RANDOM`, `case $RANDOM in *) echo $RANDOM;; esac`,
 		`echo ~daemon ~nobody/x; x=~games; echo $x; (echo ~www-data)`, `pwd -P; type ls go; command -v gofmt cat; type -t tar`, `env; printenv; set | cat`,
@@ -52,6 +53,7 @@ func TestWordsOfBash(t *testing.T) {
 		{"cat < /dev/null; echo x > /dev/null; echo e > /dev/stderr", "e\n", "0"},
 		{"cd /nosuch", "bash: cd: /nosuch: No such file or directory\n", "1"},
 		{"cd /etc/hostname", "bash: cd: /etc/hostname: Not a directory\n", "1"},
+		{"a=3; b=a; c=(5 6 7); echo $((b*2)) $((a++ + ++a)) $((a)) $((nosuch)) $((0x10 + 010)) $((c[1] + ${c[2]})) $((a > 4 ? b : 9)); for ((i=0; i<a; i++)); do echo -n $i; done; ((a += b)); let a-=1; echo \" $a\"", "6 8 5 0 24 13 5\n01234 9\n", "0"},
 		{"alias k=kubectl", "bash: alias: not in this shell\n", "2"},
 		{"type cd kubectl nosuch", "cd is a shell builtin\nkubectl is /usr/bin/kubectl\nbash: type: nosuch: not found\n", "1"},
 		{"export A=1; B=2; env | grep -c -E '^(A|B)='; printenv A HOME; A=3 printenv A; env FOO=1 ls", "1\n1\n/root\n3\nenv: 'FOO=1' is not in this shell\n", "1"},

@@ -25,6 +25,7 @@ const (
 	callTick = "\x01tick" // 0 or 1: remember when; tock prints the time since
 	callTock = "\x01tock" // 0 or 1: 1 for the form of time -p
 	callVar  = "\x01var"  // NAME: print a variable that is not the real machine's
+	callNum  = "\x01num"  // VALUE: print the number that a value of an expression leads to
 	pipePath = "/dev/\x01pipe"
 )
 
@@ -208,13 +209,14 @@ func (r *rewriter) leaks(n syntax.Node) {
 	case *syntax.UnaryArithm:
 		if (n.Op == syntax.Inc || n.Op == syntax.Dec) && isSpecial(n.X) {
 			r.refuse("changing a variable of the machine")
-		} else {
+		} else if n.Op != syntax.Inc && n.Op != syntax.Dec {
 			arithmetic(n.X)
 		}
 	case *syntax.BinaryArithm:
-		if isSpecial(n.X) && strings.HasSuffix(n.Op.String(), "=") && !slices.Contains([]string{"==", "!=", "<=", ">="}, n.Op.String()) {
+		changes := strings.HasSuffix(n.Op.String(), "=") && !slices.Contains([]string{"==", "!=", "<=", ">="}, n.Op.String())
+		if changes && isSpecial(n.X) {
 			r.refuse("changing a variable of the machine")
-		} else {
+		} else if !changes {
 			arithmetic(n.X)
 		}
 		arithmetic(n.Y)
@@ -275,10 +277,20 @@ func isSpecial(x syntax.ArithmExpr) bool {
 	return ok && slices.Contains(special, w.Lit())
 }
 
-// arithmetic replaces a special variable that stands bare in an expression.
+// arithmetic lets us read the variable or number that stands in an expression:
+// the interpreter would follow a variable that holds a name, and so come to one
+// of the real machine's.
 func arithmetic(x syntax.ArithmExpr) {
-	if isSpecial(x) {
-		w := x.(*syntax.Word)
-		w.Parts = []syntax.WordPart{ours(w.Lit())}
+	w, ok := x.(*syntax.Word)
+	if !ok || len(w.Parts) == 0 {
+		return
+	}
+	switch lit := w.Lit(); {
+	case isSpecial(x):
+		w.Parts = []syntax.WordPart{ours(lit)}
+	case lit == "@" || lit == "*" || lit != "" && !syntax.ValidName(lit):
+	default:
+		value := &syntax.Word{Parts: []syntax.WordPart{&syntax.DblQuoted{Parts: w.Parts}}}
+		w.Parts = []syntax.WordPart{&syntax.CmdSubst{Stmts: []*syntax.Stmt{{Cmd: &syntax.CallExpr{Args: []*syntax.Word{quoted(callNum), value}}}}}}
 	}
 }
