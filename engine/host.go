@@ -19,13 +19,18 @@ import (
 
 // machine is a host: an address, a disk, a clock and units.
 type machine struct {
-	Name  string           `json:"name"`
-	IP    string           `json:"ip"`
-	Role  string           `json:"role"`
-	Clock sim.Clock        `json:"clock"`
-	Disk  *sim.Disk        `json:"disk"`
-	Units map[string]*unit `json:"units"`
-	PIDs  int              `json:"pids"`
+	Name  string    `json:"name"`
+	IP    string    `json:"ip"`
+	Role  string    `json:"role"`
+	Clock sim.Clock `json:"clock"`
+	// Asleep is when it was suspended; Off: it has no power, and Up are the
+	// units that ran before.
+	Asleep time.Time        `json:"asleep,omitzero"`
+	Off    bool             `json:"off,omitempty"`
+	Up     []string         `json:"up,omitempty"`
+	Disk   *sim.Disk        `json:"disk"`
+	Units  map[string]*unit `json:"units"`
+	PIDs   int              `json:"pids"`
 	// Notices are the files that processes want to know of.
 	Notices []notice `json:"notices,omitempty"`
 }

@@ -27,6 +27,8 @@ type Input struct {
 	Interrupt *Interrupt `json:"interrupt,omitempty"`
 	Flag      *Flag      `json:"flag,omitempty"`
 	External  *External  `json:"external,omitempty"`
+	Fault     *Fault     `json:"fault,omitempty"`
+	Lift      *Lift      `json:"lift,omitempty"`
 }
 
 // Typed is a line (or several: a here-document) typed at a host's terminal.

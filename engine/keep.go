@@ -28,6 +28,7 @@ const snapshotMagic = "joinery-world\x00"
 func (w *World) Clone() *World {
 	n := &World{state: w.state, era: w.era, obs: slices.Clone(w.obs)}
 	n.Inputs = slices.Clip(w.Inputs)
+	n.Faults, n.Held = slices.Clone(w.Faults), slices.Clone(w.Held)
 	n.Queue = w.Queue.Clone()
 	n.Chance = w.Chance.Clone()
 	n.Store = w.Store.Clone()
@@ -35,6 +36,7 @@ func (w *World) Clone() *World {
 	for i, m := range w.Machines {
 		c := *m
 		c.Disk = m.Disk.Clone()
+		c.Up = slices.Clone(m.Up)
 		c.Notices = slices.Clip(m.Notices)
 		c.Units = make(map[string]*unit, len(m.Units))
 		for name, u := range m.Units {

@@ -48,6 +48,8 @@ type conn struct {
 	ToServer time.Time `json:"toServer"`
 	ToClient time.Time `json:"toClient"`
 	Greeting uint64    `json:"greeting,omitempty"`
+	// Tries counts the first packets that were lost.
+	Tries int `json:"tries,omitempty"`
 	// Open holds the exchanges on it.
 	Open map[uint64]bool `json:"open"`
 }
@@ -130,10 +132,13 @@ func (w *World) send(addr string, p *proc, e *sim.Effect) {
 		target, _ := w.resolve(e.Dial.Addr)
 		th, _ := split(w.serverAt(target))
 		c.Delay = w.delay(host, th)
-		w.post(w.Clock.Add(2*c.Delay), "", 0, sim.Msg{Kind: msgDial, Stream: c.ID})
+		w.post(w.Clock.Add(min(2*(c.Delay+w.onlyDelay(host, w.hostAt(target))), dialTimeout)), "", 0, sim.Msg{Kind: msgDial, Stream: c.ID})
 	}
 	s.Conn = c.ID
 	c.Open[s.ID] = true
+	if !w.calm() {
+		w.late(s.ID, e.Req.URL)
+	}
 	if c.Ready {
 		w.transmit(c, s, w.Clock)
 	} else {
@@ -171,6 +176,9 @@ func (w *World) dialled(id uint64) {
 	}
 	target, err := w.resolve(c.Dial.Addr)
 	l := w.Listeners[target]
+	if err == nil && w.hinder(c, target) {
+		return
+	}
 	if err == nil && l == nil {
 		err = fmt.Errorf("dial tcp %s: connect: connection refused", target)
 	}
@@ -197,7 +205,8 @@ func (w *World) dialled(id uint64) {
 	if h.ServerError != "" {
 		args["server-error"] = h.ServerError
 	}
-	ready := w.Clock.Add(2 * c.Delay)
+	server, _ := split(l.Server)
+	ready := w.Clock.Add(2 * (c.Delay + w.onlyDelay(host, server)))
 	c.Greeting = w.observe(trace.Observation{At: c.Since, Until: ready, Cause: w.causeOf(c), Actor: c.Client, Kind: trace.Handshake, Subject: target, Args: args})
 	if !h.OK {
 		msg := h.ClientError
@@ -237,7 +246,9 @@ func (w *World) causeOf(c *conn) uint64 {
 // transmit puts a request on a ready connection.
 func (w *World) transmit(c *conn, s *stream, at time.Time) {
 	s.Server, s.ServerLife = c.Server, c.ServerLife
-	arrives := later(at.Add(c.Delay), c.ToServer)
+	from, _ := split(c.Client)
+	to, _ := split(c.Server)
+	arrives := later(at.Add(c.Delay+w.slow(from, to)), c.ToServer)
 	c.ToServer = arrives
 	r := *s.Req
 	s.Req = nil
@@ -248,7 +259,11 @@ func (w *World) transmit(c *conn, s *stream, at time.Time) {
 			"to": c.Server, "conn": number(c.ID), "stream": number(s.ID), "identity": identity,
 			"credential": credential, "agent": r.Header.Get("User-Agent"), "greeting": number(c.Greeting)}})
 	s.Cause = r.Cause
-	w.post(arrives, c.Server, c.ServerLife, sim.Msg{Kind: sim.MsgRequest, Stream: s.ID, Req: &r, Cause: r.Cause})
+	e := sim.Event{At: arrives, To: c.Server, Life: c.ServerLife, Msg: sim.Msg{Kind: sim.MsgRequest, Stream: s.ID, Req: &r, Cause: r.Cause}}
+	w.ship(from, to, e)
+	if !w.calm() && w.strikes(w.onWay(from, to, Duplicate), r.Cause, r.Method+" "+r.URL) {
+		w.twice(e)
+	}
 }
 
 // external brings a real client's request to the server at its address.
@@ -296,8 +311,17 @@ func (w *World) toClient(s *stream, after time.Duration) time.Time {
 	if c == nil {
 		return w.Clock.Add(after)
 	}
-	c.ToClient = later(w.Clock.Add(after+c.Delay), c.ToClient)
+	from, _ := split(c.Server)
+	to, _ := split(c.Client)
+	c.ToClient = later(w.Clock.Add(after+c.Delay+w.slow(from, to)), c.ToClient)
 	return c.ToClient
+}
+
+// back posts a message to the client of an exchange.
+func (w *World) back(s *stream, at time.Time, m sim.Msg) {
+	from, _ := split(s.Server)
+	to, _ := split(s.Client)
+	w.ship(from, to, sim.Event{At: at, To: s.Client, Life: s.ClientLife, Msg: m})
 }
 
 func (w *World) reply(addr string, e *sim.Effect) {
@@ -322,7 +346,7 @@ func (w *World) reply(addr string, e *sim.Effect) {
 		}
 		return
 	}
-	w.post(at, s.Client, s.ClientLife, sim.Msg{Kind: sim.MsgResponse, Stream: s.ID, Resp: e.Resp, Cause: id})
+	w.back(s, at, sim.Msg{Kind: sim.MsgResponse, Stream: s.ID, Resp: e.Resp, Cause: id})
 }
 
 func (w *World) push(addr string, e *sim.Effect) {
@@ -337,7 +361,7 @@ func (w *World) push(addr string, e *sim.Effect) {
 	}
 	id := w.observe(trace.Observation{Until: at, Cause: e.Cause, Actor: addr, Kind: trace.Frame, Args: args, Payload: string(e.Data)})
 	if s.External == "" {
-		w.post(at, s.Client, s.ClientLife, sim.Msg{Kind: sim.MsgFrame, Stream: s.ID, Data: e.Data, Cause: id})
+		w.back(s, at, sim.Msg{Kind: sim.MsgFrame, Stream: s.ID, Data: e.Data, Cause: id})
 	}
 }
 
@@ -352,7 +376,7 @@ func (w *World) end(e *sim.Effect) {
 		w.forget(s)
 		return
 	}
-	w.post(w.toClient(s, 0), s.Client, s.ClientLife, sim.Msg{Kind: sim.MsgEnd, Stream: s.ID, Cause: e.Cause})
+	w.back(s, w.toClient(s, 0), sim.Msg{Kind: sim.MsgEnd, Stream: s.ID, Cause: e.Cause})
 }
 
 // forget ends an exchange's record.

@@ -196,19 +196,25 @@ func (w *World) addMachine(name, ip, role string) *machine {
 		m.Disk.MkdirAll(d, 0o755, w.Clock)
 	}
 	m.Disk.WriteFile("/etc/hostname", []byte(name+"\n"), 0o644, w.Clock)
-	env := map[string]string{}
-	user := "root"
 	if role == "admin" {
-		user = "admin"
 		m.Disk.MkdirAll("/home/admin", 0o755, w.Clock)
-	}
-	if role != "node" {
-		env["KUBECONFIG"] = "/etc/kubernetes/admin.conf"
 	}
 	w.Machines = append(w.Machines, m)
 	w.Life++
-	w.Procs[name+"/terminal"] = &proc{Kind: "terminal", Life: w.Life, PID: 1, actor: shell.New(w.era, user, env)}
+	w.Procs[name+"/terminal"] = &proc{Kind: "terminal", Life: w.Life, PID: 1, actor: w.newShell(m)}
 	return m
+}
+
+// newShell is a person's shell at a host.
+func (w *World) newShell(m *machine) *shell.Terminal {
+	user, env := "root", map[string]string{}
+	if m.Role == "admin" {
+		user = "admin"
+	}
+	if m.Role != "node" {
+		env["KUBECONFIG"] = "/etc/kubernetes/admin.conf"
+	}
+	return shell.New(w.era, user, env)
 }
 
 // kubeconfig is a kubeconfig with embedded data, as kubeadm writes it.

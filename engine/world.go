@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/api"
@@ -42,6 +43,12 @@ type state struct {
 	StreamSeq uint64 `json:"streamSeq"`
 	ConnSeq   uint64 `json:"connSeq"`
 	Life      uint64 `json:"life"`
+
+	// Faults are those that are set; Rough: one is in force or a host is away.
+	// Held is what does not get through for now.
+	Faults []Fault `json:"faults,omitempty"`
+	Rough  bool    `json:"rough,omitempty"`
+	Held   []held  `json:"held,omitempty"`
 
 	Machines  []*machine           `json:"machines"`
 	Procs     map[string]*proc     `json:"procs"`
@@ -129,14 +136,30 @@ func (w *World) check(in Input) error {
 	if in.External != nil {
 		set++
 	}
+	if in.Fault != nil {
+		set++
+		host = in.Fault.Where.Host
+	}
+	if in.Lift != nil {
+		set++
+	}
 	if set != 1 {
 		return fmt.Errorf("an input does exactly one thing; this one does %d", set)
 	}
-	if in.External == nil && w.machine(host) == nil {
+	if in.External == nil && in.Lift == nil && w.machine(host) == nil {
 		return fmt.Errorf("there is no host %q; there are %v", host, w.Hosts())
 	}
 	if f := in.Flag; f != nil {
 		return w.checkFlag(f)
+	}
+	if in.Fault != nil {
+		return w.checkFault(in.Fault)
+	}
+	if in.Lift != nil {
+		return w.checkLift(in.Lift)
+	}
+	if m := w.machine(host); (in.Typed != nil || in.Interrupt != nil) && m.away() {
+		return fmt.Errorf("%s is %s: nothing can be typed there", host, map[bool]string{true: "switched off", false: "asleep"}[m.Off])
 	}
 	return nil
 }
@@ -151,6 +174,10 @@ func (w *World) do(in Input) {
 		w.setFlag(in.Flag)
 	case in.External != nil:
 		w.external(in.External)
+	case in.Fault != nil:
+		w.setFault(*in.Fault)
+	case in.Lift != nil:
+		w.lift(in.Lift)
 	}
 }
 
@@ -212,6 +239,13 @@ func (w *World) deliver(e sim.Event) {
 	if p == nil || e.Life != 0 && p.Life != e.Life {
 		return
 	}
+	if host, _ := split(e.To); w.Rough && w.machine(host).away() {
+		w.Held = append(slices.Clip(w.Held), held{Event: e, To: host})
+		return
+	}
+	if e.Msg.Kind == sim.MsgRequest && w.meets(&e) {
+		return
+	}
 	if !w.arrives(&e.Msg) {
 		return
 	}
@@ -260,9 +294,33 @@ func (w *World) own(m sim.Msg) {
 	switch m.Kind {
 	case msgDial:
 		w.dialled(m.Stream)
+	case msgNoDial:
+		if c := w.Conns[m.Stream]; c != nil {
+			w.closeConn(c, m.Err, true)
+		}
+	case msgDead:
+		w.dead(m.Stream)
+	case msgLate:
+		w.giveUp(m.Stream)
+	case msgAnswer:
+		if code, err := strconv.Atoi(m.Line); err == nil {
+			w.answer(m.Tag, m.Stream, code)
+		}
+	case msgFault:
+		w.begin(m.Tag)
+	case msgHealed:
+		if f := w.fault(m.Tag); f != nil && f.Until.Equal(w.Clock) {
+			w.endFault(m.Tag)
+		}
+	case msgBoot:
+		w.booted(w.machine(m.Tag))
 	case msgRestart:
 		host, unit := split(m.Tag)
 		if mc := w.machine(host); mc != nil && mc.unit(unit).Restarting {
+			if mc.away() {
+				w.Held = append(slices.Clip(w.Held), held{Event: sim.Event{At: w.Clock, Msg: m}, To: host})
+				return
+			}
 			w.startUnit(mc, unit)
 		}
 	}
@@ -272,4 +330,16 @@ func (w *World) own(m sim.Msg) {
 const (
 	msgDial    sim.MsgKind = "dial"
 	msgRestart sim.MsgKind = "restart"
+	// msgNoDial: the connection Stream can't be made: Err. msgDead: look whether
+	// it is dead. msgLate: the client of the exchange Stream gives up. msgAnswer:
+	// the server Tag answers it with the status Line.
+	msgNoDial sim.MsgKind = "no-dial"
+	msgDead   sim.MsgKind = "dead"
+	msgLate   sim.MsgKind = "late"
+	msgAnswer sim.MsgKind = "answer"
+	// msgFault and msgHealed: the fault Tag begins and ends. msgBoot: the host
+	// Tag has booted.
+	msgFault  sim.MsgKind = "fault"
+	msgHealed sim.MsgKind = "healed"
+	msgBoot   sim.MsgKind = "boot"
 )

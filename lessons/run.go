@@ -2,6 +2,7 @@ package lessons
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,12 +36,21 @@ func (f *Failure) Error() string {
 // Check finds the first step that a world can't do: a host that is not there.
 func (s *Session) Check(hosts []string) error {
 	for _, d := range s.Does {
-		known := d.Verb != Type
-		for _, h := range hosts {
-			known = known || h == d.Host
+		var named []string
+		switch d.Verb {
+		case Type:
+			named = []string{d.Host}
+		case Fault:
+			f, _ := engine.ParseFault(d.Text, engine.Start)
+			named = []string{f.Where.Host}
+			if f.Where.Peer != "" {
+				named = append(named, f.Where.Peer)
+			}
 		}
-		if !known {
-			return &SyntaxError{s.Name, d.Line, d.Col, fmt.Sprintf("there is no host %q; there are %s", d.Host, strings.Join(hosts, ", "))}
+		for _, h := range named {
+			if !slices.Contains(hosts, h) {
+				return &SyntaxError{s.Name, d.Line, d.Col, fmt.Sprintf("there is no host %q; there are %s", h, strings.Join(hosts, ", "))}
+			}
 		}
 	}
 	return nil
@@ -66,6 +76,20 @@ func (s *Session) Run(w *engine.World, see func(Do, []trace.Observation)) error 
 			last.running = w.Busy(d.Host)
 		case Advance:
 			w.AdvanceTo(w.Now().Add(d.For))
+			obs = w.Drain()
+			last = listen(obs, "")
+		case Fault, Lift:
+			in := engine.Input{Lift: &engine.Lift{Faults: d.Text}}
+			if d.Verb == Fault {
+				f, err := engine.ParseFault(d.Text, w.Now())
+				if err != nil {
+					return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
+				}
+				in = engine.Input{Fault: &f}
+			}
+			if err := w.Apply(in); err != nil {
+				return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
+			}
 			obs = w.Drain()
 			last = listen(obs, "")
 		default:

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/joinery-lab/joinery/engine"
 )
 
 // Session is a script: what is typed at which host, how much time passes, and
@@ -33,6 +36,9 @@ const (
 	Refuse Verb = "refuse"
 	// Exit wants Status of the step before.
 	Exit Verb = "exit"
+	// Fault sets the fault that Text describes; Lift ends those that it names.
+	Fault Verb = "fault add"
+	Lift  Verb = "fault end"
 )
 
 // Do is one step of a session, at a line and column that count from 1.
@@ -102,7 +108,7 @@ func ParseSession(name, text string) (*Session, error) {
 			}
 			return nil, bad(col, "%s", why)
 		}
-		if d.Verb != Advance && len(s.Does) == 0 {
+		if slices.Contains([]Verb{Expect, Refuse, Exit}, d.Verb) && len(s.Does) == 0 {
 			return nil, bad(d.Col, "%s has no step before it to look at", d.Verb)
 		}
 		s.Does = append(s.Does, d)
@@ -113,14 +119,14 @@ func ParseSession(name, text string) (*Session, error) {
 	return s, nil
 }
 
-const unknown = "a step is `HOST$ COMMAND`, `HOST# COMMAND`, `advance 30s`, `expect TEXT`, `refuse TEXT` or `exit N`; a comment begins with #"
+const unknown = "a step is `HOST$ COMMAND`, `HOST# COMMAND`, `advance 30s`, `fault add …`, `fault end …`, `expect TEXT`, `refuse TEXT` or `exit N`; a comment begins with #"
 
 // fill makes d a step that is not typed. What it returns is the complaint.
 func (d *Do) fill(verb Verb, rest string) string {
 	d.Verb = verb
 	switch verb {
 	case Advance:
-		t, err := ParseDuration(rest)
+		t, err := engine.ParseDuration(rest)
 		if err != nil {
 			return err.Error()
 		}
@@ -136,6 +142,21 @@ func (d *Do) fill(verb Verb, rest string) string {
 			return fmt.Sprintf("exit needs a status from 0 to 255, not %q", rest)
 		}
 		d.Status = n
+	case "fault":
+		how, what, _ := strings.Cut(rest, " ")
+		d.Text = strings.TrimSpace(what)
+		switch d.Verb = Verb("fault " + how); d.Verb {
+		case Fault:
+			if _, err := engine.ParseFault(d.Text, engine.Start); err != nil {
+				return err.Error()
+			}
+		case Lift:
+			if d.Text == "" {
+				return "fault end needs the name of a fault, or all"
+			}
+		default:
+			return "write `fault add link node-1 control-1 drop` and `fault end link node-1 control-1`, or `fault end all`"
+		}
 	default:
 		return unknown
 	}
@@ -173,33 +194,3 @@ func incomplete(command string) error {
 }
 
 var trailingBackslash = regexp.MustCompile(`(^|[^\\])(\\\\)*\\$`)
-
-var durationPart = regexp.MustCompile(`^([0-9]{1,18})(ms|s|m|h|d)`)
-
-var units = map[string]time.Duration{"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
-
-// longest is how far one step may advance; beyond it dates leave the range of
-// time.Duration.
-const longest = 200 * 365 * 24 * time.Hour
-
-// ParseDuration reads "30s", "5m", "300d" or a sum such as "1d12h".
-func ParseDuration(s string) (time.Duration, error) {
-	var sum time.Duration
-	rest := s
-	for rest != "" {
-		m := durationPart.FindStringSubmatch(rest)
-		if m == nil {
-			break
-		}
-		n, _ := strconv.ParseInt(m[1], 10, 64)
-		if n > int64((longest-sum)/units[m[2]]) {
-			return 0, fmt.Errorf("%q is too long; the longest is 200 years", s)
-		}
-		sum += time.Duration(n) * units[m[2]]
-		rest = rest[len(m[0]):]
-	}
-	if s == "" || rest != "" {
-		return 0, fmt.Errorf("%q is no duration; write 30s, 5m, 2h or 300d", s)
-	}
-	return sum, nil
-}

@@ -33,6 +33,8 @@ func runCommand() *cobra.Command {
 One step a line:
   admin$ kubectl get csr            a line typed at a host; it may go on with a here-document
   advance 30s                       let time pass (also 5m, 2h, 300d)
+  fault add link node-1 control-1 drop 30% for 5m
+                                    let something go wrong; fault end NAME or all ends it
   expect TEXT                       the step before printed this, on stdout or stderr
   refuse TEXT                       the step before did not print this
   exit 1                            the step before ended with this status

@@ -24,8 +24,10 @@ type lease struct {
 	Object  *coordv1.Lease `json:"object,omitempty"`
 	Renewed time.Time      `json:"renewed,omitzero"`
 	// Tries counts renewals that failed in a row.
-	Tries int   `json:"tries,omitempty"`
-	Retry retry `json:"retry"`
+	Tries int `json:"tries,omitempty"`
+	// Ensured: the tries are those after it was looked for.
+	Ensured bool  `json:"ensured,omitempty"`
+	Retry   retry `json:"retry"`
 }
 
 // ensureLease looks for the Lease. Models
@@ -39,6 +41,7 @@ func (k *Kubelet) leaseGot(c *sim.Ctx, a answer) {
 	switch {
 	case a.ok():
 		k.haveLease(c, a)
+		k.Lease.Ensured = true
 		k.renewLease(c)
 	case a.kind == sim.MsgResponse && a.code == 404:
 		k.Lease.Retry = retry{}
@@ -108,7 +111,7 @@ func (k *Kubelet) renewLease(c *sim.Ctx) {
 func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
 	if a.ok() {
 		k.haveLease(c, a)
-		k.Lease.Renewed = c.Now
+		k.Lease.Renewed, k.Lease.Ensured = c.Now, false
 		return
 	}
 	if a.kind == sim.MsgResponse && a.code == 409 {
@@ -127,6 +130,12 @@ func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
 		return
 	}
 	k.Lease.Tries = 0
+	if k.Lease.Ensured {
+		// It is there and can't be written: that was all for this interval.
+		k.Lease.Ensured = false
+		k.after(c, "renew", era.KubeletLeaseRenew.In(k.era()))
+		return
+	}
 	k.ensureLease(c)
 }
 

@@ -17,6 +17,8 @@ import (
 // Entries never change after they are made, so Clone is a copy of the map.
 type Disk struct {
 	Entries map[string]*Entry `json:"entries"`
+	// Denied is what can't be changed now, because the disk is at fault.
+	Denied []Denial `json:"denied,omitempty"`
 	// Changed is called after each change, when set; it is not part of the state.
 	Changed func(op, name string, e *Entry) `json:"-"`
 
@@ -38,7 +40,31 @@ func NewDisk(now time.Time) *Disk {
 }
 
 // Clone returns an independent copy, without Changed.
-func (d *Disk) Clone() *Disk { return &Disk{Entries: maps.Clone(d.Entries)} }
+func (d *Disk) Clone() *Disk {
+	return &Disk{Entries: maps.Clone(d.Entries), Denied: slices.Clone(d.Denied)}
+}
+
+// Denial is a part of a disk that is at fault: below Path nothing can be
+// changed, or, with Full, nothing can be added.
+type Denial struct {
+	Path string `json:"path"`
+	Full bool   `json:"full,omitempty"`
+}
+
+// denied is why a path can't be changed, nil when it can.
+func (d *Disk) denied(p string, adds bool) error {
+	for _, x := range d.Denied {
+		if x.Path == "/" || p == x.Path || strings.HasPrefix(p, strings.TrimSuffix(x.Path, "/")+"/") {
+			switch {
+			case !x.Full:
+				return errReadOnly
+			case adds:
+				return errNoSpace
+			}
+		}
+	}
+	return nil
+}
 
 // Resolve follows links in name, also the last one when follow is set, and
 // returns the real path. What the path names need not exist; what it passes
@@ -143,6 +169,9 @@ func (d *Disk) WriteFile(name string, data []byte, mode fs.FileMode, now time.Ti
 		}
 		mode = old.Mode
 	}
+	if err := d.denied(p, len(data) > 0); err != nil {
+		return pathErr("open", name, err)
+	}
 	d.set("write", p, &Entry{Mode: mode & settable, Time: now, Data: slices.Clone(data)})
 	return nil
 }
@@ -176,6 +205,9 @@ func (d *Disk) Mkdir(name string, mode fs.FileMode, now time.Time) error {
 	if parent == nil {
 		return pathErr("mkdir", name, errNotExist)
 	}
+	if err := d.denied(p, true); err != nil {
+		return pathErr("mkdir", name, err)
+	}
 	d.set("mkdir", p, &Entry{Mode: fs.ModeDir | mode&settable, Time: now})
 	return nil
 }
@@ -191,6 +223,9 @@ func (d *Disk) Symlink(target, name string, now time.Time) error {
 		return linkErr("symlink", target, name, errExist)
 	case d.Entries[path.Dir(p)] == nil || target == "":
 		return linkErr("symlink", target, name, errNotExist)
+	}
+	if err := d.denied(p, true); err != nil {
+		return linkErr("symlink", target, name, err)
 	}
 	d.set("symlink", p, &Entry{Mode: fs.ModeSymlink | 0o777, Time: now, Target: target})
 	return nil
@@ -223,6 +258,9 @@ func (d *Disk) Remove(name string) error {
 	case e.Mode.IsDir() && len(d.children(p)) > 0:
 		return pathErr("remove", name, errNotEmpty)
 	}
+	if err := d.denied(p, false); err != nil {
+		return pathErr("remove", name, err)
+	}
 	d.drop(p)
 	d.changed("remove", p, e)
 	return nil
@@ -243,6 +281,9 @@ func (d *Disk) RemoveAll(name string) error {
 	}
 	for _, q := range slices.Backward(d.Walk(p)) {
 		e := d.Entries[q]
+		if err := d.denied(q, false); err != nil {
+			return pathErr("unlinkat", q, err)
+		}
 		d.drop(q)
 		d.changed("remove", q, e)
 	}
@@ -273,6 +314,9 @@ func (d *Disk) Rename(from, to string) error {
 	case e.Mode.IsDir() && old != nil:
 		return linkErr("rename", from, to, errNotDir)
 	}
+	if err := cmp.Or(d.denied(a, false), d.denied(b, false)); err != nil {
+		return linkErr("rename", from, to, err)
+	}
 	for _, p := range d.Walk(a) {
 		sub := d.Entries[p]
 		d.drop(p)
@@ -292,6 +336,9 @@ func (d *Disk) Chmod(name string, mode fs.FileMode) error {
 	if e == nil {
 		return pathErr("chmod", name, errNotExist)
 	}
+	if err := d.denied(p, false); err != nil {
+		return pathErr("chmod", name, err)
+	}
 	n := *e
 	n.Mode = e.Mode.Type() | mode&settable
 	d.set("chmod", p, &n)
@@ -307,6 +354,9 @@ func (d *Disk) Chtimes(name string, t time.Time) error {
 	e := d.Entries[p]
 	if e == nil {
 		return pathErr("chtimes", name, errNotExist)
+	}
+	if err := d.denied(p, false); err != nil {
+		return pathErr("chtimes", name, err)
 	}
 	n := *e
 	n.Time = t

@@ -27,6 +27,8 @@ var (
 	errInvalid  = &errno{"invalid argument", []error{hackpadfs.ErrInvalid, fs.ErrInvalid}}
 	errLoop     = &errno{text: "too many levels of symbolic links"}
 	errBusy     = &errno{text: "device or resource busy"}
+	errReadOnly = &errno{text: "read-only file system"}
+	errNoSpace  = &errno{text: "no space left on device"}
 	errBadFile  = &errno{text: "bad file descriptor"}
 )
 
