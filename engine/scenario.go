@@ -115,11 +115,24 @@ func (w *World) build() ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sa := kr.ECDSA("sa")
+	// A toy that every world has: what it signs is never trusted on a socket.
+	sa := kr.RSA(0)
+	saPub, err := pki.PublicKeyPEM(sa.Public())
+	if err != nil {
+		return nil, err
+	}
+	// Not verified by a bundle: kubeadm does not set --kubelet-certificate-authority either.
+	kubeletCert, kubeletKey, err := issue("apiserver-kubelet-client", pkix.Name{Organization: []string{"system:masters"}, CommonName: "kube-apiserver-kubelet-client"}, nil, nil, false)
+	if err != nil {
+		return nil, err
+	}
 	files = append(files,
 		file{control, "/etc/kubernetes/pki/apiserver.crt", 0o644, cert},
 		file{control, "/etc/kubernetes/pki/apiserver.key", 0o600, key},
+		file{control, "/etc/kubernetes/pki/apiserver-kubelet-client.crt", 0o644, kubeletCert},
+		file{control, "/etc/kubernetes/pki/apiserver-kubelet-client.key", 0o600, kubeletKey},
 		file{control, "/etc/kubernetes/pki/sa.key", 0o600, pki.KeyPEM(sa)},
+		file{control, "/etc/kubernetes/pki/sa.pub", 0o600, saPub},
 	)
 	adminCert, adminKey, err := issue("admin", pkix.Name{Organization: []string{"system:masters"}, CommonName: "kubernetes-admin"}, nil, nil, false)
 	if err != nil {
@@ -324,9 +337,12 @@ ExecStart=/usr/bin/kube-apiserver \
   --enable-bootstrap-token-auth=true \
   --authorization-mode=Node,RBAC \
   --enable-admission-plugins=NodeRestriction \
+  --kubelet-client-certificate=/etc/kubernetes/pki/apiserver-kubelet-client.crt \
+  --kubelet-client-key=/etc/kubernetes/pki/apiserver-kubelet-client.key \
+  --kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname \
   --service-cluster-ip-range=10.96.0.0/12 \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local \
-  --service-account-key-file=/etc/kubernetes/pki/sa.key \
+  --service-account-key-file=/etc/kubernetes/pki/sa.pub \
   --service-account-signing-key-file=/etc/kubernetes/pki/sa.key \
   --v=3
 Restart=always

@@ -24,6 +24,8 @@ type plugin struct {
 }
 
 var plugins = []plugin{
+	{"NamespaceLifecycle", true, namespaceLifecycle},
+	{"ServiceAccount", true, serviceAccount},
 	{"NodeRestriction", true, nodeRestriction},
 	{"CertificateApproval", false, certificateApproval},
 	{"CertificateSigning", false, certificateSigning},
@@ -57,6 +59,9 @@ func (x *exchange) admit(early bool, r *resource, o, old object, operation strin
 		}
 		if err := p.check(x, r, o, old, operation); err != nil {
 			x.c.Note(trace.Admit, x.subject(), map[string]string{"verdict": "no", "plugin": p.name, "reason": err.Error()}, "")
+			if _, ok := err.(apierrors.APIStatus); ok {
+				return err
+			}
 			return apierrors.NewForbidden(r.gr(), admitName(x, o), err)
 		}
 	}
@@ -77,57 +82,6 @@ func admitName(x *exchange, o object) string {
 		return o.GetGenerateName()
 	}
 	return "Unknown"
-}
-
-// nodeRestriction keeps a node to itself (Models plugin/pkg/admission/noderestriction).
-func nodeRestriction(x *exchange, r *resource, o, old object, operation string) error {
-	node, ok := nodeOf(x.user)
-	if !ok {
-		return nil
-	}
-	if node == "" {
-		return fmt.Errorf("could not determine node from user %q", x.user.Name)
-	}
-	name := x.info.name
-	if name == "" && o != nil {
-		name = o.GetName()
-	}
-	switch r.Plural {
-	case "nodes":
-		if name != node {
-			return fmt.Errorf("node %q is not allowed to modify node %q", node, name)
-		}
-	case "leases":
-		if x.info.nspc != "kube-node-lease" {
-			return fmt.Errorf("can only access leases in the %q system namespace", "kube-node-lease")
-		}
-		if name != node {
-			return fmt.Errorf("can only access node lease with the same name as the requesting node")
-		}
-	case "csinodes":
-		if name != node {
-			return fmt.Errorf("can only access CSINode with the same name as the requesting node")
-		}
-	case "certificatesigningrequests":
-		if operation == "create" && era.NodeRestrictionCSR.In(x.s.era) {
-			return ownCSR(o.(*certificatesv1.CertificateSigningRequest), node)
-		}
-	}
-	return nil
-}
-
-func ownCSR(o *certificatesv1.CertificateSigningRequest, node string) error {
-	if o.Spec.SignerName != certificatesv1.KubeletServingSignerName && o.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
-		return nil
-	}
-	req, err := pki.ParseRequest(o.Spec.Request)
-	if err != nil {
-		return fmt.Errorf("unable to parse csr: %w", err)
-	}
-	if req.Subject.CommonName != nodePrefix+node {
-		return fmt.Errorf("can only create a node CSR with CN=%s", nodePrefix+node)
-	}
-	return nil
 }
 
 // mayUse asks whether the user has a verb on the synthetic resource "signers",

@@ -23,7 +23,7 @@ type user struct {
 	Name, UID string
 	Groups    []string
 	Extra     map[string][]string
-	method    string // x509, bootstrap, token-file, anonymous
+	method    string // x509, bootstrap, token-file, serviceaccount, anonymous
 }
 
 func (u *user) in(group string) bool { return slices.Contains(u.Groups, group) }
@@ -48,7 +48,7 @@ func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
 			return s.known(c, u)
 		}
 	}
-	if len(errs) == 0 && s.opts.anonymous {
+	if len(errs) == 0 && s.opts.anonymous && !slices.Contains(s.opts.modes, "AlwaysAllow") {
 		return s.known(c, &user{Name: anonymous, Groups: []string{allUnauthenticated}, method: "anonymous"})
 	}
 	reason := "no credentials"
@@ -83,21 +83,36 @@ func byBearer(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 	if !ok || !strings.EqualFold(kind, "bearer") || token == "" {
 		return nil, nil
 	}
-	if u := s.byToken(c, token); u != nil {
-		return u, nil
+	u, _, err := s.byToken(c, token, s.apiAudiences())
+	if u == nil && err == nil {
+		err = errBearer
 	}
-	return nil, errBearer
+	return u, err
 }
 
-// byToken finds the user of a bearer token, or nil.
-func (s *Server) byToken(c *sim.Ctx, token string) *user {
-	for i := range s.Tokens {
-		if t := &s.Tokens[i]; t.Token == token {
-			return &user{Name: t.User, UID: t.UID, Groups: t.Groups, method: "token-file"}
+// byToken finds the user of a bearer token that is for one of the wanted
+// audiences, and those that it is for (Models the union in
+// pkg/kubeapiserver/authenticator/config.go: who has an error does not keep the
+// others from being asked).
+func (s *Server) byToken(c *sim.Ctx, token string, wanted []string) (*user, []string, error) {
+	// Tokens that name no audience are for the API server.
+	of := both(wanted, s.apiAudiences())
+	agnostic := len(wanted) == 0 || len(of) > 0
+	if agnostic {
+		for i := range s.Tokens {
+			if t := &s.Tokens[i]; t.Token == token {
+				return &user{Name: t.User, UID: t.UID, Groups: t.Groups, method: "token-file"}, of, nil
+			}
 		}
 	}
-	if s.opts.bootstrap {
-		return s.byBootstrapToken(c, token)
+	u, for_, err := s.byServiceAccountToken(c, token, wanted)
+	if u != nil {
+		return u, for_, nil
 	}
-	return nil
+	if agnostic && s.opts.bootstrap {
+		if u := s.byBootstrapToken(c, token); u != nil {
+			return u, of, nil
+		}
+	}
+	return nil, nil, err
 }

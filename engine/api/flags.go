@@ -3,67 +3,135 @@ package api
 import (
 	"fmt"
 	"io"
+	"net"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // options is a command line of kube-apiserver, as far as it matters here.
 type options struct {
-	clientCA, cert, key    string
-	modes                  []string
-	bootstrap, anonymous   bool
-	tokenFile              string
-	enable, disable        []string
-	bind, advertise        string
-	port, v                int
-	issuer                 string
-	serviceRange, external string
+	clientCA, cert, key  string
+	modes                []string
+	bootstrap, anonymous bool
+	tokenFile            string
+	enable, disable      []string
+	bind, advertise      string
+	port, v              int
+	external             string
+	etcd                 []string
+	serviceRange         string
+
+	issuers, audiences, tokenKeys []string
+	signingKey                    string
+	maxExpiration                 time.Duration
+	extend, lookup                bool
+
+	kubeletCA, kubeletCert, kubeletKey string
+	kubeletAddresses                   []string
+
+	proxyCert, proxyKey string
+	abac, webhook       string
 }
 
-// ignored are flags that are accepted and change nothing here.
-var ignored = []string{
-	"etcd-servers", "etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-prefix", "storage-backend", "endpoint-reconciler-type",
-	"service-account-key-file", "service-account-signing-key-file", "service-account-max-token-expiration", "api-audiences",
-	"service-node-port-range", "kubelet-client-certificate", "kubelet-client-key", "kubelet-certificate-authority",
-	"kubelet-preferred-address-types", "kubelet-timeout", "audit-policy-file", "audit-log-path", "audit-log-maxage", "audit-log-maxbackup",
-	"audit-log-maxsize", "audit-log-format", "requestheader-client-ca-file", "requestheader-allowed-names", "requestheader-username-headers",
-	"requestheader-group-headers", "requestheader-extra-headers-prefix", "proxy-client-cert-file", "proxy-client-key-file",
-	"tls-cipher-suites", "tls-min-version", "cert-dir", "feature-gates", "runtime-config", "event-ttl", "max-requests-inflight",
-	"max-mutating-requests-inflight", "request-timeout", "min-request-timeout", "encryption-provider-config", "vmodule", "logging-format",
-	"cors-allowed-origins", "default-not-ready-toleration-seconds", "default-unreachable-toleration-seconds", "log-flush-frequency",
+// flagKind is a type of flags that are read, so that a value that can't be is
+// refused in pflag's words, and change nothing here.
+type flagKind struct {
+	names  string
+	define func(f *pflag.FlagSet, name string)
 }
 
-// ignoredSwitches are such flags without a value.
-var ignoredSwitches = []string{"allow-privileged", "enable-aggregator-routing", "profiling", "contention-profiling", "service-account-lookup", "goaway-chance"}
+// inert are the flags of kube-apiserver 1.36 that nothing here depends on.
+var inert = []flagKind{
+	{`admission-control-config-file allow-metric-labels-manifest audit-log-batch-mode audit-log-format audit-log-mode audit-log-path audit-log-version
+		audit-policy-file audit-webhook-config-file audit-webhook-mode audit-webhook-version authentication-config authentication-token-webhook-config-file
+		authentication-token-webhook-version authorization-config authorization-webhook-version cert-dir debug-socket-path egress-selector-config-file
+		encryption-provider-config endpoint-reconciler-type etcd-cafile etcd-certfile etcd-keyfile etcd-prefix feature-gates emulated-version min-compatibility-version
+		logging-format oidc-ca-file oidc-client-id oidc-groups-claim oidc-groups-prefix oidc-issuer-url oidc-username-claim oidc-username-prefix
+		peer-advertise-ip peer-advertise-port peer-ca-file requestheader-client-ca-file runtime-config service-account-jwks-uri service-account-signing-endpoint
+		service-node-port-range show-hidden-metrics-for-version storage-backend storage-media-type tls-min-version tls-sni-cert-key tracing-config-file version vmodule
+		log-json-info-buffer-size log-text-info-buffer-size`,
+		func(f *pflag.FlagSet, n string) { f.String(n, "", "") }},
+	{`admission-control cors-allowed-origins disabled-metrics etcd-servers-overrides oidc-required-claim oidc-signing-algs requestheader-allowed-names
+		requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers requestheader-username-headers strict-transport-security-directives
+		tls-cipher-suites watch-cache-sizes allow-metric-labels tls-curve-preferences`,
+		func(f *pflag.FlagSet, n string) { f.StringSlice(n, nil, "") }},
+	{`aggregator-reject-forwarding-redirect allow-privileged audit-log-batch-throttle-enable audit-log-compress audit-log-truncate-enabled
+		audit-webhook-batch-throttle-enable audit-webhook-truncate-enabled contention-profiling disable-http2-serving emulation-forward-compatible
+		enable-aggregator-routing enable-garbage-collector enable-logs-handler enable-priority-and-fairness encryption-provider-config-automatic-reload
+		log-json-split-stream log-text-split-stream permit-address-sharing permit-port-sharing profiling runtime-config-emulation-forward-compatible
+		shutdown-send-retry-after watch-cache`,
+		func(f *pflag.FlagSet, n string) { f.Bool(n, false, "") }},
+	{`apiserver-count audit-log-batch-buffer-size audit-log-batch-max-size audit-log-batch-throttle-burst audit-log-maxage audit-log-maxbackup audit-log-maxsize
+		audit-webhook-batch-buffer-size audit-webhook-batch-max-size audit-webhook-batch-throttle-burst default-watch-cache-size delete-collection-workers
+		http2-max-streams-per-connection kubernetes-service-node-port max-mutating-requests-inflight max-requests-inflight min-request-timeout`,
+		func(f *pflag.FlagSet, n string) { f.Int(n, 0, "") }},
+	{`audit-log-truncate-max-batch-size audit-log-truncate-max-event-size audit-webhook-truncate-max-batch-size audit-webhook-truncate-max-event-size
+		default-not-ready-toleration-seconds default-unreachable-toleration-seconds lease-reuse-duration-seconds max-connection-bytes-per-sec`,
+		func(f *pflag.FlagSet, n string) { f.Int64(n, 0, "") }},
+	{`kubelet-port kubelet-read-only-port`, func(f *pflag.FlagSet, n string) { f.Uint(n, 0, "") }},
+	{`audit-log-batch-throttle-qps audit-webhook-batch-throttle-qps`, func(f *pflag.FlagSet, n string) { f.Float32(n, 0, "") }},
+	{`goaway-chance`, func(f *pflag.FlagSet, n string) { f.Float64(n, 0, "") }},
+	{`audit-log-batch-max-wait audit-webhook-batch-initial-backoff audit-webhook-batch-max-wait audit-webhook-initial-backoff authentication-token-webhook-cache-ttl
+		authorization-webhook-cache-authorized-ttl authorization-webhook-cache-unauthorized-ttl coordinated-leadership-lease-duration
+		coordinated-leadership-renew-deadline coordinated-leadership-retry-period etcd-compaction-interval etcd-count-metric-poll-period
+		etcd-db-metric-poll-interval etcd-healthcheck-timeout etcd-readycheck-timeout event-ttl kubelet-timeout livez-grace-period log-flush-frequency
+		request-timeout shutdown-delay-duration shutdown-watch-termination-grace-period storage-initialization-timeout`,
+		func(f *pflag.FlagSet, n string) { f.Duration(n, 0, "") }},
+}
 
-// parse reads a command line. The error is pflag's: "unknown flag: --x".
+// defaultAddresses is the default of --kubelet-preferred-address-types.
+var defaultAddresses = []string{"Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"}
+
+// parse reads a command line. The error is pflag's: "unknown flag: --x", or
+// "invalid argument …".
 func parse(args []string) (*options, error) {
 	o := &options{}
 	f := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName { // Models component-base/cli/flag WordSepNormalizeFunc
+		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+	})
 	f.StringVar(&o.clientCA, "client-ca-file", "", "")
 	f.StringVar(&o.cert, "tls-cert-file", "", "")
 	f.StringVar(&o.key, "tls-private-key-file", "", "")
 	f.StringSliceVar(&o.modes, "authorization-mode", []string{"AlwaysAllow"}, "")
+	f.StringVar(&o.abac, "authorization-policy-file", "", "")
+	f.StringVar(&o.webhook, "authorization-webhook-config-file", "", "")
 	f.BoolVar(&o.bootstrap, "enable-bootstrap-token-auth", false, "")
 	f.BoolVar(&o.anonymous, "anonymous-auth", true, "")
 	f.StringVar(&o.tokenFile, "token-auth-file", "", "")
 	f.StringSliceVar(&o.enable, "enable-admission-plugins", nil, "")
 	f.StringSliceVar(&o.disable, "disable-admission-plugins", nil, "")
-	f.StringVar(&o.bind, "bind-address", "0.0.0.0", "")
-	f.StringVar(&o.advertise, "advertise-address", "", "")
+	bind := f.IP("bind-address", net.IPv4zero, "")
+	advertise := f.IP("advertise-address", nil, "")
 	f.IntVar(&o.port, "secure-port", 6443, "")
-	f.StringVar(&o.issuer, "service-account-issuer", "https://kubernetes.default.svc", "")
+	f.StringSliceVar(&o.etcd, "etcd-servers", nil, "")
+	f.StringArrayVar(&o.issuers, "service-account-issuer", nil, "")
+	f.StringSliceVar(&o.audiences, "api-audiences", nil, "")
+	f.StringArrayVar(&o.tokenKeys, "service-account-key-file", nil, "")
+	f.StringVar(&o.signingKey, "service-account-signing-key-file", "", "")
+	f.DurationVar(&o.maxExpiration, "service-account-max-token-expiration", 0, "")
+	f.BoolVar(&o.extend, "service-account-extend-token-expiration", true, "")
+	f.BoolVar(&o.lookup, "service-account-lookup", true, "")
+	f.StringVar(&o.kubeletCA, "kubelet-certificate-authority", "", "")
+	f.StringVar(&o.kubeletCert, "kubelet-client-certificate", "", "")
+	f.StringVar(&o.kubeletKey, "kubelet-client-key", "", "")
+	f.StringSliceVar(&o.kubeletAddresses, "kubelet-preferred-address-types", defaultAddresses, "")
+	f.StringVar(&o.proxyCert, "proxy-client-cert-file", "", "")
+	f.StringVar(&o.proxyKey, "proxy-client-key-file", "", "")
 	f.StringVar(&o.serviceRange, "service-cluster-ip-range", "", "")
 	f.StringVar(&o.external, "external-hostname", "", "")
-	f.IntVarP(&o.v, "v", "v", 0, "")
-	for _, n := range ignored {
-		f.String(n, "", "")
-	}
-	for _, n := range ignoredSwitches {
-		f.Bool(n, false, "")
+	v := f.Uint32P("v", "v", 0, "")
+	for _, k := range inert {
+		for _, n := range strings.Fields(k.names) {
+			k.define(f, n)
+		}
 	}
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -71,12 +139,93 @@ func parse(args []string) (*options, error) {
 	if rest := f.Args(); len(rest) > 0 {
 		return nil, fmt.Errorf(`"kube-apiserver" does not take any arguments, got %q`, rest)
 	}
-	for _, m := range o.modes {
-		if authorizers[m] == nil {
-			return nil, fmt.Errorf("authorization-mode %q is not a valid mode", m)
-		}
+	o.bind, o.v = bind.String(), int(*v)
+	if *advertise != nil {
+		o.advertise = advertise.String()
 	}
 	return o, nil
+}
+
+// modes are the values of --authorization-mode that kube-apiserver knows.
+var modes = []string{"ABAC", "AlwaysAllow", "AlwaysDeny", "Node", "RBAC", "Webhook"}
+
+// validate lists what is wrong with values that could be read, in
+// kube-apiserver's order (Models pkg/controlplane/apiserver/options Validate
+// and what it calls).
+func (o *options) validate(e era.Era) []error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(o.etcd) == 0 {
+		bad("--etcd-servers must be specified")
+	}
+	if o.port < 1 || o.port > 65535 {
+		bad("--secure-port %d must be between 1 and 65535, inclusive. It cannot be turned off with 0", o.port)
+	}
+	for i, is := range o.issuers {
+		switch {
+		case is == "":
+			bad("service-account-issuer should not be an empty string")
+		case slices.Contains(o.issuers[:i], is):
+			bad("service-account-issuer %q is already specified", is)
+		}
+	}
+	if len(o.issuers) == 0 {
+		bad("service-account-issuer is a required flag")
+	}
+	if len(o.tokenKeys) == 0 {
+		bad("either `--service-account-key-file` or `--service-account-signing-endpoint` must be set")
+	}
+	errs = append(errs, o.validateModes()...)
+	known := era.AdmissionPlugins.In(e)
+	for i, list := range [][]string{o.enable, o.disable} {
+		for _, n := range list {
+			if !slices.Contains(known, n) {
+				bad("%s-admission-plugins plugin %q is unknown", []string{"enable", "disable"}[i], n)
+			}
+		}
+	}
+	if twice := both(o.enable, o.disable); len(twice) > 0 {
+		slices.Sort(twice)
+		bad("%v in enable-admission-plugins and disable-admission-plugins overlapped", slices.Compact(twice))
+	}
+	if o.signingKey == "" && len(o.issuers) == 0 && len(o.audiences) == 0 {
+		bad("--service-account-signing-key-file and --service-account-issuer are required flags")
+	} else if o.signingKey == "" || len(o.issuers) == 0 || o.issuers[0] == "" {
+		bad("--service-account-signing-key-file, --service-account-issuer, and --api-audiences should be specified together")
+	}
+	return errs
+}
+
+func (o *options) validateModes() []error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(o.modes) == 0 {
+		bad("at least one authorization-mode must be passed")
+	}
+	unique := slices.Clone(o.modes)
+	slices.Sort(unique)
+	for _, m := range o.modes {
+		switch {
+		case !slices.Contains(modes, m):
+			bad("authorization-mode %q is not a valid mode", m)
+		case m == "ABAC" && o.abac == "":
+			bad("authorization-mode ABAC's authorization policy file not passed")
+		case m == "Webhook" && o.webhook == "":
+			bad("authorization-mode Webhook's authorization config file not passed")
+		case authorizers[m] == nil:
+			bad("authorization-mode %q is a real one, but this API server does not have it", m)
+		}
+	}
+	if o.abac != "" && !slices.Contains(o.modes, "ABAC") {
+		bad("cannot specify --authorization-policy-file without mode ABAC")
+	}
+	if o.webhook != "" && !slices.Contains(o.modes, "Webhook") {
+		bad("cannot specify --authorization-webhook-config-file without mode Webhook")
+	}
+	if len(slices.Compact(unique)) != len(o.modes) {
+		bad("authorization-mode %q has mode specified more than once", o.modes)
+	}
+	return errs
 }
 
 // plugin reports whether an admission plugin runs.

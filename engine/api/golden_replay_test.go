@@ -39,6 +39,8 @@ type replay struct {
 	made           []string      // CSRs of the admin that go before the next request
 	secret         *sim.Response // the answer to the creation of S(abcdef)
 	ids            uint64
+	kubelets       *kubelets // of n
+	token          string    // of s
 }
 
 const (
@@ -60,6 +62,13 @@ plaintoken0000000000000000000000,carol,10002,dev
 admintoken0000000000000000000000,token-admin,10003,"system:masters"
 `
 
+// usualFlags are those of the recorder's API server.
+const usualFlags = `--etcd-servers=http://127.0.0.1:2379 --bind-address=127.0.0.1 --advertise-address=127.0.0.1
+		--secure-port=16443 --endpoint-reconciler-type=none --tls-cert-file=/etc/kubernetes/pki/apiserver.crt --tls-private-key-file=/etc/kubernetes/pki/apiserver.key
+		--client-ca-file=/etc/kubernetes/pki/ca.crt --authorization-mode=Node,RBAC --enable-bootstrap-token-auth=true --token-auth-file=/etc/kubernetes/pki/token.csv
+		--enable-admission-plugins=NodeRestriction --service-account-issuer=https://kubernetes.default.svc
+		--service-account-key-file=/etc/kubernetes/pki/sa.key --service-account-signing-key-file=/etc/kubernetes/pki/sa.key --service-cluster-ip-range=10.96.0.0/16 --allow-privileged --v=3`
+
 // newReplay starts a server as the recordings' README says, on a fresh store.
 func newReplay(t *testing.T, folder string) *replay {
 	t.Helper()
@@ -72,21 +81,21 @@ func newReplay(t *testing.T, folder string) *replay {
 	w.disk = sim.NewDisk(w.now)
 	require.NoError(t, w.disk.MkdirAll("/etc/kubernetes/pki", 0o755, w.now))
 	serving := w.leaf(t, pkix.Name{CommonName: "kube-apiserver"}, "apiserver")
-	for name, data := range map[string][]byte{"ca.crt": ca.CertPEM(), "apiserver.crt": serving, "apiserver.key": pki.KeyPEM(keys.ECDSA("apiserver")), "token.csv": []byte(tokens)} {
+	for name, data := range map[string][]byte{"ca.crt": ca.CertPEM(), "apiserver.crt": serving, "apiserver.key": pki.KeyPEM(keys.ECDSA("apiserver")), "token.csv": []byte(tokens), "sa.key": pki.KeyPEM(keys.RSA(0))} {
 		require.NoError(t, w.disk.WriteFile("/etc/kubernetes/pki/"+name, data, 0o600, w.now))
 	}
 	for as, subject := range identities {
 		block, _ := pem.Decode(w.leaf(t, subject, as))
 		w.chains[as] = [][]byte{block.Bytes}
 	}
-	w.server, err = api.New(era.Must("1.36"), strings.Fields(`--etcd-servers=http://127.0.0.1:2379 --bind-address=127.0.0.1 --advertise-address=127.0.0.1
-		--secure-port=16443 --endpoint-reconciler-type=none --tls-cert-file=/etc/kubernetes/pki/apiserver.crt --tls-private-key-file=/etc/kubernetes/pki/apiserver.key
-		--client-ca-file=/etc/kubernetes/pki/ca.crt --authorization-mode=Node,RBAC --enable-bootstrap-token-auth=true --token-auth-file=/etc/kubernetes/pki/token.csv
-		--enable-admission-plugins=NodeRestriction --service-account-issuer=https://kubernetes.default.svc --service-cluster-ip-range=10.96.0.0/16 --allow-privileged --v=3`), w.store)
+	w.server, err = api.New(era.Must("1.36"), strings.Fields(usualFlags), w.store)
 	require.NoError(t, err)
 	w.server.Step(w.ctx(), sim.Msg{Kind: sim.MsgStart})
 	if strings.HasPrefix(folder, "j2-") {
 		w.strangers(t)
+	}
+	if strings.HasPrefix(folder, "n-") {
+		w.callKubelets(t)
 	}
 	if strings.HasPrefix(folder, "b1-") {
 		resp := w.putToken(t, "abcdef", nil)
@@ -119,6 +128,12 @@ func (w *replay) ctx() *sim.Ctx {
 // send makes one request as an identity of the recordings.
 func (w *replay) send(t *testing.T, method, url, as string, header http.Header, body []byte) sim.Response {
 	t.Helper()
+	return w.sendTo(t, nil, method, url, as, header, body)
+}
+
+// sendTo is send to another server than the usual one.
+func (w *replay) sendTo(t *testing.T, at *api.Server, method, url, as string, header http.Header, body []byte) sim.Response {
+	t.Helper()
 	r := &sim.Request{Method: method, URL: url, Header: header, Body: body, Remote: "127.0.0.1:57170"}
 	if header == nil {
 		r.Header = http.Header{"Content-Type": {"application/json"}}
@@ -128,6 +143,9 @@ func (w *replay) send(t *testing.T, method, url, as string, header http.Header, 
 	} else if as != "anonymous" {
 		require.Contains(t, w.chains, as, "an unknown identity")
 		r.Peer = w.chains[as]
+	}
+	if at != nil {
+		return settleAt(t, w, at, r)
 	}
 	return w.server.ServeHTTP(w.ctx(), r)
 }
@@ -205,6 +223,8 @@ func (w *replay) prepare(t *testing.T, r golden.Recording, x *exchange) {
 		w.prepareUpdate(t, r, x)
 	case strings.HasPrefix(r.Folder, "j2-"):
 		w.trust(t, r.Number)
+	case strings.HasPrefix(r.Folder, "n-"):
+		w.kubeletState(t, r)
 	}
 }
 
@@ -380,7 +400,7 @@ func (w *replay) request(t *testing.T, r golden.Recording, x *exchange) {
 	if r.Folder[:3] == "j2-" && r.Number == 19 {
 		header.Set("Authorization", "Bearer plaintoken0000000000000000000000") // not in the file
 	}
-	resp := w.send(t, x.Request.Method, x.Request.Path, x.Request.As, header, body)
+	resp := w.sendTo(t, w.asked(t, x), x.Request.Method, x.Request.Path, x.Request.As, header, body)
 	w.compare(t, x.Response, &resp)
 	w.settle(t, r, x, &resp)
 }

@@ -54,6 +54,8 @@ var forms = map[string]func(w *replay, t *testing.T, r golden.Recording){
 	},
 	"objects":               func(w *replay, t *testing.T, r golden.Recording) { w.objects(t, []byte(r.Text(t))) },
 	"names of ClusterRoles": func(w *replay, t *testing.T, r golden.Recording) { w.roleNames(t, r.Text(t)) },
+	"claims of a token":     func(w *replay, t *testing.T, r golden.Recording) { w.tokenClaims(t, r) },
+	"answer to a token":     func(w *replay, t *testing.T, r golden.Recording) { w.tokenAnswer(t, r) },
 	"log of a request":      func(w *replay, t *testing.T, r golden.Recording) { w.logLines(t, r, r.Text(t)) },
 }
 

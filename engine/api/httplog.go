@@ -47,6 +47,9 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	if x.info.verb == "list" || x.info.verb == "watch" {
 		verb = strings.ToUpper(x.info.verb)
 	}
+	if x.connect {
+		verb = "CONNECT"
+	}
 	q("verb", verb)
 	q("URI", x.r.URL)
 	q("latency", took)
@@ -66,5 +69,8 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 		}
 	}
 	b = strconv.AppendInt(append(b, " resp="...), int64(resp.Code), 10)
+	if resp.Code >= 500 {
+		b = append(strconv.AppendQuote(append(b, " statusStack=<\n\tlogging error output: "...), string(resp.Body)), "\n >"...)
+	}
 	s.log(c, 'I', 3, "httplog.go:134", string(b))
 }

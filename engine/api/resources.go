@@ -12,6 +12,8 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 // resource is a row of the registry: what is served, and what is special about
@@ -44,6 +46,8 @@ type sub struct {
 	Verbs       []string
 	Group, Vers string // of Kind, when it is another
 	served      bool
+	// answer serves a subresource that is no part of the stored object.
+	answer func(x *exchange, r *resource) sim.Response
 }
 
 var (
@@ -64,7 +68,7 @@ func (r *resource) singular() string { return strings.ToLower(r.Kind) }
 
 func (r *resource) sub(name string) *sub {
 	for i := range r.Subs {
-		if r.Subs[i].Name == name && r.Subs[i].served {
+		if r.Subs[i].Name == name && (r.Subs[i].served || r.Subs[i].answer != nil) {
 			return &r.Subs[i]
 		}
 	}
@@ -83,7 +87,7 @@ func registry() []*resource {
 			fields:    map[string]func(object) string{"status.phase": func(o object) string { return string(o.(*corev1.Namespace).Status.Phase) }},
 			untracked: statusApart},
 		{Version: "v1", Plural: "nodes", Kind: "Node", Short: []string{"no"}, Hash: "XwShjMxG9Fs=", New: func() object { return new(corev1.Node) },
-			Subs: []sub{{Name: "proxy", Kind: "NodeProxyOptions", Verbs: strings.Fields("create delete get patch update")}, part("status", "Node")}, checkName: subdomain, prepare: node, table: &nodeTable,
+			Subs: []sub{{Name: "proxy", Kind: "NodeProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: nodeProxy}, part("status", "Node")}, checkName: subdomain, prepare: node, table: &nodeTable,
 			fields:    map[string]func(object) string{"spec.unschedulable": func(o object) string { return boolWord(o.(*corev1.Node).Spec.Unschedulable) }},
 			untracked: statusApart},
 		{Version: "v1", Plural: "pods", Kind: "Pod", Namespaced: true, Short: []string{"po"}, Categories: []string{"all"}, Hash: "xPOwRZ+Yhw8=", New: func() object { return new(corev1.Pod) },
@@ -92,7 +96,7 @@ func registry() []*resource {
 			checkName: subdomain, prepare: secret, validate: checkSecret, table: &secretTable,
 			fields: map[string]func(object) string{"type": func(o object) string { return string(o.(*corev1.Secret).Type) }}},
 		{Version: "v1", Plural: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true, Short: []string{"sa"}, Hash: "pbx9ZvyFpBE=", New: func() object { return new(corev1.ServiceAccount) },
-			Subs: []sub{{Name: "token", Kind: "TokenRequest", Verbs: []string{"create"}, Group: "authentication.k8s.io", Vers: "v1"}}, checkName: subdomain, table: &serviceAccountTable},
+			Subs: []sub{{Name: "token", Kind: "TokenRequest", Verbs: []string{"create"}, Group: "authentication.k8s.io", Vers: "v1", answer: requestToken}}, checkName: subdomain, table: &serviceAccountTable},
 		{Version: "v1", Plural: "services", Kind: "Service", Namespaced: true, Short: []string{"svc"}, Categories: []string{"all"}, Hash: "0/CO1lhkEBI=", New: func() object { return new(corev1.Service) },
 			Subs:      []sub{{Name: "proxy", Kind: "ServiceProxyOptions", Verbs: strings.Fields("create delete get patch update")}, part("status", "Service")},
 			checkName: label, prepare: service, table: &serviceTable, fields: serviceFields, untracked: statusApart},
@@ -128,13 +132,13 @@ var rows []*resource
 var statusApart = map[string][]string{"": {"status"}, "status": {"spec"}}
 
 var podSubs = []sub{
-	{Name: "attach", Kind: "PodAttachOptions", Verbs: []string{"create", "get"}},
+	{Name: "attach", Kind: "PodAttachOptions", Verbs: []string{"create", "get"}, answer: podStream},
 	{Name: "binding", Kind: "Binding", Verbs: []string{"create"}},
 	{Name: "ephemeralcontainers", Kind: "Pod", Verbs: rwVerbs},
 	{Name: "eviction", Kind: "Eviction", Verbs: []string{"create"}, Group: "policy", Vers: "v1"},
-	{Name: "exec", Kind: "PodExecOptions", Verbs: []string{"create", "get"}},
-	{Name: "log", Kind: "Pod", Verbs: []string{"get"}},
-	{Name: "portforward", Kind: "PodPortForwardOptions", Verbs: []string{"create", "get"}},
+	{Name: "exec", Kind: "PodExecOptions", Verbs: []string{"create", "get"}, answer: podStream},
+	{Name: "log", Kind: "Pod", Verbs: []string{"get"}, answer: podLog},
+	{Name: "portforward", Kind: "PodPortForwardOptions", Verbs: []string{"create", "get"}, answer: podStream},
 	{Name: "proxy", Kind: "PodProxyOptions", Verbs: strings.Fields("create delete get patch update")},
 	{Name: "resize", Kind: "Pod", Verbs: rwVerbs},
 	part("status", "Pod"),
@@ -184,6 +188,7 @@ func registerKinds() {
 		resources[r.Plural] = r
 		kinds[r.gv().WithKind(r.Kind)] = true
 	}
+	kinds[tokenRow.gv().WithKind(tokenRow.Kind)] = true
 	for _, v := range reviews {
 		kinds[schema.GroupVersionKind{Group: v.Group, Version: "v1", Kind: v.Kind}] = true
 	}

@@ -20,6 +20,7 @@ type review struct {
 	Namespaced          bool
 	new                 func() object
 	answer              func(x *exchange, o object) field.ErrorList
+	check               func(o object) error // before it, nil for none
 	// bare: the answer has no managedFields.
 	bare bool
 }
@@ -30,7 +31,7 @@ var reviews []*review
 func init() {
 	reviews = []*review{
 		{Group: "authentication.k8s.io", Plural: "selfsubjectreviews", Kind: "SelfSubjectReview", new: func() object { return new(authenticationv1.SelfSubjectReview) }, answer: whoAmI, bare: true},
-		{Group: "authentication.k8s.io", Plural: "tokenreviews", Kind: "TokenReview", new: func() object { return new(authenticationv1.TokenReview) }, answer: whoseToken},
+		{Group: "authentication.k8s.io", Plural: "tokenreviews", Kind: "TokenReview", new: func() object { return new(authenticationv1.TokenReview) }, answer: whoseToken, check: needsToken},
 		{Group: "authorization.k8s.io", Plural: "localsubjectaccessreviews", Kind: "LocalSubjectAccessReview", Namespaced: true, new: func() object { return new(authorizationv1.LocalSubjectAccessReview) }, answer: mayThereLocal},
 		{Group: "authorization.k8s.io", Plural: "selfsubjectaccessreviews", Kind: "SelfSubjectAccessReview", new: func() object { return new(authorizationv1.SelfSubjectAccessReview) }, answer: mayI},
 		{Group: "authorization.k8s.io", Plural: "selfsubjectrulesreviews", Kind: "SelfSubjectRulesReview", new: func() object { return new(authorizationv1.SelfSubjectRulesReview) }, answer: whatMayI, bare: true},
@@ -58,6 +59,11 @@ func (x *exchange) review(v *review) sim.Response {
 	if !v.bare {
 		x.manage(r, o, nil, "")
 	}
+	if v.check != nil {
+		if err := v.check(o); err != nil {
+			return failed(err)
+		}
+	}
 	if errs := v.answer(x, o); len(errs) > 0 {
 		return failed(apierrors.NewInvalid(r.gk(), "", errs))
 	}
@@ -82,17 +88,33 @@ func (u *user) info() authenticationv1.UserInfo {
 	return i
 }
 
+// whoseToken asks the authenticators about a token alone (Models
+// pkg/registry/authentication/tokenreview).
 func whoseToken(x *exchange, o object) field.ErrorList {
 	n := o.(*authenticationv1.TokenReview)
-	u := x.s.byToken(x.c, n.Spec.Token)
+	wanted := n.Spec.Audiences
+	if len(wanted) == 0 {
+		wanted = x.s.apiAudiences()
+	}
+	u, of, err := x.s.byToken(x.c, n.Spec.Token, wanted)
 	if u == nil {
-		n.Status = authenticationv1.TokenReviewStatus{Error: errBearer.Error()}
+		if err == nil {
+			err = errBearer
+		}
+		n.Status = authenticationv1.TokenReviewStatus{Error: err.Error()}
 		return nil
 	}
 	if !u.in(allAuthenticated) {
 		u.Groups = append(slices.Clip(u.Groups), allAuthenticated)
 	}
-	n.Status = authenticationv1.TokenReviewStatus{Authenticated: true, User: u.info(), Audiences: []string{x.s.opts.issuer}}
+	n.Status = authenticationv1.TokenReviewStatus{Authenticated: true, User: u.info(), Audiences: of}
+	return nil
+}
+
+func needsToken(o object) error {
+	if o.(*authenticationv1.TokenReview).Spec.Token == "" {
+		return apierrors.NewBadRequest("token is required for TokenReview in authentication")
+	}
 	return nil
 }
 

@@ -2,13 +2,16 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"crypto"
 	"crypto/x509"
 	"encoding/json"
 
@@ -31,6 +34,14 @@ type Server struct {
 	Tokens []tokenRecord `json:"tokens,omitempty"`
 	// Serving is the certificate that the server presents.
 	Serving []byte `json:"serving,omitempty"`
+	// TokenKeys (PEM) verify ServiceAccount tokens, TokenSigner (PEM) signs them.
+	TokenKeys   []byte `json:"tokenKeys,omitempty"`
+	TokenSigner []byte `json:"tokenSigner,omitempty"`
+	// KubeletCA is the content of --kubelet-certificate-authority, as read at KubeletCARead.
+	KubeletCA     []byte    `json:"kubeletCA,omitempty"`
+	KubeletCARead time.Time `json:"kubeletCARead,omitzero"`
+	// Outgoing are the server's own requests that clients wait for, by stream.
+	Outgoing map[uint64]*outgoing `json:"outgoing,omitempty"`
 	// Watches are the open ones, in the order in which they began. Told is the
 	// version of the last change that they were told.
 	Watches []*watch `json:"watches,omitempty"`
@@ -49,6 +60,8 @@ type Server struct {
 	pool      []*x509.Certificate
 	poolOf    *byte
 	verified  map[string]*verified
+	believed  map[string]*signedToken
+	tokenPool []crypto.PublicKey
 	rules     *rules
 	rulesSeen uint64
 	index     *watchIndex
@@ -106,7 +119,8 @@ func (s *Server) Clone() sim.Actor {
 		c := *w
 		n.Watches[i] = &c
 	}
-	n.index, n.verified = nil, nil
+	n.Outgoing = maps.Clone(s.Outgoing)
+	n.index, n.verified, n.believed = nil, nil, nil
 	return &n
 }
 
@@ -122,6 +136,9 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 		r := *m.Req
 		r.Stream = m.Stream
 		resp := s.ServeHTTP(c, &r)
+		if resp.Code == later.Code {
+			return
+		}
 		c.Reply(m.Stream, resp)
 		if resp.Stream {
 			s.begin(c, m.Stream)
@@ -134,6 +151,9 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 			return
 		}
 		s.forget(m.Stream)
+		s.leave(c, m.Stream)
+	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
+		s.cameBack(c, m)
 	case sim.MsgStop:
 		s.unfold(c, func(f Fold) bool { return f.Server == c.Actor() })
 	case sim.MsgWake:
@@ -164,10 +184,13 @@ type exchange struct {
 	user     *user
 	form     form
 	warnings []string
+	waits    bool // for an outgoing exchange
+	connect  bool // to another server, as the log's verb says
 }
 
 // ServeHTTP answers one request, from its credentials to what is stored. The
-// answer's Stream is set for a watch, whose first frames follow Reply.
+// answer's Stream is set for a watch, whose first frames follow Reply; a Code of
+// 0 says that it comes later, as an effect, when another server has answered.
 func (s *Server) ServeHTTP(c *sim.Ctx, r *sim.Request) sim.Response {
 	u, err := url.ParseRequestURI(r.URL)
 	if err != nil || !strings.HasPrefix(u.Path, "/") {
@@ -179,6 +202,9 @@ func (s *Server) ServeHTTP(c *sim.Ctx, r *sim.Request) sim.Response {
 	x := &exchange{s: s, c: c, r: r, query: u.Query()}
 	x.info = readPath(r.Method, u, x.query)
 	resp := x.serve()
+	if x.waits {
+		return later
+	}
 	s.httpLog(c, x, &resp)
 	return resp
 }
@@ -253,7 +279,7 @@ func (x *exchange) resource() sim.Response {
 		return x.review(review)
 	}
 	r := lookup(i)
-	if r == nil || len(i.parts) > 3 || i.sub != "" && r.sub(i.sub) == nil || r.Namespaced && i.nspc == "" && i.verb != "list" && i.verb != "watch" {
+	if r == nil || len(i.parts) > 3 && i.sub != "proxy" || i.sub != "" && r.sub(i.sub) == nil || r.Namespaced && i.nspc == "" && i.verb != "list" && i.verb != "watch" {
 		return notServed()
 	}
 	if !r.Namespaced && i.nspc != "" && r.Plural != "namespaces" {
@@ -265,6 +291,16 @@ func (x *exchange) resource() sim.Response {
 		verbs = r.sub(i.sub).Verbs
 	}
 	collection := i.verb == "list" || i.verb == "watch" || i.verb == "deletecollection" || i.verb == "create"
+	if sub := r.sub(i.sub); sub != nil && sub.answer != nil {
+		if !named || !slices.Contains(verbs, i.verb) {
+			return notAllowed()
+		}
+		var ok bool
+		if x.form, ok = negotiate(x.r.Header.Get("Accept")); !ok {
+			x.form = form{}
+		}
+		return sub.answer(x, r)
+	}
 	if !slices.Contains(verbs, i.verb) || i.verb == "" || named && collection && i.verb != "watch" || !named && !collection {
 		return notAllowed()
 	}

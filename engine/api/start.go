@@ -7,13 +7,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -21,12 +24,18 @@ import (
 // store and listens. A file that can't be used ends the process, as
 // kube-apiserver ends: with status 1 and the reason in the log.
 func (s *Server) start(c *sim.Ctx) {
-	s.Watches, s.index, s.CA, s.CASeen, s.caEntry = nil, nil, nil, nil, nil
+	s.Watches, s.index, s.CA, s.CASeen, s.caEntry, s.Outgoing = nil, nil, nil, nil, nil, nil
 	s.Told = s.store.Version
-	s.log(c, 'I', 0, "options.go:263", "external host was not specified, using "+s.address(c))
-	s.log(c, 'I', 0, "server.go:150", "Version: "+era.GitVersion.In(s.era))
-	s.log(c, 'I', 0, "server.go:152", sim.KV("Golang settings", "GOGC", "", "GOMAXPROCS", "", "GOTRACEBACK", ""))
-	if err := s.load(c); err != nil {
+	if s.opts.external == "" {
+		s.log(c, 'I', 0, "options.go:263", "external host was not specified, using "+s.address(c))
+	}
+	err := s.complete(c)
+	if err == nil {
+		s.log(c, 'I', 0, "server.go:150", "Version: "+era.GitVersion.In(s.era))
+		s.log(c, 'I', 0, "server.go:152", sim.KV("Golang settings", "GOGC", "", "GOMAXPROCS", "", "GOTRACEBACK", ""))
+		err = s.load(c)
+	}
+	if err != nil {
 		s.log(c, 'E', 0, "run.go:72", sim.KV("command failed", "err", err))
 		c.Exit(1)
 		return
@@ -43,7 +52,33 @@ func (s *Server) address(c *sim.Ctx) string {
 	return c.IP
 }
 
-// load reads certificate, key, client CA and token file, and listens.
+// complete finishes and checks what the flags say (Models
+// pkg/controlplane/apiserver/options Complete, then Validate).
+func (s *Server) complete(c *sim.Ctx) error {
+	o := s.opts
+	if slices.Contains(o.modes, "AlwaysAllow") && o.anonymous {
+		s.log(c, 'W', 0, "authentication.go:841", "AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. You should use a different authorizer")
+	}
+	if m := o.maxExpiration; m != 0 && (m < time.Hour || m > 1<<32*time.Second) {
+		return fmt.Errorf("the service-account-max-token-expiration must be between 1 hour and 2^32 seconds")
+	}
+	s.TokenSigner = nil
+	if len(o.issuers) > 0 && o.issuers[0] != "" && o.signingKey != "" {
+		key, err := c.Disk.ReadFile(o.signingKey)
+		if err == nil {
+			if _, err = pki.ParseKey(key); err != nil {
+				err = fmt.Errorf("error reading private key file %s: %w", o.signingKey, err)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("failed to parse service-account-issuer-key-file: %w", err)
+		}
+		s.TokenSigner = key
+	}
+	return utilerrors.NewAggregate(o.validate(s.era))
+}
+
+// load reads the files that the flags name, and listens.
 func (s *Server) load(c *sim.Ctx) error {
 	cert, key, err := s.servingPair(c)
 	if err != nil {
@@ -75,7 +110,29 @@ func (s *Server) load(c *sim.Ctx) error {
 			return err
 		}
 	}
+	if err := s.loadTokenKeys(c); err != nil {
+		return err
+	}
+	if err := s.loadKubeletClient(c); err != nil {
+		return err
+	}
 	s.listen(c, cert, key)
+	return nil
+}
+
+// loadTokenKeys reads every --service-account-key-file; they are read once.
+func (s *Server) loadTokenKeys(c *sim.Ctx) error {
+	s.TokenKeys, s.tokenPool, s.believed = nil, nil, nil
+	for _, name := range s.opts.tokenKeys {
+		data, err := c.Disk.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if _, err := pki.ParsePublicKeys(data); err != nil {
+			return fmt.Errorf("error reading public key file %s: %w", name, err)
+		}
+		s.TokenKeys = append(append(s.TokenKeys, data...), '\n')
+	}
 	return nil
 }
 

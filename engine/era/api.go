@@ -1,5 +1,10 @@
 package era
 
+import (
+	"strings"
+	"time"
+)
+
 // GitVersion is what /version tells. Patch releases are those recorded.
 var GitVersion = row("GitVersion", Fact[string]{Value: "v1.36.3", Source: "golden i/01"})
 
@@ -9,7 +14,17 @@ var GoVersion = row("GoVersion", Fact[string]{Value: "go1.26.8", Source: "golden
 // DefaultAdmission are the admission plugins of ours that run without
 // --enable-admission-plugins.
 var DefaultAdmission = row("DefaultAdmission",
-	Fact[[]string]{Since: "1.18", Value: []string{"CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
+	Fact[[]string]{Since: "1.18", Value: []string{"NamespaceLifecycle", "ServiceAccount", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
+
+// AdmissionPlugins are all that --enable-admission-plugins knows.
+var AdmissionPlugins = row("AdmissionPlugins",
+	Fact[[]string]{Since: "1.36", Value: strings.Fields(`AlwaysAdmit NamespaceAutoProvision NamespaceLifecycle NamespaceExists LimitPodHardAntiAffinityTopology LimitRanger
+		ServiceAccount NodeRestriction TaintNodesByCondition AlwaysPullImages ImagePolicyWebhook PodSecurity PodNodeSelector Priority DefaultTolerationSeconds
+		PodTolerationRestriction EventRateLimit ExtendedResourceToleration DefaultStorageClass StorageObjectInUseProtection PodGroupProtection
+		OwnerReferencesPermissionEnforcement PersistentVolumeClaimResize RuntimeClass CertificateApproval CertificateSigning ClusterTrustBundleAttest
+		CertificateSubjectRestriction DefaultIngressClass DenyServiceExternalIPs PodTopologyLabels PodGroupWorkloadExists NodeDeclaredFeatureValidator
+		JobValidation PodResizeValidator MutatingAdmissionPolicy MutatingAdmissionWebhook ValidatingAdmissionPolicy ValidatingAdmissionWebhook ResourceQuota AlwaysDeny`),
+		Source: "pkg/kubeapiserver/options/plugins.go AllOrderedPlugins"})
 
 // MastersFirst: group system:masters passes before any authorizer is asked.
 var MastersFirst = row("MastersFirst", Fact[bool]{Since: "1.26", Value: true, Source: "pkg/kubeapiserver/authorizer/config.go"})
@@ -40,3 +55,23 @@ var BootstrapGroups = row("BootstrapGroups", Fact[string]{Since: "1.8", Value: `
 
 // BootstrapToken is what a bootstrap token looks like.
 var BootstrapToken = row("BootstrapToken", Fact[string]{Since: "1.8", Value: `\A([a-z0-9]{6})\.([a-z0-9]{16})\z`, Source: "cluster-bootstrap/token/api"})
+
+// TokenID: a ServiceAccount token has a jti, which its user has as
+// authentication.kubernetes.io/credential-id (gate ServiceAccountTokenJTI).
+var TokenID = row("TokenID", Fact[bool]{Since: "1.30", Value: true, Source: "pkg/features ServiceAccountTokenJTI (beta 1.30, GA 1.32); golden s/08, s/09"})
+
+// TokenPodNode: the token of a pod names its node too, and a token may be bound
+// to a Node (gates ServiceAccountTokenPodNodeInfo, ServiceAccountTokenNodeBinding).
+var TokenPodNode = row("TokenPodNode", Fact[bool]{Since: "1.31", Value: true, Source: "pkg/features (beta 1.30 and 1.31, GA 1.32 and 1.33)"})
+
+// TokenAudienceRestricted: a node may ask for a token only with an audience
+// that its pod mentions (gate ServiceAccountNodeAudienceRestriction).
+var TokenAudienceRestricted = row("TokenAudienceRestricted", Fact[bool]{Since: "1.33", Value: true, Source: "pkg/features; plugin/pkg/admission/noderestriction"})
+
+// ClientCAReload is how often a client looks at its CA file again; zero is
+// never (gate ClientsAllowCARotation).
+var ClientCAReload = row("ClientCAReload", Fact[time.Duration]{Since: "1.36", Value: 5 * time.Minute, Source: "client-go/features, client-go/transport/ca_rotation.go"})
+
+// UpgradeNeedsCreate: a GET that switches protocols on pods/exec, attach or
+// portforward needs the verb create too (gate AuthorizePodWebsocketUpgradeCreatePermission).
+var UpgradeNeedsCreate = row("UpgradeNeedsCreate", Fact[bool]{Since: "1.35", Value: true, Source: "pkg/features; pkg/registry/core/pod/rest/authorize.go"})

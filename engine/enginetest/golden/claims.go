@@ -17,6 +17,12 @@ var claims = []claim{
 	{"e3-approval-status-updates/*.json", "engine/api", "exchange"},
 	{"j2-ca-rotation-and-bad-client-certs/*.json", "engine/api", "exchange"},
 	{"j2-ca-rotation-and-bad-client-certs/*-apiserver.log", "engine/api", "log of a request"},
+	{"n-apiserver-to-kubelet/*-log.json", "engine/api", "exchange"},
+	{"n-apiserver-to-kubelet/*-node-proxy.json", "engine/api", "exchange"},
+	{"s-cleaners-rootca-tokens/08-serviceaccount-token.json", "engine/api", "claims of a token"},
+	{"s-cleaners-rootca-tokens/09-serviceaccount-tokenreview.json", "engine/api", "answer to a token"},
+	{"s-cleaners-rootca-tokens/10-serviceaccount-whoami.json", "engine/api", "answer to a token"},
+	{"s-cleaners-rootca-tokens/11-serviceaccount-create-csr.json", "engine/api", "answer to a token"},
 
 	// A kubelet in a world of its own: engine/testdata/runs/FOLDER.txt tells what
 	// was done, and which file shows what came of it.
