@@ -54,8 +54,6 @@ type entry struct {
 	Line string    `json:"line"`
 }
 
-const unitDir = "/etc/systemd/system/"
-
 func split(addr string) (host, unit string) {
 	host, unit, _ = strings.Cut(addr, "/")
 	return host, unit
@@ -85,47 +83,6 @@ func (m *machine) unit(name string) *unit {
 func (m *machine) log(now time.Time, name string, pid int, line string) {
 	u := m.unit(name)
 	u.Journal = append(u.Journal, entry{m.Clock.At(now), name, pid, line})
-}
-
-// unitFile is what the world reads in a unit file.
-type unitFile struct {
-	Description string
-	Args        []string
-	Restart     bool
-	RestartSec  time.Duration
-}
-
-func (m *machine) readUnit(name string) (*unitFile, error) {
-	b, err := m.Disk.ReadFile(unitDir + name + ".service")
-	if err != nil {
-		return nil, fmt.Errorf("Unit %s.service not found.", name)
-	}
-	f := &unitFile{RestartSec: 100 * time.Millisecond}
-	text := strings.ReplaceAll(string(b), "\\\n", " ")
-	for line := range strings.Lines(text) {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
-		if !ok {
-			continue
-		}
-		switch key {
-		case "Description":
-			f.Description = value
-		case "ExecStart":
-			f.Args = strings.Fields(value)
-		case "Restart":
-			f.Restart = value == "always" || value == "on-failure"
-		case "RestartSec":
-			if n, err := strconv.Atoi(value); err == nil {
-				f.RestartSec = time.Duration(n) * time.Second
-			} else if d, err := time.ParseDuration(value); err == nil {
-				f.RestartSec = d
-			}
-		}
-	}
-	if len(f.Args) == 0 {
-		return nil, fmt.Errorf("Unit %s.service has a bad unit file setting.", name)
-	}
-	return f, nil
 }
 
 // binaries are the programs that can be a unit.
@@ -450,10 +407,4 @@ func (f face) Journal(name string) []shell.JournalLine {
 		slices.SortStableFunc(out, func(a, b shell.JournalLine) int { return a.At.Compare(b.At) })
 	}
 	return out
-}
-
-func (f face) UnitFile(name string) (string, string, bool) {
-	p := unitDir + name + ".service"
-	b, err := f.m.Disk.ReadFile(p)
-	return p, string(b), err == nil
 }

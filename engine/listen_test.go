@@ -26,6 +26,9 @@ func TestListeners(t *testing.T) {
 		w.Life++
 		w.Procs[addr] = &proc{Kind: "etcd", Life: w.Life, actor: a}
 	}
+	other := &caller{}
+	w.Life++
+	w.Procs["control-1/other"] = &proc{Kind: "etcd", Life: w.Life, actor: other}
 	open := func(l sim.Listen) {
 		w.carry("node-1/serve", w.Procs["node-1/serve"], &sim.Effect{Kind: sim.EffListen, Listen: &l})
 	}
@@ -61,4 +64,16 @@ func TestListeners(t *testing.T) {
 	require.Equal(t, "dial tcp 10.0.0.11:1: connect: connection refused", get(sim.Dial{Addr: at, Plain: true}).Err)
 	_, ok = w.Presents(at)
 	require.False(t, ok)
+
+	// A loopback address is a host's own.
+	open(sim.Listen{Addr: "127.0.0.1:1", Plain: true})
+	require.Equal(t, "dial tcp 127.0.0.1:1: connect: connection refused", get(sim.Dial{Addr: "localhost:1", Plain: true}).Err)
+	w.carry("control-1/other", w.Procs["control-1/other"], &sim.Effect{Kind: sim.EffListen, Listen: &sim.Listen{Addr: "127.0.0.1:1", Plain: true}})
+	w.Procs["node-1/call"] = w.Procs["admin/call"]
+	delete(w.Procs, "admin/call")
+	w.carry("node-1/call", w.Procs["node-1/call"], &sim.Effect{Kind: sim.EffSend, Stream: w.StreamSeq + 1, Conn: "c", Dial: &sim.Dial{Addr: "localhost:1", Plain: true}, Req: &sim.Request{Method: "GET", URL: "/"}})
+	serve.got = nil
+	w.AdvanceTo(w.Now().Add(time.Second))
+	require.Len(t, serve.got, 1)
+	require.Empty(t, other.got)
 }

@@ -88,11 +88,13 @@ func (w *World) carry(addr string, p *proc, e *sim.Effect) {
 	case sim.EffEnd:
 		w.end(e)
 	case sim.EffListen:
+		host, _ := split(addr)
+		at := place(host, e.Listen.Addr)
 		if e.Listen.Closed {
-			delete(w.Listeners, e.Listen.Addr)
+			delete(w.Listeners, at)
 			return
 		}
-		w.Listeners[e.Listen.Addr] = &listener{Server: addr, Life: p.Life, Listen: *e.Listen}
+		w.Listeners[at] = &listener{Server: addr, Life: p.Life, Listen: *e.Listen}
 	case sim.EffWake:
 		w.post(w.timer(addr, e.At), addr, p.Life, sim.Msg{Kind: sim.MsgWake, Tag: e.Tag, Cause: e.Cause})
 	case sim.EffExit:
@@ -130,7 +132,7 @@ func (w *World) send(addr string, p *proc, e *sim.Effect) {
 			Remote: w.machine(host).IP + ":" + strconv.FormatUint(32768+w.ConnSeq*7919%28000, 10)}
 		w.Conns[c.ID], w.Pool[key] = c, c.ID
 		target, _ := w.resolve(e.Dial.Addr)
-		th, _ := split(w.serverAt(target))
+		th, _ := split(w.serverAt(place(host, target)))
 		c.Delay = w.delay(host, th)
 		w.post(w.Clock.Add(min(2*(c.Delay+w.onlyDelay(host, w.hostAt(target))), dialTimeout)), "", 0, sim.Msg{Kind: msgDial, Stream: c.ID})
 	}
@@ -144,6 +146,14 @@ func (w *World) send(addr string, p *proc, e *sim.Effect) {
 	} else {
 		c.Waiting = append(c.Waiting, s.ID)
 	}
+}
+
+// place is the key of a listener: a loopback address is its host's alone.
+func place(host, addr string) string {
+	if strings.HasPrefix(addr, "127.") {
+		return host + "/" + addr
+	}
+	return addr
 }
 
 func (w *World) serverAt(addr string) string {
@@ -165,6 +175,9 @@ func (w *World) resolve(addr string) (string, error) {
 	if strings.Trim(host, "0123456789.") == "" {
 		return addr, nil
 	}
+	if host == "localhost" {
+		return "127.0.0.1:" + port, nil
+	}
 	return addr, fmt.Errorf("dial tcp: lookup %s on 10.0.0.2:53: no such host", host)
 }
 
@@ -175,7 +188,8 @@ func (w *World) dialled(id uint64) {
 		return
 	}
 	target, err := w.resolve(c.Dial.Addr)
-	l := w.Listeners[target]
+	host, _ := split(c.Client)
+	l := w.Listeners[place(host, target)]
 	if err == nil && w.hinder(c, target) {
 		return
 	}
@@ -186,7 +200,6 @@ func (w *World) dialled(id uint64) {
 		w.closeConn(c, err.Error(), true)
 		return
 	}
-	host, _ := split(c.Client)
 	if c.Dial.Plain || l.Listen.Plain {
 		w.plainly(c, l)
 		return
