@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -268,7 +269,7 @@ func (w *World) transmit(c *conn, s *stream, at time.Time) {
 	r.Stream, r.Conn, r.Remote, r.Peer = s.ID, c.ID, c.Remote, c.Peer
 	identity, credential := credentialOf(&r)
 	r.Cause = w.observe(trace.Observation{At: at, Until: arrives, Cause: s.Cause, Actor: s.Client, Kind: trace.Request,
-		Subject: r.Method + " " + r.URL, Payload: string(r.Body), Args: map[string]string{
+		Subject: r.Method + " " + r.URL, Payload: text(r.Body), Args: map[string]string{
 			"to": c.Server, "conn": number(c.ID), "stream": number(s.ID), "identity": identity,
 			"credential": credential, "agent": r.Header.Get("User-Agent"), "greeting": number(c.Greeting)}})
 	s.Cause = r.Cause
@@ -312,7 +313,7 @@ func (w *World) external(x *External) {
 	r := x.Request
 	r.Stream = w.StreamSeq
 	identity, credential := credentialOf(&r)
-	r.Cause = w.observe(trace.Observation{Actor: "external", Kind: trace.Request, Subject: r.Method + " " + r.URL, Payload: string(r.Body),
+	r.Cause = w.observe(trace.Observation{Actor: "external", Kind: trace.Request, Subject: r.Method + " " + r.URL, Payload: text(r.Body),
 		Args: map[string]string{"to": l.Server, "external": x.ID, "stream": number(r.Stream), "identity": identity, "credential": credential, "agent": r.Header.Get("User-Agent")}})
 	w.Streams[r.Stream] = &stream{ID: r.Stream, External: x.ID, Server: l.Server, ServerLife: l.Life, Cause: r.Cause}
 	w.post(w.Clock, l.Server, l.Life, sim.Msg{Kind: sim.MsgRequest, Stream: r.Stream, Req: &r, Cause: r.Cause})
@@ -352,7 +353,7 @@ func (w *World) reply(addr string, e *sim.Effect) {
 	if s.External != "" {
 		args["external"] = s.External
 	}
-	id := w.observe(trace.Observation{Until: at, Cause: s.Cause, Actor: addr, Kind: trace.Response, Subject: strconv.Itoa(e.Resp.Code), Args: args, Payload: string(e.Resp.Body)})
+	id := w.observe(trace.Observation{Until: at, Cause: s.Cause, Actor: addr, Kind: trace.Response, Subject: strconv.Itoa(e.Resp.Code), Args: args, Payload: text(e.Resp.Body)})
 	if s.External != "" {
 		if s.Over {
 			w.forget(s)
@@ -372,7 +373,7 @@ func (w *World) push(addr string, e *sim.Effect) {
 	if s.External != "" {
 		args["external"] = s.External
 	}
-	id := w.observe(trace.Observation{Until: at, Cause: e.Cause, Actor: addr, Kind: trace.Frame, Args: args, Payload: string(e.Data)})
+	id := w.observe(trace.Observation{Until: at, Cause: e.Cause, Actor: addr, Kind: trace.Frame, Args: args, Payload: text(e.Data)})
 	if s.External == "" {
 		w.back(s, at, sim.Msg{Kind: sim.MsgFrame, Stream: s.ID, Data: e.Data, Cause: id})
 	}
@@ -527,6 +528,10 @@ func later(a, b time.Time) time.Time {
 	}
 	return b
 }
+
+// text is a message's bytes as a string. They are not copied: what was sent
+// never changes.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 func number(n uint64) string { return strconv.FormatUint(n, 10) }
 

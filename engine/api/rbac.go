@@ -13,9 +13,10 @@ import (
 type rules struct {
 	bindings []binding // ClusterRoleBindings, then RoleBindings, by key
 	// of remembers the bindings of users, by their name and groups, and would
-	// the default roles that would allow what was refused.
-	of    map[string][]bound
-	would map[string][]string
+	// which of the default roles allow what was refused.
+	of       map[string][]bound
+	defaults []candidate
+	would    map[string][]string
 }
 
 // bound is a binding that applies to a user, by one of its subjects.

@@ -27,38 +27,69 @@ func (s *Server) would(a *attributes) *Would {
 	return &Would{Roles: roles, User: a.user.Name, Groups: a.user.Groups}
 }
 
+// candidate is a ClusterRole that Kubernetes created, and what it weighs.
+type candidate struct {
+	name  string
+	power int
+	rules []rbacv1.PolicyRule
+	// named: some of its rules are about objects of a name.
+	named bool
+}
+
 // sufficient are the default ClusterRoles that allow a request, the least
-// powerful first.
+// powerful first. What allows the nameless request is remembered: a thousand
+// nodes are refused the same.
 func (s *Server) sufficient(a *attributes) []string {
 	p := s.policy()
-	key := strings.Join([]string{a.verb, a.group, a.full(), a.name, a.path}, "\x00")
-	if roles, ok := p.would[key]; ok {
+	if p.defaults == nil {
+		p.defaults, p.would = s.defaultRoles(), map[string][]string{}
+	}
+	key := strings.Join([]string{a.verb, a.group, a.full(), a.path}, "\x00")
+	roles, ok := p.would[key]
+	if !ok {
+		nameless := *a
+		nameless.name = ""
+		for _, c := range p.defaults {
+			if c.allows(&nameless) {
+				roles = append(roles, c.name)
+			}
+		}
+		if len(p.would) >= mostRemembered {
+			clear(p.would)
+		}
+		p.would[key] = roles
+	}
+	if a.name == "" || !slices.ContainsFunc(p.defaults, func(c candidate) bool { return c.named && c.allows(a) && !slices.Contains(roles, c.name) }) {
 		return roles
 	}
-	type candidate struct {
-		name  string
-		power int
+	roles = nil
+	for _, c := range p.defaults {
+		if c.allows(a) {
+			roles = append(roles, c.name)
+		}
 	}
-	var found []candidate
+	return roles
+}
+
+func (c candidate) allows(a *attributes) bool {
+	return slices.ContainsFunc(c.rules, func(p rbacv1.PolicyRule) bool { return covers(&p, a) })
+}
+
+// defaultRoles are the ClusterRoles that Kubernetes created, as they are now,
+// the least powerful first.
+func (s *Server) defaultRoles() []candidate {
+	out := []candidate{}
 	for _, r := range era.DefaultRBAC.In(s.era).Roles {
-		o := s.store.Get("clusterroles", "", r.Name)
-		if r.Namespace != "" || o == nil {
+		if r.Namespace != "" {
 			continue
 		}
-		role := o.typed.(*rbacv1.ClusterRole)
-		if slices.ContainsFunc(role.Rules, func(p rbacv1.PolicyRule) bool { return covers(&p, a) }) {
-			found = append(found, candidate{r.Name, power(role.Rules)})
+		if o := s.store.Get("clusterroles", "", r.Name); o != nil {
+			rules := o.typed.(*rbacv1.ClusterRole).Rules
+			named := slices.ContainsFunc(rules, func(p rbacv1.PolicyRule) bool { return len(p.ResourceNames) > 0 })
+			out = append(out, candidate{r.Name, power(rules), rules, named})
 		}
 	}
-	slices.SortStableFunc(found, func(x, y candidate) int { return x.power - y.power })
-	var out []string
-	for _, c := range found {
-		out = append(out, c.name)
-	}
-	if p.would == nil || len(p.would) >= mostRemembered {
-		p.would = map[string][]string{}
-	}
-	p.would[key] = out
+	slices.SortStableFunc(out, func(x, y candidate) int { return x.power - y.power })
 	return out
 }
 

@@ -112,6 +112,7 @@ func (m *ControllerManager) event(c *sim.Ctx, f *feed, kind string, object json.
 		if json.Unmarshal(object, csr) != nil {
 			return
 		}
+		csr.ManagedFields = nil // as a manager's informers do, to save memory (Models cmd/kube-controller-manager/app CreateControllerContext)
 		if name = csr.Name; kind != "DELETED" {
 			m.csrChanged(c, csr)
 		}

@@ -164,10 +164,28 @@ func digits(b []byte, n, width int, fill byte) []byte {
 
 // LogLine writes a line to the unit's journal as it is.
 func (c *Ctx) LogLine(level byte, v int, line string) {
-	c.Observe(trace.Observation{At: c.Now, Cause: c.Cause, Actor: c.Actor(), Kind: trace.Log, Subject: c.Unit, Args: map[string]string{"level": string(rune(level)), "v": strconv.Itoa(v)}, Payload: line})
+	c.Observe(trace.Observation{At: c.Now, Cause: c.Cause, Actor: c.Actor(), Kind: trace.Log, Subject: c.Unit, Args: logArgs(level, v), Payload: line})
 	if c.Journal != nil {
 		c.Journal(line)
 	}
+}
+
+// usual are the Args of nearly all log lines: Args never change once they are
+// noted, so lines share them.
+var usual = func() (out [128][10]map[string]string) {
+	for _, level := range "IWEF" {
+		for v := range out[level] {
+			out[level][v] = map[string]string{"level": string(level), "v": strconv.Itoa(v)}
+		}
+	}
+	return out
+}()
+
+func logArgs(level byte, v int) map[string]string {
+	if int(level) < len(usual) && v >= 0 && v < len(usual[level]) && usual[level][v] != nil {
+		return usual[level][v]
+	}
+	return map[string]string{"level": string(rune(level)), "v": strconv.Itoa(v)}
 }
 
 // KV renders structured log text as klog's text format does: KV("msg", "k", v …)
