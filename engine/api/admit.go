@@ -76,10 +76,10 @@ func admitName(x *exchange, o object) string {
 		return x.info.name
 	case o == nil:
 		return "Unknown"
-	case o.GetName() != "":
-		return o.GetName()
-	case o.GetGenerateName() != "":
-		return o.GetGenerateName()
+	case meta(o).Name != "":
+		return meta(o).Name
+	case meta(o).GenerateName != "":
+		return meta(o).GenerateName
 	}
 	return "Unknown"
 }

@@ -55,7 +55,7 @@ func nodeRestriction(x *exchange, r *resource, o, old object, operation string) 
 	}
 	a := &attempt{x: x, node: node, name: x.info.name, o: o, old: old, operation: operation, sub: x.info.sub}
 	if a.name == "" && o != nil {
-		a.name = o.GetName()
+		a.name = meta(o).Name
 	}
 	return rule(a)
 }
@@ -269,7 +269,7 @@ func (a *attempt) mirror(p *corev1.Pod) error {
 	if n == nil {
 		return apierrors.NewNotFound(resources["nodes"].gr(), a.node)
 	}
-	if uid := n.typed.GetUID(); owner.UID != uid {
+	if uid := meta(n.typed).UID; owner.UID != uid {
 		return fmt.Errorf("node %s UID mismatch: expected %s got %s", a.node, owner.UID, uid)
 	}
 	for _, what := range []string{"serviceaccounts", "secrets", "configmaps", "persistentvolumeclaims"} {

@@ -268,8 +268,8 @@ func (s *Server) checkBound(c *sim.Ctx, t *claims, _ string) (*user, error) {
 			s.log(c, 'I', 4, x.source, fmt.Sprintf("Could not retrieve %s%s for service account %s/%s: %v", x.what, x.ref.Name, b.Namespace, sa.Name, err))
 			return nil, errInvalidated
 		}
-		if string(o.typed.GetUID()) != x.ref.UID {
-			return nil, fmt.Errorf(x.kind, o.typed.GetUID(), x.ref.UID)
+		if string(meta(o.typed).UID) != x.ref.UID {
+			return nil, fmt.Errorf(x.kind, meta(o.typed).UID, x.ref.UID)
 		}
 	}
 	if b.Pod != nil {

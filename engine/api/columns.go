@@ -25,7 +25,7 @@ func orNone(text string) string {
 }
 
 var plainTable = table{columns{nameColumn(), ageColumn()}, func(t moment, o object) []any {
-	return []any{o.GetName(), t.age(o.GetCreationTimestamp())}
+	return []any{meta(o).Name, t.age(meta(o).CreationTimestamp)}
 }}
 
 // The descriptions are those of v1beta1, and Requestor has that of another field: so they are
@@ -183,7 +183,7 @@ var clusterRoleTable = table{columns{nameColumn(), column("Created At", metaDocs
 var roleTable = table{columns{nameColumn(), column("Created At", metaDocs["creationTimestamp"])}, createdAt}
 
 func createdAt(_ moment, o object) []any {
-	return []any{o.GetName(), o.GetCreationTimestamp().UTC().Format(time.RFC3339)}
+	return []any{meta(o).Name, meta(o).CreationTimestamp.UTC().Format(time.RFC3339)}
 }
 
 func bindingColumns(kind, roleDoc string) columns {
@@ -211,5 +211,5 @@ func bindingCells(t moment, o object, ref rbacv1.RoleRef, subjects []rbacv1.Subj
 		by[s.Kind] = append(by[s.Kind], name)
 	}
 	list := func(kind string) string { return strings.Join(by[kind], ", ") }
-	return []any{o.GetName(), ref.Kind + "/" + ref.Name, t.age(o.GetCreationTimestamp()), list(rbacv1.UserKind), list(rbacv1.GroupKind), list(rbacv1.ServiceAccountKind)}
+	return []any{meta(o).Name, ref.Kind + "/" + ref.Name, t.age(meta(o).CreationTimestamp), list(rbacv1.UserKind), list(rbacv1.GroupKind), list(rbacv1.ServiceAccountKind)}
 }

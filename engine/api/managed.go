@@ -30,8 +30,8 @@ func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
 	var entries []metav1.ManagedFieldsEntry
 	var was []leaf
 	if old != nil {
-		if entries = old.GetManagedFields(); len(entries) == 0 {
-			o.SetManagedFields(nil)
+		if entries = meta(old).ManagedFields; len(entries) == 0 {
+			meta(o).ManagedFields = nil
 			return
 		}
 		was = tracked(old)
@@ -91,5 +91,5 @@ func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
 		}
 		return strings.Compare(a.Subresource, b.Subresource)
 	})
-	o.SetManagedFields(out)
+	meta(o).ManagedFields = out
 }

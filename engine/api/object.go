@@ -13,22 +13,22 @@ import (
 
 // newObject makes the stored form of o, which it owns from now on.
 func newObject(resource string, o object, version uint64) *Object {
-	o.SetResourceVersion(strconv.FormatUint(version, 10))
+	meta(o).ResourceVersion = strconv.FormatUint(version, 10)
 	return written(resource, o, version)
 }
 
 // written is o with its JSON. managedFields, which are much of it and need no
 // reflection, are written by hand into the rest.
 func written(resource string, o object, version uint64) *Object {
-	n := &Object{Resource: resource, Namespace: o.GetNamespace(), Name: o.GetName(), Version: version, typed: o}
-	fields := o.GetManagedFields()
+	n := &Object{Resource: resource, Namespace: meta(o).Namespace, Name: meta(o).Name, Version: version, typed: o}
+	fields := meta(o).ManagedFields
 	if len(fields) == 0 {
 		n.JSON = encode(o)
 		return n
 	}
-	o.SetManagedFields(nil)
+	meta(o).ManagedFields = nil
 	rest := encode(o)
-	o.SetManagedFields(fields)
+	meta(o).ManagedFields = fields
 	at := metadataEnd(rest)
 	b := make([]byte, 0, len(rest)+1024)
 	b = append(b, rest[:at]...)
@@ -96,13 +96,13 @@ func (o *Object) versioned(version uint64) *Object {
 	const mark = `"resourceVersion":"`
 	n := *o
 	n.Version = version
-	was := mark + o.typed.GetResourceVersion() + `"`
-	o.typed.SetResourceVersion(strconv.FormatUint(version, 10))
+	was := mark + meta(o.typed).ResourceVersion + `"`
+	meta(o.typed).ResourceVersion = strconv.FormatUint(version, 10)
 	i := bytes.Index(o.JSON, []byte(was))
 	if i < 0 || i > metadataEnd(o.JSON) {
 		return written(o.Resource, o.typed, version)
 	}
-	text := mark + o.typed.GetResourceVersion() + `"`
+	text := mark + meta(o.typed).ResourceVersion + `"`
 	n.JSON = slices.Concat(o.JSON[:i], []byte(text), o.JSON[i+len(was):])
 	if n.managed[1] > 0 {
 		n.managed[0] += len(text) - len(was)
@@ -139,19 +139,24 @@ func item(b []byte) []byte {
 	return b[1:]
 }
 
-// meta is an object's metadata, shared.
-func meta(o object) metav1.ObjectMeta {
-	return reflect.ValueOf(o).Elem().FieldByName("ObjectMeta").Interface().(metav1.ObjectMeta)
+// meta is an object's metadata, to read and to write.
+func meta(o object) *metav1.ObjectMeta { return o.GetObjectMeta().(*metav1.ObjectMeta) }
+
+// twin is an object of its own that shares all that o points to.
+func twin(o object) object {
+	n := reflect.New(reflect.TypeOf(o).Elem())
+	n.Elem().Set(reflect.ValueOf(o).Elem())
+	return n.Interface().(object)
 }
 
 // public is an object's JSON as observations show it: without managedFields,
 // which nobody reads.
 func (o *Object) public() []byte {
-	if len(o.typed.GetManagedFields()) == 0 {
+	if len(meta(o.typed).ManagedFields) == 0 {
 		return o.JSON
 	}
 	if o.managed[1] == 0 { // it came from a snapshot
-		o = written(o.Resource, o.typed.DeepCopyObject().(object), o.Version)
+		o = written(o.Resource, twin(o.typed), o.Version)
 	}
 	return slices.Concat(o.JSON[:o.managed[0]], o.JSON[o.managed[1]:])
 }

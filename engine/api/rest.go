@@ -82,12 +82,12 @@ func (x *exchange) list(r *resource) sim.Response {
 
 // nameFrom completes generateName, as names.SimpleNameGenerator does.
 func (x *exchange) nameFrom(o object) {
-	if o.GetName() == "" && o.GetGenerateName() != "" {
-		base := o.GetGenerateName()
+	if meta(o).Name == "" && meta(o).GenerateName != "" {
+		base := meta(o).GenerateName
 		if len(base) > 58 {
 			base = base[:58]
 		}
-		o.SetName(base + x.c.Chance.Suffix("names", 5))
+		meta(o).Name = base + x.c.Chance.Suffix("names", 5)
 	}
 }
 
@@ -114,13 +114,13 @@ func (x *exchange) create(r *resource) sim.Response {
 		r.prepare(x, o, nil, "")
 	}
 	if errs := x.check(r, o, nil, ""); len(errs) > 0 {
-		return failed(apierrors.NewInvalid(r.gk(), o.GetName(), errs))
+		return failed(apierrors.NewInvalid(r.gk(), meta(o).Name, errs))
 	}
 	if err := x.admitLate(r, o, nil, "create"); err != nil {
 		return failed(err)
 	}
-	if x.s.store.Get(r.Plural, o.GetNamespace(), o.GetName()) != nil {
-		return failed(apierrors.NewAlreadyExists(r.gr(), o.GetName()))
+	if x.s.store.Get(r.Plural, meta(o).Namespace, meta(o).Name) != nil {
+		return failed(apierrors.NewAlreadyExists(r.gr(), meta(o).Name))
 	}
 	x.manage(r, o, nil, "")
 	if dry {
@@ -132,22 +132,22 @@ func (x *exchange) create(r *resource) sim.Response {
 // inNamespace makes the object's namespace that of the path.
 func (x *exchange) inNamespace(r *resource, o object) error {
 	ns := x.namespaceOf(r)
-	if o.GetNamespace() != "" && o.GetNamespace() != ns {
+	if meta(o).Namespace != "" && meta(o).Namespace != ns {
 		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	}
-	o.SetNamespace(ns)
+	meta(o).Namespace = ns
 	return nil
 }
 
 // fillIn writes what only the server decides (Models rest.FillObjectMetaSystemFields).
 func (x *exchange) fillIn(r *resource, o object) {
 	x.nameFrom(o)
-	o.SetResourceVersion("")
-	o.SetDeletionTimestamp(nil)
-	o.SetCreationTimestamp(x.now())
-	o.SetUID(types.UID(x.c.Chance.UUID("uid")))
-	o.SetSelfLink("")
-	o.SetManagedFields(nil)
+	meta(o).ResourceVersion = ""
+	meta(o).DeletionTimestamp = nil
+	meta(o).CreationTimestamp = x.now()
+	meta(o).UID = types.UID(x.c.Chance.UUID("uid"))
+	meta(o).SelfLink = ""
+	meta(o).ManagedFields = nil
 	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
 }
 
@@ -194,11 +194,11 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		if err := x.inNamespace(r, o); err != nil {
 			return failed(err)
 		}
-		if o.GetName() != x.info.name {
-			if o.GetName() == "" {
+		if meta(o).Name != x.info.name {
+			if meta(o).Name == "" {
 				return failed(apierrors.NewBadRequest("name must be provided"))
 			}
-			return failed(apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", o.GetName(), x.info.name)))
+			return failed(apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", meta(o).Name, x.info.name)))
 		}
 	}
 	if current == nil {
@@ -225,10 +225,10 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if err := x.admitEarly(r, o, old, "update"); err != nil {
 		return failed(err)
 	}
-	if v := o.GetResourceVersion(); v != "" && v != "0" && v != strconv.FormatUint(current.Version, 10) || o.GetUID() != "" && o.GetUID() != old.GetUID() {
+	if v := meta(o).ResourceVersion; v != "" && v != "0" && v != strconv.FormatUint(current.Version, 10) || meta(o).UID != "" && meta(o).UID != meta(old).UID {
 		why := fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again")
-		if o.GetUID() != "" && o.GetUID() != old.GetUID() {
-			why = fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", o.GetUID(), old.GetUID())
+		if meta(o).UID != "" && meta(o).UID != meta(old).UID {
+			why = fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", meta(o).UID, meta(old).UID)
 		}
 		return failed(apierrors.NewConflict(r.gr(), x.info.name, why))
 	}
@@ -243,7 +243,7 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		return failed(err)
 	}
 	x.manage(r, o, old, x.info.sub)
-	o.SetResourceVersion(old.GetResourceVersion())
+	meta(o).ResourceVersion = meta(old).ResourceVersion
 	if r.Plural == "leases" && x.r.Header.Get(foldHeader) != "" && !dry {
 		return x.show(200, r, x.renewed(o))
 	}
@@ -254,19 +254,19 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if dry {
 		return x.show(200, r, next)
 	}
-	delete(x.s.store.Folds, foldKey(r.Plural, o.GetNamespace(), o.GetName()))
+	delete(x.s.store.Folds, foldKey(r.Plural, meta(o).Namespace, meta(o).Name))
 	return x.show(200, r, x.stored(verb, x.s.store.keep(next.versioned(x.s.store.Version+1))))
 }
 
 // keep restores what an update can't change (Models rest.BeforeUpdate).
 func (x *exchange) keep(o, old object) {
-	o.SetUID(old.GetUID())
-	o.SetCreationTimestamp(old.GetCreationTimestamp())
-	o.SetDeletionTimestamp(old.GetDeletionTimestamp())
-	o.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
-	o.SetSelfLink("")
-	o.SetGeneration(old.GetGeneration())
-	o.SetGenerateName(old.GetGenerateName())
+	meta(o).UID = meta(old).UID
+	meta(o).CreationTimestamp = meta(old).CreationTimestamp
+	meta(o).DeletionTimestamp = meta(old).DeletionTimestamp
+	meta(o).DeletionGracePeriodSeconds = meta(old).DeletionGracePeriodSeconds
+	meta(o).SelfLink = ""
+	meta(o).Generation = meta(old).Generation
+	meta(o).GenerateName = meta(old).GenerateName
 }
 
 // deletion reads the body of a DELETE.
@@ -302,11 +302,11 @@ func (x *exchange) delete(r *resource) sim.Response {
 	if err := x.admitEarly(r, nil, current.typed, "delete"); err != nil {
 		return failed(err)
 	}
-	if p := d.Preconditions; p != nil && p.UID != nil && *p.UID != current.typed.GetUID() {
-		return failed(apierrors.NewConflict(r.gr(), x.info.name, fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", *p.UID, current.typed.GetUID())))
+	if p := d.Preconditions; p != nil && p.UID != nil && *p.UID != meta(current.typed).UID {
+		return failed(apierrors.NewConflict(r.gr(), x.info.name, fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", *p.UID, meta(current.typed).UID)))
 	}
-	if p := d.Preconditions; p != nil && p.ResourceVersion != nil && *p.ResourceVersion != current.typed.GetResourceVersion() {
-		return failed(apierrors.NewConflict(r.gr(), x.info.name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %s, ResourceVersion in object meta: %s", *p.ResourceVersion, current.typed.GetResourceVersion())))
+	if p := d.Preconditions; p != nil && p.ResourceVersion != nil && *p.ResourceVersion != meta(current.typed).ResourceVersion {
+		return failed(apierrors.NewConflict(r.gr(), x.info.name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %s, ResourceVersion in object meta: %s", *p.ResourceVersion, meta(current.typed).ResourceVersion)))
 	}
 	if r.Plural == "namespaces" && immortal[x.info.name] {
 		return failed(apierrors.NewForbidden(r.gr(), x.info.name, fmt.Errorf("this namespace may not be deleted")))
@@ -314,7 +314,7 @@ func (x *exchange) delete(r *resource) sim.Response {
 	if !dry {
 		x.erase(r, current)
 	}
-	st := &metav1.Status{Status: metav1.StatusSuccess, Details: &metav1.StatusDetails{Name: x.info.name, Group: r.Group, Kind: r.Plural, UID: current.typed.GetUID()}}
+	st := &metav1.Status{Status: metav1.StatusSuccess, Details: &metav1.StatusDetails{Name: x.info.name, Group: r.Group, Kind: r.Plural, UID: meta(current.typed).UID}}
 	st.Code = 200
 	st.Kind, st.APIVersion = "Status", "v1"
 	code := int(st.Code)

@@ -38,7 +38,7 @@ func (s *selection) matches(o *Object) bool {
 	if s.namespace != "" && o.Namespace != s.namespace {
 		return false
 	}
-	if !s.labels.Empty() && !s.labels.Matches(labels.Set(o.typed.GetLabels())) {
+	if !s.labels.Empty() && !s.labels.Matches(labels.Set(meta(o.typed).Labels)) {
 		return false
 	}
 	return s.fields.Empty() || s.fields.Matches(selectable{s.resource, o})

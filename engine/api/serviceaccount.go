@@ -130,7 +130,7 @@ func (x *exchange) bind(b *boundClaims, ref *authenticationv1.BoundObjectReferen
 	if o == nil {
 		return apierrors.NewNotFound(resources[plural].gr(), ref.Name)
 	}
-	is := &reference{ref.Name, string(o.typed.GetUID())}
+	is := &reference{ref.Name, string(meta(o.typed).UID)}
 	switch o := o.typed.(type) {
 	case *corev1.Pod:
 		if o.Spec.ServiceAccountName != x.info.name {
@@ -140,7 +140,7 @@ func (x *exchange) bind(b *boundClaims, ref *authenticationv1.BoundObjectReferen
 		if node := o.Spec.NodeName; node != "" && era.TokenPodNode.In(x.s.era) {
 			b.Node = &reference{Name: node}
 			if n := x.s.store.Get("nodes", "", node); n != nil {
-				b.Node.UID = string(n.typed.GetUID())
+				b.Node.UID = string(meta(n.typed).UID)
 			}
 		}
 	case *corev1.Secret:

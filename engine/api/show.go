@@ -78,7 +78,7 @@ func (x *exchange) show(code int, r *resource, o *Object) sim.Response {
 	body := []byte(o.JSON)
 	switch x.form.as {
 	case "Table":
-		body = x.tableOf(r, []*Object{o}, o.typed.GetResourceVersion(), true)
+		body = x.tableOf(r, []*Object{o}, meta(o.typed).ResourceVersion, true)
 	case "PartialObjectMetadata":
 		body = encode(partial(o))
 	}
@@ -87,7 +87,7 @@ func (x *exchange) show(code int, r *resource, o *Object) sim.Response {
 
 // partial is an object's metadata alone.
 func partial(o *Object) *metav1.PartialObjectMetadata {
-	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: "meta.k8s.io/v1"}, ObjectMeta: meta(o.typed)}
+	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: "meta.k8s.io/v1"}, ObjectMeta: *meta(o.typed)}
 }
 
 // showList answers with a list; its version is the store's.

@@ -207,12 +207,12 @@ func defaultMeta(namespace, name string) metav1.ObjectMeta {
 // ensure stores an object that is missing, as the server itself: without the
 // observations of a request.
 func (x *exchange) ensure(plural string, o object) {
-	if x.s.store.Get(plural, o.GetNamespace(), o.GetName()) != nil {
+	if x.s.store.Get(plural, meta(o).Namespace, meta(o).Name) != nil {
 		return
 	}
 	r := resources[plural]
-	o.SetCreationTimestamp(x.now())
-	o.SetUID(types.UID(x.c.Chance.UUID("uid")))
+	meta(o).CreationTimestamp = x.now()
+	meta(o).UID = types.UID(x.c.Chance.UUID("uid"))
 	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
 	if r.prepare != nil {
 		r.prepare(x, o, nil, "")

@@ -6,13 +6,16 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// object is a Kubernetes object of k8s.io/api.
+// object is a Kubernetes object of k8s.io/api. It is smaller than v1.Object and
+// runtime.Object: a linker keeps a method that is called by an interface for
+// every type that has it, the kinds that nobody serves among them, so metadata
+// is reached by one method (see meta) and nothing is copied by DeepCopyObject.
 type object interface {
-	v1.Object
-	runtime.Object
+	v1.ObjectMetaAccessor
+	GetObjectKind() schema.ObjectKind
 }
 
 // Object is one object as it is stored: never changed after it was made, so
@@ -175,7 +178,7 @@ func (s *Store) remove(resource, namespace, name string) *Object {
 	if !found {
 		return nil
 	}
-	last := s.Tables[resource][i].typed.DeepCopyObject().(object)
+	last := twin(s.Tables[resource][i].typed)
 	s.Tables[resource] = slices.Delete(s.Tables[resource], i, i+1)
 	delete(s.Folds, foldKey(resource, namespace, name))
 	s.Version++

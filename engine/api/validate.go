@@ -33,31 +33,31 @@ func segment(name string) []string {
 // checkMeta validates metadata (Models apimachinery/pkg/api/validation ValidateObjectMeta).
 func checkMeta(r *resource, o, old object) field.ErrorList {
 	var errs field.ErrorList
-	meta := field.NewPath("metadata")
+	at, m := field.NewPath("metadata"), meta(o)
 	check := r.checkName
 	if check == nil {
 		check = segment
 	}
 	switch {
 	case old != nil: // the name is that of the path
-	case o.GetName() == "":
-		errs = append(errs, field.Required(meta.Child("name"), "name or generateName is required"))
+	case m.Name == "":
+		errs = append(errs, field.Required(at.Child("name"), "name or generateName is required"))
 	default:
-		for _, e := range check(o.GetName()) {
-			errs = append(errs, field.Invalid(meta.Child("name"), o.GetName(), e))
+		for _, e := range check(m.Name) {
+			errs = append(errs, field.Invalid(at.Child("name"), m.Name, e))
 		}
 	}
-	for _, k := range sortedKeys(o.GetLabels()) {
+	for _, k := range sortedKeys(m.Labels) {
 		for _, e := range validation.IsQualifiedName(k) {
-			errs = append(errs, field.Invalid(meta.Child("labels"), k, e))
+			errs = append(errs, field.Invalid(at.Child("labels"), k, e))
 		}
-		for _, e := range validation.IsValidLabelValue(o.GetLabels()[k]) {
-			errs = append(errs, field.Invalid(meta.Child("labels"), o.GetLabels()[k], e))
+		for _, e := range validation.IsValidLabelValue(m.Labels[k]) {
+			errs = append(errs, field.Invalid(at.Child("labels"), m.Labels[k], e))
 		}
 	}
-	for _, k := range sortedKeys(o.GetAnnotations()) {
+	for _, k := range sortedKeys(m.Annotations) {
 		for _, e := range validation.IsQualifiedName(strings.ToLower(k)) {
-			errs = append(errs, field.Invalid(meta.Child("annotations"), k, e))
+			errs = append(errs, field.Invalid(at.Child("annotations"), k, e))
 		}
 	}
 	return errs

@@ -141,8 +141,8 @@ func (s *Server) begin(c *sim.Ctx, stream uint64) {
 		if w.Mark {
 			mark := sel.resource.New()
 			mark.GetObjectKind().SetGroupVersionKind(sel.resource.gv().WithKind(sel.resource.Kind))
-			mark.SetResourceVersion(versionText(now))
-			mark.SetAnnotations(map[string]string{"k8s.io/initial-events-end": "true"})
+			meta(mark).ResourceVersion = versionText(now)
+			meta(mark).Annotations = map[string]string{"k8s.io/initial-events-end": "true"}
 			s.tell(c, w, "BOOKMARK", &Object{Resource: w.Resource, JSON: encode(mark), typed: mark})
 		}
 	} else {
@@ -217,7 +217,7 @@ func (s *Server) tell(c *sim.Ctx, w *watch, kind string, o *Object) {
 		if w.Bare {
 			include = "None"
 		}
-		body = tableJSON(c, resources[w.Resource], []*Object{o}, o.typed.GetResourceVersion(), include, !w.Headed)
+		body = tableJSON(c, resources[w.Resource], []*Object{o}, meta(o.typed).ResourceVersion, include, !w.Headed)
 		w.Headed = true
 	case w.As == "PartialObjectMetadata" || w.As == "PartialObjectMetadataList":
 		body = encode(partial(o))
