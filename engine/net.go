@@ -45,6 +45,7 @@ type conn struct {
 	// Peer is the client's chain as the server sees it.
 	Peer   [][]byte `json:"peer,omitempty"`
 	Remote string   `json:"remote"`
+	Local  string   `json:"local,omitempty"`
 	// ToServer and ToClient keep messages in order.
 	ToServer time.Time `json:"toServer"`
 	ToClient time.Time `json:"toClient"`
@@ -238,7 +239,7 @@ func (w *World) dialled(id uint64) {
 
 // connected sends what waited for a connection.
 func (w *World) connected(c *conn, l *listener, peer [][]byte, ready time.Time) {
-	c.Ready, c.Peer, c.Server, c.ServerLife = true, peer, l.Server, l.Life
+	c.Ready, c.Peer, c.Server, c.ServerLife, c.Local = true, peer, l.Server, l.Life, l.Listen.Addr
 	waiting := c.Waiting
 	c.Waiting = nil
 	for _, id := range waiting {
@@ -266,7 +267,7 @@ func (w *World) transmit(c *conn, s *stream, at time.Time) {
 	c.ToServer = arrives
 	r := *s.Req
 	s.Req = nil
-	r.Stream, r.Conn, r.Remote, r.Peer = s.ID, c.ID, c.Remote, c.Peer
+	r.Stream, r.Conn, r.Remote, r.Local, r.Peer = s.ID, c.ID, c.Remote, c.Local, c.Peer
 	identity, credential := credentialOf(&r)
 	r.Cause = w.observe(trace.Observation{At: at, Until: arrives, Cause: s.Cause, Actor: s.Client, Kind: trace.Request,
 		Subject: r.Method + " " + r.URL, Payload: text(r.Body), Args: map[string]string{
@@ -311,7 +312,7 @@ func (w *World) external(x *External) {
 	}
 	w.StreamSeq++
 	r := x.Request
-	r.Stream = w.StreamSeq
+	r.Stream, r.Local = w.StreamSeq, l.Listen.Addr
 	identity, credential := credentialOf(&r)
 	r.Cause = w.observe(trace.Observation{Actor: "external", Kind: trace.Request, Subject: r.Method + " " + r.URL, Payload: text(r.Body),
 		Args: map[string]string{"to": l.Server, "external": x.ID, "stream": number(r.Stream), "identity": identity, "credential": credential, "agent": r.Header.Get("User-Agent")}})

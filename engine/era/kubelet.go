@@ -48,6 +48,16 @@ var (
 	KubeletCSRWait = row("kubelet/csr-wait", Fact[time.Duration]{Value: 15 * time.Minute, Source: certManager + "; recorded: q-kubelet-timings/01"})
 	// KubeletCSRUsages are the usages that a kubelet with an ECDSA key asks for.
 	KubeletCSRUsages = row("kubelet/csr-usages", Fact[[]string]{Value: []string{"digital signature", "client auth"}, Source: "recorded: c/csr-pending.json"})
+	// KubeletServingUsages are those for its serving certificate.
+	KubeletServingUsages = row("kubelet/serving-usages", Fact[[]string]{Value: []string{"digital signature", "server auth"}, Source: "recorded: d/serving-csr-pending.json"})
+	// KubeletTemplate is how often a kubelet looks whether its addresses are in
+	// its serving certificate.
+	KubeletTemplate = row("kubelet/template", Fact[time.Duration]{Value: time.Second, Source: certManager + "; recorded: d/kubelet.log, q-kubelet-states/34"})
+	// KubeletTokenTTL, KubeletAllowedTTL and KubeletDeniedTTL are how long the port
+	// remembers what the API server said.
+	KubeletTokenTTL   = row("kubelet/token-ttl", Fact[time.Duration]{Value: 2 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 authentication.webhook.cacheTTL"})
+	KubeletAllowedTTL = row("kubelet/allowed-ttl", Fact[time.Duration]{Value: 5 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 authorization.webhook.cacheAuthorizedTTL"})
+	KubeletDeniedTTL  = row("kubelet/denied-ttl", Fact[time.Duration]{Value: 30 * time.Second, Source: "k8s.io/kubelet/config/v1beta1 authorization.webhook.cacheUnauthorizedTTL"})
 
 	// KubeletRotateFrom and KubeletRotateSpan, in hundredths of a certificate's
 	// lifetime: it is rotated between From and From+Span of it.

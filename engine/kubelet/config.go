@@ -123,7 +123,7 @@ func readKubeconfig(d *sim.Disk, file string) (cluster, userInfo, error) {
 // writeKubeconfig writes the kubeconfig of a kubelet that bootstraps: it names
 // the certificate's place before there is one (recorded: c/files-while-pending.txt).
 func writeKubeconfig(d *sim.Disk, file, certDir string, boot cluster, now time.Time) error {
-	current := path.Join(certDir, currentName)
+	current := currentFile(certDir, lives[useClient].prefix)
 	var b strings.Builder
 	b.WriteString("apiVersion: v1\nclusters:\n- cluster:\n")
 	if boot.CAFile != "" {
@@ -142,10 +142,7 @@ func writeKubeconfig(d *sim.Disk, file, certDir string, boot cluster, now time.T
 	if err := d.MkdirAll(path.Dir(file), 0o755, now); err != nil {
 		return err
 	}
-	if err := d.WriteFile(file, []byte(b.String()), 0o600, now); err != nil {
-		return err
-	}
-	return d.Chmod(file, 0o600)
+	return d.WriteFile(file, []byte(b.String()), 0o600, now)
 }
 
 // stillValid tells whether a kubeconfig can be used as it is; when not, the

@@ -48,15 +48,16 @@ type Kubelet struct {
 	// kubeconfig, and then never used.
 	Token string `json:"token,omitempty"`
 
-	Cert    *certificate `json:"cert,omitempty"`
-	Attempt attempt      `json:"attempt"`
-	Health  health       `json:"health"`
-	Port    port         `json:"port"`
+	Client  rotation `json:"client"`
+	Serving rotation `json:"serving"`
+	Health  health   `json:"health"`
+	Port    port     `json:"port"`
 
 	// Maps are written even when they are empty, so that they are there again
 	// after a snapshot is restored.
 	Reg     registration        `json:"registration"`
 	Lease   lease               `json:"lease"`
+	Pods    map[string]pod      `json:"pods"`
 	Sources map[string]*source  `json:"sources"`
 	Timers  map[string]uint64   `json:"timers"`
 	Streams map[uint64]exchange `json:"streams"`
@@ -76,16 +77,16 @@ func New(e era.Era, args []string) (*Kubelet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Kubelet{Release: e.String(), Flags: f, Sources: map[string]*source{}, Timers: map[string]uint64{}, Streams: map[uint64]exchange{}}, nil
+	return &Kubelet{Release: e.String(), Flags: f, Client: rotation{Use: useClient}, Serving: rotation{Use: useServing},
+		Port: port{Waiting: map[uint64]visit{}, Known: map[string]verdict{}}, Pods: map[string]pod{}, Sources: map[string]*source{}, Timers: map[string]uint64{}, Streams: map[uint64]exchange{}}, nil
 }
 
 // Clone returns an independent copy.
 func (k *Kubelet) Clone() sim.Actor {
 	n := *k
-	if k.Cert != nil {
-		cert := *k.Cert
-		n.Cert = &cert
-	}
+	n.Client.Cert, n.Serving.Cert = k.Client.Cert.clone(), k.Serving.Cert.clone()
+	n.Pods = maps.Clone(k.Pods)
+	n.Port.Waiting, n.Port.Known = maps.Clone(k.Port.Waiting), maps.Clone(k.Port.Known)
 	n.Timers = maps.Clone(k.Timers)
 	n.Streams = maps.Clone(k.Streams)
 	n.Sources = make(map[string]*source, len(k.Sources))
@@ -98,20 +99,31 @@ func (k *Kubelet) Clone() sim.Actor {
 
 func (k *Kubelet) era() era.Era { return era.Must(k.Release) }
 
-// wakes is what each timer leads to; a timer of a source is "source NAME".
-var wakes = map[string]func(k *Kubelet, c *sim.Ctx){
-	"rotate":   (*Kubelet).rotate,
-	"rewatch":  (*Kubelet).watchCSR,
-	"overdue":  (*Kubelet).csrOverdue,
-	"deadline": (*Kubelet).drawDeadline,
-	"noticed":  (*Kubelet).noticed,
-	"expired":  (*Kubelet).expired,
-	"lost":     (*Kubelet).checkLost,
-	"register": (*Kubelet).register,
-	"status":   (*Kubelet).reportStatus,
-	"lease":    (*Kubelet).ensureLease,
-	"renew":    (*Kubelet).renewLease,
-	"port":     (*Kubelet).openPort,
+// wakes is what each timer leads to. A timer may be of something: "VERB WHAT".
+var wakes = map[string]func(k *Kubelet, c *sim.Ctx, what string){
+	"rotate":   ofLife((*Kubelet).rotate),
+	"rewatch":  ofLife((*Kubelet).watchCSR),
+	"overdue":  ofLife((*Kubelet).csrOverdue),
+	"deadline": ofLife((*Kubelet).drawDeadline),
+	"noticed":  alone((*Kubelet).noticed),
+	"expired":  alone((*Kubelet).expired),
+	"lost":     alone((*Kubelet).checkLost),
+	"register": alone((*Kubelet).register),
+	"status":   alone((*Kubelet).reportStatus),
+	"lease":    alone((*Kubelet).ensureLease),
+	"renew":    alone((*Kubelet).renewLease),
+	"port":     alone((*Kubelet).openPort),
+	"template": alone((*Kubelet).checkTemplate),
+	"unserve":  alone((*Kubelet).present),
+	"source":   (*Kubelet).ask,
+}
+
+func alone(f func(k *Kubelet, c *sim.Ctx)) func(*Kubelet, *sim.Ctx, string) {
+	return func(k *Kubelet, c *sim.Ctx, _ string) { f(k, c) }
+}
+
+func ofLife(f func(k *Kubelet, c *sim.Ctx, r *rotation)) func(*Kubelet, *sim.Ctx, string) {
+	return func(k *Kubelet, c *sim.Ctx, use string) { f(k, c, k.life(use)) }
 }
 
 // answers is who hears of the answer to each kind of request.
@@ -129,6 +141,8 @@ var answers = map[string]func(k *Kubelet, c *sim.Ctx, a answer){
 	"source.watch":  (*Kubelet).sourceWatched,
 	"source.list":   (*Kubelet).sourceListed,
 	"source.single": (*Kubelet).sourceListed,
+	"port.token":    (*Kubelet).tokenReviewed,
+	"port.access":   (*Kubelet).accessReviewed,
 }
 
 // Step handles one message.
@@ -141,15 +155,26 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 		if strconv.FormatUint(k.Timers[name], 10) != gen {
 			return
 		}
-		if src, ok := strings.CutPrefix(name, "source "); ok {
-			k.ask(c, src)
-		} else if f := wakes[name]; f != nil {
-			f(k, c)
+		verb, what, _ := strings.Cut(name, " ")
+		if f := wakes[verb]; f != nil {
+			f(k, c, what)
 		}
 	case sim.MsgClock:
 		k.watchExpiry(c)
 	case sim.MsgUnfold:
 		k.leaseDue(c)
+	case sim.MsgRequest:
+		k.serve(c, m.Req)
+	case sim.MsgShake:
+		k.shaken(c, m)
+	case sim.MsgFile:
+		k.changedFile(c, m.Tag)
+	case sim.MsgGone:
+		delete(k.Port.Waiting, m.Stream)
+	case sim.MsgStop:
+		if k.Port.ClientCA != "" && k.Port.Addr != "" {
+			k.log(c, lineStopping)
+		}
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
 		x, ok := k.Streams[m.Stream]
 		if !ok {
@@ -187,13 +212,17 @@ func (k *Kubelet) stop(names ...string) {
 // which empty values are left out.
 func (k *Kubelet) note(c *sim.Ctx, phase string, pairs ...string) {
 	k.Phase = phase
+	c.Note(trace.Phase, c.Unit, phaseArgs(phase, pairs), "")
+}
+
+func phaseArgs(phase string, pairs []string) map[string]string {
 	args := map[string]string{"phase": phase}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
 			args[pairs[i]] = pairs[i+1]
 		}
 	}
-	c.Note(trace.Phase, c.Unit, args, "")
+	return args
 }
 
 // stamp writes a time for a note; the zero time is empty.

@@ -75,14 +75,14 @@ func TestJoinRotateRestart(t *testing.T) {
 	require.Less(t, len(r.sent)-n, 15, "a rotation costs what its events cost")
 
 	// A restart uses the certificate and draws a new deadline.
-	before := r.k.Cert.Deadline
+	before := r.k.Client.Cert.Deadline
 	r.obs, r.sent = nil, nil
 	r.start()
 	r.run(365*24*time.Hour + time.Minute)
 	require.Empty(t, r.times("POST", csrPath))
 	require.Contains(t, r.lines(), `bootstrap.go:85] "Current kubeconfig file contents are still valid, no bootstrap necessary"`)
 	require.Equal(t, []string{PhaseStarting, PhaseJoined}, r.phases())
-	require.NotEqual(t, before, r.k.Cert.Deadline)
+	require.NotEqual(t, before, r.k.Client.Cert.Deadline)
 	require.Zero(t, r.count("transport.go:147"))
 }
 
@@ -339,7 +339,7 @@ func TestCloneIsIndependent(t *testing.T) {
 	n.Sources["nodes"].Over = true
 	delete(n.Streams, 1)
 	n.Reg.Done = false
-	n.Cert.Noticed = false
+	n.Client.Cert.Noticed = false
 	b, _ := json.Marshal(r.k)
 	require.Equal(t, string(a), string(b))
 }

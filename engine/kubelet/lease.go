@@ -120,8 +120,8 @@ func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
 		return
 	}
 	k.log(c, lineNoRenewal, "err", a.err())
-	if a.code == 401 && k.Cert != nil && !k.valid(c) {
-		k.logCert(c, lineExpired)
+	if a.code == 401 && k.Client.Cert != nil && !k.Client.valid(c) {
+		k.logCert(c, &k.Client, lineExpired)
 		c.CloseConn(connAPI)
 	}
 	k.Lease.Tries++

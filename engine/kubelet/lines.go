@@ -12,45 +12,50 @@ type line struct {
 }
 
 var (
-	lineVersion      = line{'I', 0, "server.go:545", "Kubelet version"}
-	lineCommand      = line{'E', 0, "run.go:72", "command failed"}
-	lineRotationOn   = line{'I', 0, "server.go:991", "Client rotation is on, will bootstrap in background"}
-	lineStillValid   = line{'I', 2, "bootstrap.go:85", "Current kubeconfig file contents are still valid, no bootstrap necessary"}
-	lineBootstrap    = line{'I', 2, "bootstrap.go:101", "Use the bootstrap credentials to request a cert, and set kubeconfig to point to the certificate dir"}
-	lineNotValid     = line{'E', 0, "bootstrap.go:267", "Unhandled Error"}
-	lineLoading      = line{'I', 2, "certificate_store.go:147", "Loading cert/key pair from a file"}
-	lineStarting     = line{'I', 2, "server.go:1048", "Starting client certificate rotation"}
-	lineEnabled      = line{'I', 2, "certificate_manager.go:422", "Certificate rotation is enabled"}
-	lineRotating     = line{'I', 2, "certificate_manager.go:566", "Rotating certificates"}
-	lineCreated      = line{'I', 2, "csr.go:86", "Certificate signing request created"}
-	lineApproved     = line{'I', 2, "csr.go:276", "Certificate signing request is approved, waiting to be issued"}
-	lineIssued       = line{'I', 2, "csr.go:272", "Certificate signing request is issued"}
-	lineRefused      = line{'E', 0, "certificate_manager.go:596", "Failed while requesting a signed certificate from the control plane"}
-	lineNotSigned    = line{'E', 0, "certificate_manager.go:613", "Certificate request was not signed"}
-	lineNotStored    = line{'E', 0, "certificate_manager.go:633", "Unable to store the new cert/key pair"}
-	lineLimit        = line{'E', 0, "certificate_manager.go:461", "Reached backoff limit, still unable to rotate certs"}
-	lineDeadline     = line{'I', 2, "certificate_manager.go:715", "Certificate rotation deadline determined"}
-	lineWaiting      = line{'I', 2, "certificate_manager.go:431", "Waiting for next certificate rotation"}
-	lineExpired      = line{'I', 2, "certificate_manager.go:387", "Current certificate is expired"}
-	lineRotated      = line{'I', 0, "transport.go:147", "Certificate rotation detected, shutting down client connections to start using new credentials"}
-	lineExiting      = line{'E', 0, "transport.go:120", "No valid client certificate is found and the server is responsive, exiting."}
-	lineUnresponsive = line{'E', 0, "transport.go:123", "No valid client certificate is found but the server is not responsive. A restart may be necessary to retrieve new initial credentials."}
-	lineSelfSigned   = line{'I', 4, "server.go:1170", "Using self-signed cert"}
-	linePairLoaded   = line{'I', 4, "kubelet.go:295", "loaded certificate and key pair in kubelet server certificate manager"}
-	lineClientCA     = line{'I', 2, "tlsconfig.go:181", "Loaded client CA"}
-	lineServing      = line{'I', 2, "tlsconfig.go:243", "Starting DynamicServingCertificateController"}
-	lineRegister     = line{'I', 0, "kubelet_node_status.go:78", "Attempting to register node"}
-	lineRegistered   = line{'I', 0, "kubelet_node_status.go:81", "Successfully registered node"}
-	lineKnown        = line{'I', 0, "kubelet_node_status.go:128", "Node was previously registered"}
-	lineNoRegister   = line{'E', 0, "kubelet_node_status.go:111", "Unable to register node with API server"}
-	lineNoNode       = line{'E', 0, "kubelet_node_status.go:117", "Unable to register node with API server, error getting existing node"}
-	lineNoStatus     = line{'E', 0, "kubelet_node_status.go:529", "Error updating node status, will retry"}
-	lineNoLease      = line{'E', 0, "controller.go:201", "Failed to ensure lease exists, will retry"}
-	lineNoRenewal    = line{'E', 0, "controller.go:251", "Failed to update lease"}
+	lineVersion       = line{'I', 0, "server.go:545", "Kubelet version"}
+	lineCommand       = line{'E', 0, "run.go:72", "command failed"}
+	lineRotationOn    = line{'I', 0, "server.go:991", "Client rotation is on, will bootstrap in background"}
+	lineStillValid    = line{'I', 2, "bootstrap.go:85", "Current kubeconfig file contents are still valid, no bootstrap necessary"}
+	lineBootstrap     = line{'I', 2, "bootstrap.go:101", "Use the bootstrap credentials to request a cert, and set kubeconfig to point to the certificate dir"}
+	lineNotValid      = line{'E', 0, "bootstrap.go:267", "Unhandled Error"}
+	lineLoading       = line{'I', 2, "certificate_store.go:147", "Loading cert/key pair from a file"}
+	lineStarting      = line{'I', 2, "server.go:1048", "Starting client certificate rotation"}
+	lineEnabled       = line{'I', 2, "certificate_manager.go:422", "Certificate rotation is enabled"}
+	lineRotating      = line{'I', 2, "certificate_manager.go:566", "Rotating certificates"}
+	lineCreated       = line{'I', 2, "csr.go:86", "Certificate signing request created"}
+	lineApproved      = line{'I', 2, "csr.go:276", "Certificate signing request is approved, waiting to be issued"}
+	lineIssued        = line{'I', 2, "csr.go:272", "Certificate signing request is issued"}
+	lineRefused       = line{'E', 0, "certificate_manager.go:596", "Failed while requesting a signed certificate from the control plane"}
+	lineNotSigned     = line{'E', 0, "certificate_manager.go:613", "Certificate request was not signed"}
+	lineNotStored     = line{'E', 0, "certificate_manager.go:633", "Unable to store the new cert/key pair"}
+	lineLimit         = line{'E', 0, "certificate_manager.go:461", "Reached backoff limit, still unable to rotate certs"}
+	lineDeadline      = line{'I', 2, "certificate_manager.go:715", "Certificate rotation deadline determined"}
+	lineWaiting       = line{'I', 2, "certificate_manager.go:431", "Waiting for next certificate rotation"}
+	lineExpired       = line{'I', 2, "certificate_manager.go:387", "Current certificate is expired"}
+	lineOtherName     = line{'I', 2, "certificate_manager.go:650", "Current certificate CN does not match requested CN"}
+	lineMissingIPs    = line{'I', 2, "certificate_manager.go:672", "Current certificate is missing requested IP addresses"}
+	lineMissingDNS    = line{'I', 2, "certificate_manager.go:662", "Current certificate is missing requested DNS names"}
+	lineTemplate      = line{'I', 2, "certificate_manager.go:445", "Certificate template changed, rotating"}
+	lineRotated       = line{'I', 0, "transport.go:147", "Certificate rotation detected, shutting down client connections to start using new credentials"}
+	lineExiting       = line{'E', 0, "transport.go:120", "No valid client certificate is found and the server is responsive, exiting."}
+	lineUnresponsive  = line{'E', 0, "transport.go:123", "No valid client certificate is found but the server is not responsive. A restart may be necessary to retrieve new initial credentials."}
+	lineSelfSigned    = line{'I', 4, "server.go:1170", "Using self-signed cert"}
+	linePairLoaded    = line{'I', 4, "kubelet.go:295", "loaded certificate and key pair in kubelet server certificate manager"}
+	lineClientCA      = line{'I', 2, "tlsconfig.go:181", "Loaded client CA"}
+	lineServing       = line{'I', 2, "tlsconfig.go:243", "Starting DynamicServingCertificateController"}
+	lineUnknownClient = line{'E', 0, "server.go:376", "Unable to authenticate the request due to an error"}
+	lineForbidden     = line{'I', 2, "server.go:414", "Forbidden"}
+	lineNoAccess      = line{'E', 0, "server.go:404", "Authorization error"}
+	lineStopping      = line{'I', 0, "tlsconfig.go:258", "Shutting down DynamicServingCertificateController"}
+	lineRegister      = line{'I', 0, "kubelet_node_status.go:78", "Attempting to register node"}
+	lineRegistered    = line{'I', 0, "kubelet_node_status.go:81", "Successfully registered node"}
+	lineKnown         = line{'I', 0, "kubelet_node_status.go:128", "Node was previously registered"}
+	lineNoRegister    = line{'E', 0, "kubelet_node_status.go:111", "Unable to register node with API server"}
+	lineNoNode        = line{'E', 0, "kubelet_node_status.go:117", "Unable to register node with API server, error getting existing node"}
+	lineNoStatus      = line{'E', 0, "kubelet_node_status.go:529", "Error updating node status, will retry"}
+	lineNoLease       = line{'E', 0, "controller.go:201", "Failed to ensure lease exists, will retry"}
+	lineNoRenewal     = line{'E', 0, "controller.go:251", "Failed to update lease"}
 )
-
-// logger is the signer's name, which the certificate's lines carry.
-const logger = "kubernetes.io/kube-apiserver-client-kubelet"
 
 func (k *Kubelet) log(c *sim.Ctx, l line, kv ...any) {
 	if l.v <= k.Flags.V {
@@ -58,12 +63,12 @@ func (k *Kubelet) log(c *sim.Ctx, l line, kv ...any) {
 	}
 }
 
-// logCert writes a line of the certificate manager.
-func (k *Kubelet) logCert(c *sim.Ctx, l line, kv ...any) {
-	k.log(c, l, append([]any{"logger", logger}, kv...)...)
+// logCert writes a line of a life: it carries the signer's name.
+func (k *Kubelet) logCert(c *sim.Ctx, r *rotation, l line, kv ...any) {
+	k.log(c, l, append([]any{"logger", r.life().signer}, kv...)...)
 }
 
-// logCertError writes an error of the certificate manager.
-func (k *Kubelet) logCertError(c *sim.Ctx, l line, err string) {
-	k.log(c, l, "err", err, "logger", logger+".UnhandledError")
+// logCertError writes an error of a life.
+func (k *Kubelet) logCertError(c *sim.Ctx, r *rotation, l line, err string) {
+	k.log(c, l, "err", err, "logger", r.life().signer+".UnhandledError")
 }

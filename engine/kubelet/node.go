@@ -40,6 +40,7 @@ func (k *Kubelet) register(c *sim.Ctx) {
 	if k.Reg.Done || !k.Flags.RegisterNode {
 		return
 	}
+	k.Port.Template.Known = true
 	k.log(c, lineRegister, "node", k.Node)
 	k.send(c, "node.create", connAPI, "POST", nodesPath, k.object(c, false))
 }
@@ -140,10 +141,7 @@ var conditions = []struct {
 // object is the Node as the kubelet sees it: not yet ready at registration,
 // when the container runtime was not heard of.
 func (k *Kubelet) object(c *sim.Ctx, ready bool) *corev1.Node {
-	ip := k.Flags.NodeIP
-	if ip == "" {
-		ip = c.IP
-	}
+	ip := k.address(c)
 	version := era.KubeletPatch.In(k.era())
 	n := &corev1.Node{
 		TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"},
@@ -156,7 +154,7 @@ func (k *Kubelet) object(c *sim.Ctx, ready bool) *corev1.Node {
 		Status: corev1.NodeStatus{
 			Capacity: corev1.ResourceList{}, Allocatable: corev1.ResourceList{},
 			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: ip}, {Type: corev1.NodeHostName, Address: k.Node}},
-			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: 10250}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: k.portNumber()}},
 			NodeInfo: corev1.NodeSystemInfo{KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://2.2.0",
 				KubeletVersion: version, OperatingSystem: "linux", Architecture: "amd64"},
 		},

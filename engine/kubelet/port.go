@@ -1,9 +1,12 @@
 package kubelet
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io/fs"
+	"net"
 	"path"
+	"strconv"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/pki"
@@ -16,12 +19,31 @@ const portAfter = 236 * time.Millisecond
 
 // port is what the kubelet serves at :10250.
 type port struct {
-	// CertFile and KeyFile are where its certificate is; empty when the kubelet
-	// asks the cluster for one.
-	CertFile string `json:"certFile,omitempty"`
-	KeyFile  string `json:"keyFile,omitempty"`
-	// ClientCA is the file with the CAs whose clients are known here.
-	ClientCA string `json:"clientCA,omitempty"`
+	// Addr is where, "ip:port"; Plain where it serves without TLS and without
+	// asking who it is, and Healthz where it answers its own host.
+	Addr    string `json:"addr,omitempty"`
+	Plain   string `json:"plain,omitempty"`
+	Healthz string `json:"healthz,omitempty"`
+	// Bootstrap: the cluster is asked for the certificate. Else it is in files.
+	Bootstrap bool     `json:"bootstrap,omitempty"`
+	CertFile  string   `json:"certFile,omitempty"`
+	KeyFile   string   `json:"keyFile,omitempty"`
+	Cert      []byte   `json:"cert,omitempty"`
+	Key       []byte   `json:"key,omitempty"`
+	Template  template `json:"template"`
+
+	// ClientCA is the file with the CAs whose clients are known here, CAs what
+	// was in it. Tokens, Anonymous: whether bearer tokens are asked about, and
+	// whether strangers may ask. Allow: everybody may do everything.
+	ClientCA  string `json:"clientCA,omitempty"`
+	CAs       []byte `json:"cas,omitempty"`
+	Tokens    bool   `json:"tokens,omitempty"`
+	Anonymous bool   `json:"anonymous,omitempty"`
+	Allow     bool   `json:"allow,omitempty"`
+	// Waiting are the requests that wait for a word of the API server, Known
+	// the words that are remembered.
+	Waiting map[uint64]visit   `json:"waiting"`
+	Known   map[string]verdict `json:"known"`
 }
 
 // preparePort finds the port's certificate, and makes one that nobody trusts
@@ -29,8 +51,18 @@ type port struct {
 // cmd/kubelet/app InitializeTLS.
 func (k *Kubelet) preparePort(c *sim.Ctx, cfg KubeletConfiguration) bool {
 	p := &k.Port
-	p.CertFile, p.KeyFile, p.ClientCA = cfg.TLSCertFile, cfg.TLSPrivateKeyFile, cfg.Authentication.X509.ClientCAFile
-	if cfg.ServerTLSBootstrap || p.CertFile != "" || p.KeyFile != "" {
+	if cfg.EnableServer == nil || *cfg.EnableServer {
+		p.Addr = bind(c, cfg.Address, or(int(cfg.Port), 10250))
+		p.Plain = bind(c, cfg.Address, int(cfg.ReadOnlyPort))
+	}
+	p.Healthz = bind(c, orText(cfg.HealthzBindAddress, "127.0.0.1"), or32(cfg.HealthzPort, 10248))
+	p.ClientCA = cfg.Authentication.X509.ClientCAFile
+	p.Tokens = truth(cfg.Authentication.Webhook.Enabled, true)
+	p.Anonymous = truth(cfg.Authentication.Anonymous.Enabled, false)
+	p.Allow = cfg.Authorization.Mode == "AlwaysAllow"
+	p.Bootstrap = cfg.ServerTLSBootstrap && cfg.TLSCertFile == "" && cfg.TLSPrivateKeyFile == ""
+	p.CertFile, p.KeyFile = cfg.TLSCertFile, cfg.TLSPrivateKeyFile
+	if p.Bootstrap || p.CertFile != "" || p.KeyFile != "" {
 		return true
 	}
 	p.CertFile, p.KeyFile = path.Join(k.Flags.CertDir, "kubelet.crt"), path.Join(k.Flags.CertDir, "kubelet.key")
@@ -45,6 +77,45 @@ func (k *Kubelet) preparePort(c *sim.Ctx, cfg KubeletConfiguration) bool {
 	}
 	k.log(c, lineSelfSigned, "TLSCertFile", p.CertFile, "TLSPrivateKeyFile", p.KeyFile)
 	return true
+}
+
+// bind is the address of a port; none when the port is 0.
+func bind(c *sim.Ctx, host string, port int) string {
+	if port <= 0 {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = c.IP
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+func or(n, other int) int {
+	if n == 0 {
+		return other
+	}
+	return n
+}
+
+func or32(n *int32, other int) int {
+	if n == nil {
+		return other
+	}
+	return int(*n)
+}
+
+func orText(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func truth(b *bool, other bool) bool {
+	if b == nil {
+		return other
+	}
+	return *b
 }
 
 // makePair writes the pair that the kubelet gives itself.
@@ -79,16 +150,86 @@ func (k *Kubelet) makePair(c *sim.Ctx) error {
 
 // openPort opens the port.
 func (k *Kubelet) openPort(c *sim.Ctx) {
-	if k.Port.CertFile != "" {
-		k.log(c, linePairLoaded, "certFile", k.Port.CertFile, "keyFile", k.Port.KeyFile)
-	}
-	if k.Port.ClientCA == "" {
+	p := &k.Port
+	if p.Bootstrap {
+		if !k.beginServing(c) {
+			return
+		}
+	} else if err := k.loadPair(c); err != nil {
+		k.die(c, "failed to run Kubelet: failed to create kubelet: failed to initialize file based certificate manager: unable to set up dynamic certificate manager for kubelet server cert files: "+err.Error())
 		return
 	}
-	data, _ := c.Disk.ReadFile(k.Port.ClientCA)
-	list, _ := pki.ParseCerts(data)
-	for i, x := range list {
-		k.log(c, lineClientCA, "index", i, "certName", "client-ca-bundle::"+k.Port.ClientCA, "certDetail", pki.Detail(x, c.Clock()))
+	if p.ClientCA != "" {
+		k.loadClientCA(c)
+		c.Notify(p.ClientCA)
+		k.log(c, lineServing)
 	}
-	k.log(c, lineServing)
+	k.present(c)
+	if p.Plain != "" {
+		c.Listen(sim.Listen{Addr: p.Plain, Plain: true})
+	}
+	if p.Healthz != "" {
+		c.Listen(sim.Listen{Addr: p.Healthz, Plain: true})
+	}
+}
+
+// loadPair reads the port's certificate from its files. A pair that does not
+// fit is an error at the start, and later leaves the last good one.
+func (k *Kubelet) loadPair(c *sim.Ctx) error {
+	p := &k.Port
+	cert, err := c.Disk.ReadFile(p.CertFile)
+	if err != nil {
+		return err
+	}
+	key, err := c.Disk.ReadFile(p.KeyFile)
+	if err != nil {
+		return err
+	}
+	if len(cert) == 0 || len(key) == 0 {
+		return fmt.Errorf("missing content for serving cert %q", "kubelet-server-cert-files::"+p.CertFile+"::"+p.KeyFile)
+	}
+	if _, err := tls.X509KeyPair(cert, key); err != nil {
+		return err
+	}
+	first := p.Cert == nil
+	p.Cert, p.Key = cert, key
+	k.log(c, linePairLoaded, "certFile", p.CertFile, "keyFile", p.KeyFile)
+	if first {
+		c.Notify(p.CertFile)
+		c.Notify(p.KeyFile)
+	}
+	return nil
+}
+
+// loadClientCA reads the CAs of the port's clients.
+func (k *Kubelet) loadClientCA(c *sim.Ctx) {
+	p := &k.Port
+	data, err := c.Disk.ReadFile(p.ClientCA)
+	list, perr := pki.ParseCerts(data)
+	if err != nil || perr != nil {
+		return
+	}
+	p.CAs = data
+	for i, x := range list {
+		k.log(c, lineClientCA, "index", i, "certName", "client-ca-bundle::"+p.ClientCA, "certDetail", pki.Detail(x, c.Clock()))
+	}
+}
+
+// changedFile takes a changed file of the port into use at once.
+func (k *Kubelet) changedFile(c *sim.Ctx, name string) {
+	switch name {
+	case k.Port.ClientCA:
+		k.loadClientCA(c)
+	case k.Port.CertFile, k.Port.KeyFile:
+		if err := k.loadPair(c); err == nil {
+			k.present(c)
+		}
+	}
+}
+
+// portNumber is what the Node object says of the port.
+func (k *Kubelet) portNumber() int32 {
+	_, port, _ := net.SplitHostPort(k.Port.Addr)
+	n, _ := strconv.Atoi(port)
+	return int32(n)
 }

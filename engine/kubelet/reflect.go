@@ -118,6 +118,9 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 	s := k.Sources[a.arg]
 	switch {
 	case a.kind == sim.MsgFrame:
+		if a.arg == "pods" {
+			k.podsSeen(a.data)
+		}
 	case a.kind == sim.MsgResponse && (a.code == 404 || a.code == 400):
 		s.Over = true
 	case a.ok():

@@ -52,144 +52,158 @@ type attempt struct {
 }
 
 // rotate makes one try: a new key, a CSR, and the wait for its certificate.
-func (k *Kubelet) rotate(c *sim.Ctx) {
-	a := &k.Attempt
+func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
+	a := &r.Attempt
 	a.Try++
 	a.Began = c.Now
 	a.Name, a.UID, a.Approved, a.Rewatched = "", "", false, 0
-	k.stop("overdue", "rewatch")
-	k.logCert(c, lineRotating)
+	k.stop("overdue "+r.Use, "rewatch "+r.Use)
+	k.logCert(c, r, lineRotating)
 
 	// Each key has its number in the stream of chance, so that a restarted
 	// kubelet does not make the keys of its predecessor again.
-	stream := c.Host + "/kubelet-client"
+	life := r.life()
+	stream := c.Host + "/" + life.prefix
 	n := c.Chance.Drawn[stream]
 	c.Chance.Uint64(stream)
 	key := pki.Keyring{Seed: c.Chance.Seed}.ECDSA(fmt.Sprintf("%s/%d", stream, n))
 	a.Key = pki.KeyPEM(key)
-	csr, err := pki.NewRequest(key, pki.Request{Subject: pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}})
+	csr, err := pki.NewRequest(key, pki.Request{Subject: pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}, DNS: r.DNS, IPs: addresses(r.IPs)})
 	if err != nil {
-		k.failed(c, lineRefused, "cannot create certificate signing request: "+err.Error())
+		k.failed(c, r, lineRefused, "cannot create certificate signing request: "+err.Error())
 		return
 	}
-	a.Conn = connRenewal
-	phase := PhaseRotating
-	if k.Token != "" && !k.valid(c) {
-		a.Conn, phase = connBootstrap, PhaseRequesting
-	} else if !k.valid(c) {
-		phase = PhaseRequesting
-	}
-	k.note(c, phase, append(k.asker(), "try", strconv.Itoa(a.Try), "deadline", k.deadline())...)
+	a.Conn = k.connFor(c, r)
+	k.noteLife(c, r, k.phaseOf(c, r), "try", strconv.Itoa(a.Try), "deadline", r.deadline())
 	usages := make([]certv1.KeyUsage, 0, 3)
-	for _, u := range era.KubeletCSRUsages.In(k.era()) {
+	for _, u := range life.usages.In(k.era()) {
 		usages = append(usages, certv1.KeyUsage(u))
 	}
-	k.send(c, "csr.create", a.Conn, "POST", csrPath, &certv1.CertificateSigningRequest{
+	k.send(c, "csr.create "+r.Use, a.Conn, "POST", csrPath, &certv1.CertificateSigningRequest{
 		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: "certificates.k8s.io/v1"},
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
-		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: certv1.KubeAPIServerClientKubeletSignerName, Usages: usages},
+		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: life.signer, Usages: usages},
 	})
 }
 
+// connFor is the connection that a life's request goes over, by whose rights it
+// has: the token's, or those of the certificate that is there.
+func (k *Kubelet) connFor(c *sim.Ctx, r *rotation) string {
+	switch {
+	case r.Use == useServing:
+		return connAPI
+	case k.Token != "" && !k.Client.valid(c):
+		return connBootstrap
+	}
+	return connRenewal
+}
+
+// phaseOf is the phase of a life whose request is on its way.
+func (k *Kubelet) phaseOf(c *sim.Ctx, r *rotation) string {
+	switch {
+	case r.valid(c):
+		return PhaseRotating
+	case r.Attempt.Name != "":
+		return PhasePending
+	}
+	return PhaseRequesting
+}
+
 // asker tells in a note whose rights the request has.
-func (k *Kubelet) asker() []string {
-	if k.Attempt.Conn == connBootstrap {
+func (k *Kubelet) asker(r *rotation) []string {
+	if r.Attempt.Conn == connBootstrap {
 		id, _, _ := strings.Cut(k.Token, ".")
 		return []string{"identity", "token", "user", "system:bootstrap:" + id}
 	}
-	if k.Cert == nil {
+	if k.Client.Cert == nil {
 		return []string{"identity", "anonymous", "user", "system:anonymous"}
 	}
-	return []string{"identity", "client-cert", "user", k.Cert.CN}
-}
-
-func (k *Kubelet) deadline() string {
-	if k.Cert == nil {
-		return ""
-	}
-	return stamp(k.Cert.Deadline)
+	return []string{"identity", "client-cert", "user", k.Client.Cert.CN}
 }
 
 // csrCreated: only a failed creation tells whether the server is in good health:
 // Unauthorized, Forbidden and NotFound are answers of a server that works.
 func (k *Kubelet) csrCreated(c *sim.Ctx, a answer) {
+	r := k.life(a.arg)
+	if !a.ok() && r.Use == useServing {
+		k.failed(c, r, lineRefused, "cannot create certificate signing request: "+a.err())
+		return
+	}
 	if !a.ok() {
 		k.Health.Server = a.kind == sim.MsgResponse && (a.code == 401 || a.code == 403 || a.code == 404)
 		if k.Health.Server && k.Health.Complaints > 0 {
 			// The folded complaints must not hide the end of the process.
 			k.after(c, "lost", k.tick(c, k.lostPeriod(), c.Now))
 		}
-		k.failed(c, lineRefused, "cannot create certificate signing request: "+a.err())
+		k.failed(c, r, lineRefused, "cannot create certificate signing request: "+a.err())
 		return
 	}
 	var csr certv1.CertificateSigningRequest
 	if err := json.Unmarshal(a.data, &csr); err != nil || csr.Name == "" {
-		k.failed(c, lineRefused, "cannot create certificate signing request: the answer is no CertificateSigningRequest")
+		k.failed(c, r, lineRefused, "cannot create certificate signing request: the answer is no CertificateSigningRequest")
 		return
 	}
 	wait := era.KubeletCSRWait.In(k.era())
-	k.Attempt.Name, k.Attempt.UID, k.Attempt.Deadline = csr.Name, string(csr.UID), c.Now.Add(wait)
-	k.after(c, "overdue", wait)
-	k.logCert(c, lineCreated, "csr", csr.Name)
-	phase := PhasePending
-	if k.valid(c) {
-		phase = PhaseRotating
-	}
-	k.note(c, phase, append(k.asker(), "csr", csr.Name, "try", strconv.Itoa(k.Attempt.Try), "next", stamp(k.Attempt.Deadline), "deadline", k.deadline())...)
-	k.send(c, "csr.list", k.Attempt.Conn, "GET", csrPath+"?fieldSelector="+url.QueryEscape("metadata.name="+csr.Name), nil)
+	r.Attempt.Name, r.Attempt.UID, r.Attempt.Deadline = csr.Name, string(csr.UID), c.Now.Add(wait)
+	k.after(c, "overdue "+r.Use, wait)
+	k.logCert(c, r, lineCreated, "csr", csr.Name)
+	k.noteLife(c, r, k.phaseOf(c, r), "csr", csr.Name, "try", strconv.Itoa(r.Attempt.Try), "next", stamp(r.Attempt.Deadline), "deadline", r.deadline())
+	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", csrPath+"?fieldSelector="+url.QueryEscape("metadata.name="+csr.Name), nil)
 }
 
 // csrListed: the list only shows that the CSR may be read; what counts is the
 // watch, which begins with the object as it is.
 func (k *Kubelet) csrListed(c *sim.Ctx, a answer) {
+	r := k.life(a.arg)
 	if !a.ok() {
-		k.failed(c, lineNotSigned, "cannot watch on the certificate signing request: "+a.err())
+		k.failed(c, r, lineNotSigned, "cannot watch on the certificate signing request: "+a.err())
 		return
 	}
-	k.watchCSR(c)
+	k.watchCSR(c, r)
 }
 
 // watchCSR starts the watch for the CSR's answer; the server ends it after a
 // drawn time of 5 to 10 minutes, and then it is started again.
-func (k *Kubelet) watchCSR(c *sim.Ctx) {
+func (k *Kubelet) watchCSR(c *sim.Ctx, r *rotation) {
 	seconds := 300 + c.Chance.N(c.Actor()+"/csr-watch", 300)
 	q := fmt.Sprintf("?allowWatchBookmarks=true&fieldSelector=%s&resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeout=%s&timeoutSeconds=%d&watch=true",
-		url.QueryEscape("metadata.name="+k.Attempt.Name), time.Duration(seconds)*time.Second, seconds)
-	k.send(c, "csr.watch", k.Attempt.Conn, "GET", csrPath+q, nil)
+		url.QueryEscape("metadata.name="+r.Attempt.Name), time.Duration(seconds)*time.Second, seconds)
+	k.send(c, "csr.watch "+r.Use, r.Attempt.Conn, "GET", csrPath+q, nil)
 }
 
 func (k *Kubelet) csrWatched(c *sim.Ctx, a answer) {
+	r := k.life(a.arg)
 	switch {
 	case a.kind == sim.MsgFrame:
-		k.Attempt.Rewatched = 0
+		r.Attempt.Rewatched = 0
 		for _, frame := range bytes.Split(bytes.TrimSpace(a.data), []byte("\n")) {
 			var e struct {
 				Type   string                           `json:"type"`
 				Object certv1.CertificateSigningRequest `json:"object"`
 			}
-			if json.Unmarshal(frame, &e) == nil && k.judge(c, e.Type, &e.Object) {
+			if json.Unmarshal(frame, &e) == nil && k.judge(c, r, e.Type, &e.Object) {
 				return
 			}
 		}
 	case a.ok() && a.open:
 	default:
-		d := k.pause(c, "csr-watch-backoff", era.KubeletReflector.In(k.era()), k.Attempt.Rewatched)
-		k.Attempt.Rewatched++
-		k.after(c, "rewatch", d)
+		d := k.pause(c, "csr-watch-backoff", era.KubeletReflector.In(k.era()), r.Attempt.Rewatched)
+		r.Attempt.Rewatched++
+		k.after(c, "rewatch "+r.Use, d)
 	}
 }
 
 // judge looks at a CSR as the watch shows it and tells whether the wait is
 // over. Models k8s.io/client-go/util/certificate/csr WaitForCertificate.
-func (k *Kubelet) judge(c *sim.Ctx, event string, csr *certv1.CertificateSigningRequest) bool {
+func (k *Kubelet) judge(c *sim.Ctx, r *rotation, event string, csr *certv1.CertificateSigningRequest) bool {
 	refuse := func(format string, args ...any) bool {
-		k.failed(c, lineNotSigned, "cannot watch on the certificate signing request: "+fmt.Sprintf(format, args...))
+		k.failed(c, r, lineNotSigned, "cannot watch on the certificate signing request: "+fmt.Sprintf(format, args...))
 		return true
 	}
-	if event == "BOOKMARK" || csr.Name != k.Attempt.Name {
+	if event == "BOOKMARK" || csr.Name != r.Attempt.Name {
 		return false
 	}
-	if string(csr.UID) != k.Attempt.UID {
+	if string(csr.UID) != r.Attempt.UID {
 		return refuse("csr %q changed UIDs", csr.Name)
 	}
 	if event == "DELETED" {
@@ -208,29 +222,30 @@ func (k *Kubelet) judge(c *sim.Ctx, event string, csr *certv1.CertificateSigning
 	}
 	switch {
 	case approved && len(csr.Status.Certificate) > 0:
-		k.logCert(c, lineIssued, "csr", csr.Name)
-		k.store(c, csr.Status.Certificate)
+		k.logCert(c, r, lineIssued, "csr", csr.Name)
+		k.store(c, r, csr.Status.Certificate)
 		return true
-	case approved && !k.Attempt.Approved:
-		k.Attempt.Approved = true
-		k.logCert(c, lineApproved, "csr", csr.Name)
+	case approved && !r.Attempt.Approved:
+		r.Attempt.Approved = true
+		k.logCert(c, r, lineApproved, "csr", csr.Name)
 	}
 	return false
 }
 
 // csrOverdue: the wait for this CSR is over; the CSR itself stays.
-func (k *Kubelet) csrOverdue(c *sim.Ctx) {
-	k.failed(c, lineNotSigned, "timed out waiting for the condition")
+func (k *Kubelet) csrOverdue(c *sim.Ctx, r *rotation) {
+	k.failed(c, r, lineNotSigned, "timed out waiting for the condition")
 }
 
 // failed ends a try and sets the time of the next: after 2, 4, 8 and 16 s and
 // up to a tenth more, then at every 32nd second after the last of those. A
 // try that took longer than that is followed by the next at once, as a Go
 // ticker keeps one tick. Models the loop of certificate_manager.go.
-func (k *Kubelet) failed(c *sim.Ctx, l line, err string) {
-	k.leaveCSR(c)
-	k.logCertError(c, l, err)
-	a := &k.Attempt
+func (k *Kubelet) failed(c *sim.Ctx, r *rotation, l line, err string) {
+	k.leaveCSR(c, r)
+	k.logCertError(c, r, l, err)
+	r.Errors++
+	a := &r.Attempt
 	b := era.KubeletCSRBackoff.In(k.era())
 	poll := era.KubeletCSRPoll.In(k.era())
 	var wait time.Duration
@@ -238,7 +253,7 @@ func (k *Kubelet) failed(c *sim.Ctx, l line, err string) {
 	case a.Try < b.Steps:
 		wait = k.pause(c, "csr-backoff", b, a.Try-1)
 	case a.Try == b.Steps:
-		k.logCertError(c, lineLimit, "timed out waiting for the condition")
+		k.logCertError(c, r, lineLimit, "timed out waiting for the condition")
 		a.Polling, wait = c.Now, poll
 	default:
 		since := c.Now.Sub(a.Polling) % poll
@@ -246,21 +261,21 @@ func (k *Kubelet) failed(c *sim.Ctx, l line, err string) {
 			wait = 0
 		}
 	}
-	k.after(c, "rotate", wait)
+	k.after(c, "rotate "+r.Use, wait)
 	phase := PhaseRequesting
 	switch {
-	case k.valid(c):
+	case r.valid(c):
 		phase = PhaseRotating
-	case k.Health.Had:
+	case r.Use == useClient && k.Health.Had:
 		phase = PhaseExpired
 	}
-	k.note(c, phase, append(k.asker(), "csr", a.Name, "try", strconv.Itoa(a.Try), "error", err, "next", stamp(c.Now.Add(wait)), "deadline", k.deadline())...)
+	k.noteLife(c, r, phase, "csr", a.Name, "try", strconv.Itoa(a.Try), "error", err, "next", stamp(c.Now.Add(wait)), "deadline", r.deadline())
 }
 
 // leaveCSR ends what this try still has going on.
-func (k *Kubelet) leaveCSR(c *sim.Ctx) {
-	k.stop("overdue", "rewatch", "rotate")
-	k.cancel(c, "csr.watch")
+func (k *Kubelet) leaveCSR(c *sim.Ctx, r *rotation) {
+	k.stop("overdue "+r.Use, "rewatch "+r.Use, "rotate "+r.Use)
+	k.cancel(c, "csr.watch "+r.Use)
 }
 
 // send sends a request as the connection's name says; body is sent as JSON.
@@ -273,9 +288,9 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 	switch {
 	case conn == connBootstrap:
 		h.Set("Authorization", "Bearer "+k.Token)
-	case k.Cert == nil:
-	case conn == connRenewal, k.valid(c):
-		d.Cert, d.Key = k.Cert.Cert, k.Cert.Key
+	case k.Client.Cert == nil:
+	case conn == connRenewal, k.Client.valid(c):
+		d.Cert, d.Key = k.Client.Cert.Cert, k.Client.Cert.Key
 	}
 	var b []byte
 	if body != nil {

@@ -60,7 +60,7 @@ func (k *Kubelet) start(c *sim.Ctx) {
 	k.after(c, "register", registerAfter)
 	k.after(c, "lease", leaseAfter)
 	if k.Rotate {
-		k.logCert(c, lineEnabled)
+		k.logCert(c, &k.Client, lineEnabled)
 	}
 	k.beginCertificate(c)
 }
@@ -120,7 +120,7 @@ func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
 		k.die(c, "failed to run Kubelet: failed to initialize certificate manager: "+err.Error())
 		return false
 	}
-	cert, file, err := loadStore(c.Disk, k.Flags.CertDir, c.Clock())
+	cert, file, err := loadStore(c.Disk, k.Flags.CertDir, lives[useClient].prefix)
 	if file != "" {
 		k.log(c, lineLoading, "filePath", file)
 	}
@@ -131,8 +131,13 @@ func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
 	if cert == nil && k.Token == "" {
 		_, u, _ := readKubeconfig(c.Disk, k.Flags.Kubeconfig)
 		if _, err := pki.ParseCerts(u.CertData); err == nil {
+			// What is embedded goes into the store, and is rotated at once.
+			if err := saveStore(c.Disk, k.Flags.CertDir, lives[useClient].prefix, u.CertData, u.KeyData, c.Clock()); err != nil {
+				k.die(c, "failed to run Kubelet: failed to initialize client certificate manager: failed to set the cert/key pair to the cert data: "+err.Error())
+				return false
+			}
 			cert, _ = parsePair(u.CertData, u.KeyData)
-			k.Attempt.Forced = true
+			k.Client.Attempt.Forced = true
 		}
 	}
 	if cert != nil && c.Clock().After(cert.NotAfter) {
@@ -143,25 +148,26 @@ func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
 		cert.Noticed = true
 		k.Health.Had = true
 	}
-	k.Cert = cert
+	k.Client.Cert = cert
 	return true
 }
 
-// beginCertificate starts the certificate manager's loop.
+// beginCertificate starts the client certificate's life.
 func (k *Kubelet) beginCertificate(c *sim.Ctx) {
 	k.watchExpiry(c)
+	r := &k.Client
 	switch {
-	case k.Cert == nil:
+	case r.Cert == nil:
 		k.after(c, "lost", era.KubeletExitAfter.In(k.era()))
-		k.rotate(c)
+		k.rotate(c, r)
 	case !k.Rotate:
-	case k.Attempt.Forced:
-		k.rotate(c)
-	case k.Cert.CN != k.user():
-		k.logCert(c, line{'I', 2, "certificate_manager.go:650", "Current certificate CN does not match requested CN"}, "currentName", k.Cert.CN, "requestedName", k.user())
-		k.rotate(c)
+	case r.Attempt.Forced:
+		k.rotate(c, r)
+	case r.Cert.CN != k.user():
+		k.logCert(c, r, lineOtherName, "currentName", r.Cert.CN, "requestedName", k.user())
+		k.rotate(c, r)
 	default:
-		k.drawDeadline(c)
+		k.drawDeadline(c, r)
 	}
 }
 

@@ -11,25 +11,33 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// Names in the certificate directory. Models
-// k8s.io/client-go/util/certificate certificate_store.go.
-const (
-	storePrefix = "kubelet-client"
-	currentName = storePrefix + "-current.pem"
-	updatedName = storePrefix + "-updated.pem"
-)
+// currentFile is the link to the certificate in use, by the prefix of its life.
+// Models k8s.io/client-go/util/certificate certificate_store.go.
+func currentFile(dir, prefix string) string { return path.Join(dir, prefix+"-current.pem") }
 
-// certificate is the client certificate that a kubelet holds, with its key.
+func updatedFile(dir, prefix string) string { return path.Join(dir, prefix+"-updated.pem") }
+
+// certificate is a certificate that a kubelet holds, with its key.
 type certificate struct {
 	Cert      []byte    `json:"cert"`
 	Key       []byte    `json:"key"`
 	CN        string    `json:"cn"`
+	DNS       []string  `json:"dns,omitempty"`
+	IPs       []string  `json:"ips,omitempty"`
 	NotBefore time.Time `json:"notBefore"`
 	NotAfter  time.Time `json:"notAfter"`
 	// Deadline is when it will be rotated; Noticed tells that the connections
 	// use it.
 	Deadline time.Time `json:"deadline,omitzero"`
 	Noticed  bool      `json:"noticed,omitempty"`
+}
+
+func (x *certificate) clone() *certificate {
+	if x == nil {
+		return nil
+	}
+	y := *x
+	return &y
 }
 
 // parsePair makes a certificate of PEM that was checked to match.
@@ -39,16 +47,20 @@ func parsePair(cert, key []byte) (*certificate, error) {
 		return nil, err
 	}
 	x := certs[0]
-	return &certificate{Cert: cert, Key: key, CN: x.Subject.CommonName, NotBefore: x.NotBefore, NotAfter: x.NotAfter}, nil
+	out := &certificate{Cert: cert, Key: key, CN: x.Subject.CommonName, NotBefore: x.NotBefore, NotAfter: x.NotAfter, DNS: x.DNSNames}
+	for _, ip := range x.IPAddresses {
+		out.IPs = append(out.IPs, ip.String())
+	}
+	return out, nil
 }
 
 // loadStore reads the current certificate: nil when there is none. The error is
 // what a kubelet exits with.
-func loadStore(d *sim.Disk, dir string, now time.Time) (cert *certificate, file string, err error) {
-	file = path.Join(dir, currentName)
+func loadStore(d *sim.Disk, dir, prefix string) (cert *certificate, file string, err error) {
+	file = currentFile(dir, prefix)
 	if _, err := d.Stat(file); err != nil {
 		// A rename that did not come to pass is made up for.
-		updated := path.Join(dir, updatedName)
+		updated := updatedFile(dir, prefix)
 		if _, err := d.Stat(updated); err != nil {
 			return nil, "", nil
 		}
@@ -58,7 +70,7 @@ func loadStore(d *sim.Disk, dir string, now time.Time) (cert *certificate, file 
 	}
 	b, err := d.ReadFile(file)
 	if err != nil {
-		return nil, file, err
+		return nil, file, fmt.Errorf("could not convert data from %q into cert/key pair: %w", file, err)
 	}
 	if _, err := tls.X509KeyPair(b, b); err != nil {
 		return nil, file, fmt.Errorf("could not convert data from %q into cert/key pair: %w", file, err)
@@ -70,15 +82,15 @@ func loadStore(d *sim.Disk, dir string, now time.Time) (cert *certificate, file 
 // saveStore writes a certificate and its key to a file named after the host's
 // clock and makes the current link point to it. Two rotations within one second
 // overwrite the same file. Old files are never removed.
-func saveStore(d *sim.Disk, dir string, cert, key []byte, now time.Time) error {
+func saveStore(d *sim.Disk, dir, prefix string, cert, key []byte, now time.Time) error {
 	if err := d.MkdirAll(dir, 0o755, now); err != nil {
 		return fmt.Errorf("could not create directory %q to store certificates: %w", dir, err)
 	}
-	file := path.Join(dir, storePrefix+now.In(sim.ZoneOf(d)).Format("-2006-01-02-15-04-05.pem"))
+	file := path.Join(dir, prefix+now.In(sim.ZoneOf(d)).Format("-2006-01-02-15-04-05.pem"))
 	if err := d.WriteFile(file, append(append([]byte(nil), cert...), key...), 0o600, now); err != nil {
 		return fmt.Errorf("could not open %q: %w", file, err)
 	}
-	current, updated := path.Join(dir, currentName), path.Join(dir, updatedName)
+	current, updated := currentFile(dir, prefix), updatedFile(dir, prefix)
 	switch e, err := d.Lstat(current); {
 	case err != nil:
 		return d.Symlink(file, current, now)

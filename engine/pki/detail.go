@@ -42,3 +42,12 @@ func Detail(x *x509.Certificate, now time.Time) string {
 	return fmt.Sprintf("%q [%s]%s issuer=%q (%s to %s (now=%s))", x.Subject.CommonName, strings.Join(usages, ","), more, issuer,
 		x.NotBefore.UTC().Format(form), x.NotAfter.UTC().Format(form), now.Format("2006-01-02 15:04:05.999999999 -0700 MST"))
 }
+
+// Colons prints a key's id as openssl does.
+func Colons(id []byte) string {
+	parts := make([]string, len(id))
+	for i, b := range id {
+		parts[i] = fmt.Sprintf("%02X", b)
+	}
+	return strings.Join(parts, ":")
+}

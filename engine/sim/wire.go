@@ -21,6 +21,8 @@ type Request struct {
 	// Conn is the connection it came over. Remote is the client's address.
 	Conn   uint64 `json:"conn,omitempty"`
 	Remote string `json:"remote,omitempty"`
+	// Local is the address that it came to, as the server listens there.
+	Local string `json:"local,omitempty"`
 	// Peer is the certificate chain that the client presented in the
 	// handshake (DER, leaf first); empty when it presented none. The server
 	// asks for a certificate and does not verify it, as kube-apiserver does.

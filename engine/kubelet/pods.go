@@ -1,0 +1,204 @@
+package kubelet
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// pod is what the kubelet needs of a pod on its node.
+type pod struct {
+	UID        string   `json:"uid"`
+	Containers []string `json:"containers"`
+	Object     []byte   `json:"object"`
+}
+
+// podsSeen takes the pods of the node out of a frame of their watch.
+func (k *Kubelet) podsSeen(frame []byte) {
+	for _, line := range bytes.Split(bytes.TrimSpace(frame), []byte("\n")) {
+		var e struct {
+			Type   string          `json:"type"`
+			Object json.RawMessage `json:"object"`
+		}
+		var p corev1.Pod
+		if json.Unmarshal(line, &e) != nil || e.Type == "BOOKMARK" || e.Type == "ERROR" || json.Unmarshal(e.Object, &p) != nil {
+			continue
+		}
+		name := p.Namespace + "/" + p.Name
+		if e.Type == "DELETED" {
+			delete(k.Pods, name)
+			continue
+		}
+		x := pod{UID: string(p.UID), Object: e.Object}
+		for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+			x.Containers = append(x.Containers, c.Name)
+		}
+		k.Pods[name] = x
+	}
+}
+
+// handle answers a request that may be answered. There is no container runtime
+// here: a container's log is what stands in its file on the host's disk, and a
+// command that is run in one is run by a small fake.
+func (k *Kubelet) handle(c *sim.Ctx, r *sim.Request) {
+	parts, query := pathOf(r.URL)
+	if len(parts) == 0 {
+		k.reply(c, r, 404, plainText, "404 page not found\n")
+		return
+	}
+	switch parts[0] {
+	case "healthz":
+		k.reply(c, r, 200, plainText, "ok")
+	case "pods", "runningpods":
+		k.replyPods(c, r)
+	case "metrics":
+		k.reply(c, r, 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", k.metrics(c))
+	case "containerLogs":
+		k.containerLogs(c, r, parts[1:], query.Get("tailLines"), query.Get("timestamps") != "")
+	case "exec", "attach", "run", "portForward":
+		k.stream(c, r, parts, query["command"])
+	default:
+		k.reply(c, r, 404, plainText, "404 page not found\n")
+	}
+}
+
+func (k *Kubelet) replyPods(c *sim.Ctx, r *sim.Request) {
+	list := struct {
+		Kind       string            `json:"kind"`
+		APIVersion string            `json:"apiVersion"`
+		Metadata   metav1.ListMeta   `json:"metadata"`
+		Items      []json.RawMessage `json:"items"`
+	}{"PodList", "v1", metav1.ListMeta{}, []json.RawMessage{}}
+	for _, name := range sortedNames(k.Pods) {
+		list.Items = append(list.Items, k.Pods[name].Object)
+	}
+	b, _ := json.Marshal(list)
+	k.reply(c, r, 200, "application/json", string(b))
+}
+
+func sortedNames(m map[string]pod) (out []string) {
+	for name := range m {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// container finds one by namespace, pod and name; what is missing is answered.
+func (k *Kubelet) container(c *sim.Ctx, r *sim.Request, parts []string) (pod, bool) {
+	if len(parts) < 2 {
+		k.reply(c, r, 404, plainText, "404 page not found\n")
+		return pod{}, false
+	}
+	p, ok := k.Pods[parts[0]+"/"+parts[1]]
+	switch {
+	case !ok:
+		k.reply(c, r, 404, "", fmt.Sprintf("pod %q not found\n", parts[1]))
+	case len(parts) > 2 && !slices.Contains(p.Containers, parts[2]):
+		ok = false
+		k.reply(c, r, 404, "", fmt.Sprintf("container %q not found in pod %q\n", parts[2], parts[1]))
+	}
+	return p, ok
+}
+
+// containerLogs answers with a log file's lines, without what the runtime puts
+// before each: time, stream and tag (Models cri-api's format of logs).
+func (k *Kubelet) containerLogs(c *sim.Ctx, r *sim.Request, parts []string, tail string, timestamps bool) {
+	p, ok := k.container(c, r, parts)
+	if !ok || len(parts) < 3 {
+		return
+	}
+	file := path.Join("/var/log/pods", parts[0]+"_"+parts[1]+"_"+p.UID, parts[2], "0.log")
+	data, err := c.Disk.ReadFile(file)
+	if err != nil {
+		k.reply(c, r, 500, "", fmt.Sprintf("failed to try resolving symlinks in path %q: lstat %s: no such file or directory\n", file, file))
+		return
+	}
+	lines := strings.SplitAfter(string(data), "\n")
+	if n := len(lines); lines[n-1] == "" {
+		lines = lines[:n-1]
+	}
+	if n, err := strconv.Atoi(tail); err == nil && n < len(lines) {
+		lines = lines[len(lines)-n:]
+	}
+	var b strings.Builder
+	for _, l := range lines {
+		f := strings.SplitN(l, " ", 4)
+		if len(f) < 4 {
+			continue
+		}
+		if timestamps {
+			b.WriteString(f[0] + " ")
+		}
+		b.WriteString(f[3])
+	}
+	k.reply(c, r, 200, "text/plain", b.String())
+}
+
+// stream answers what switches protocols: a frame is a channel's number (1
+// stdout, 2 stderr, 3 the end's Status) and its data.
+func (k *Kubelet) stream(c *sim.Ctx, r *sim.Request, parts []string, command []string) {
+	if _, ok := k.container(c, r, parts[1:]); !ok {
+		return
+	}
+	c.Reply(r.Stream, sim.Response{Code: 101, Stream: true})
+	out, errText, code := "", "", 0
+	switch parts[0] {
+	case "attach":
+		out = "attached\n"
+	case "exec", "run":
+		out, errText, code = fake(c, command)
+	}
+	if out != "" {
+		c.Push(r.Stream, append([]byte{1}, out...))
+	}
+	if errText != "" {
+		c.Push(r.Stream, append([]byte{2}, errText...))
+	}
+	s := metav1.Status{Status: metav1.StatusSuccess}
+	if code != 0 {
+		s = metav1.Status{Status: metav1.StatusFailure, Reason: "NonZeroExitCode", Message: fmt.Sprintf("command terminated with non-zero exit code: exit status %d", code),
+			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: "ExitCode", Message: strconv.Itoa(code)}}}}
+	}
+	b, _ := json.Marshal(s)
+	c.Push(r.Stream, append([]byte{3}, b...))
+	c.End(r.Stream)
+}
+
+// fake runs a command of a container on its host.
+func fake(c *sim.Ctx, command []string) (out, errText string, code int) {
+	if len(command) == 0 {
+		return "", "", 0
+	}
+	switch command[0] {
+	case "echo":
+		return strings.Join(command[1:], " ") + "\n", "", 0
+	case "hostname":
+		return c.Host + "\n", "", 0
+	case "date":
+		return c.Clock().Format("Mon Jan _2 15:04:05 UTC 2006") + "\n", "", 0
+	case "cat":
+		for _, f := range command[1:] {
+			b, err := c.Disk.ReadFile(f)
+			if err != nil {
+				return out, "cat: " + f + ": No such file or directory\n", 1
+			}
+			out += string(b)
+		}
+		return out, "", 0
+	case "true":
+		return "", "", 0
+	case "false":
+		return "", "", 1
+	}
+	return "", fmt.Sprintf("exec failed: unable to start container process: exec: %q: executable file not found in $PATH\n", command[0]), 127
+}

@@ -1,0 +1,283 @@
+package kubelet
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	authnv1 "k8s.io/api/authentication/v1"
+	authzv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// visit is a request to the port on its way through authentication and
+// authorization.
+type visit struct {
+	Req  *sim.Request     `json:"req"`
+	User authnv1.UserInfo `json:"user"`
+	// Try is which of the subresources is asked about.
+	Try int `json:"try,omitempty"`
+}
+
+// verdict is an answer of the API server that is remembered.
+type verdict struct {
+	Until time.Time         `json:"until"`
+	Yes   bool              `json:"yes,omitempty"`
+	User  *authnv1.UserInfo `json:"user,omitempty"`
+}
+
+// serve answers a request to one of the ports. Models pkg/kubelet/server.
+func (k *Kubelet) serve(c *sim.Ctx, r *sim.Request) {
+	switch r.Local {
+	case k.Port.Healthz:
+		k.answerAt(c, r, only("/healthz"))
+	case k.Port.Plain:
+		k.answerAt(c, r, readOnly)
+	default:
+		k.authenticate(c, &visit{Req: r})
+	}
+}
+
+func only(path string) func(string) bool { return func(p string) bool { return p == path } }
+
+// readOnly tells what the read-only port has.
+func readOnly(path string) bool {
+	return slices.ContainsFunc([]string{"/healthz", "/pods", "/metrics", "/stats", "/spec"}, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
+}
+
+func (k *Kubelet) answerAt(c *sim.Ctx, r *sim.Request, has func(string) bool) {
+	path, _, _ := strings.Cut(r.URL, "?")
+	if !has(path) {
+		k.reply(c, r, 404, "text/plain; charset=utf-8", "404 page not found\n")
+		return
+	}
+	k.handle(c, r)
+}
+
+// reply answers with a text.
+func (k *Kubelet) reply(c *sim.Ctx, r *sim.Request, code int, kind, body string) {
+	h := http.Header{"Content-Type": {kind}}
+	if code != 200 && kind == "text/plain; charset=utf-8" || body == "ok" {
+		h.Set("X-Content-Type-Options", "nosniff")
+	}
+	c.Reply(r.Stream, sim.Response{Code: code, Header: h, Body: []byte(body)})
+}
+
+const plainText = "text/plain; charset=utf-8"
+
+// authenticate finds out who asks: by certificate, else by token, else nobody.
+func (k *Kubelet) authenticate(c *sim.Ctx, v *visit) {
+	refused := ""
+	if len(v.Req.Peer) > 0 && len(k.Port.CAs) > 0 {
+		x, err := k.verify(v.Req.Peer, c.Clock())
+		if err == nil {
+			v.User = authnv1.UserInfo{Username: x.Subject.CommonName, Groups: append(slices.Clone(x.Subject.Organization), "system:authenticated")}
+			k.authorize(c, v)
+			return
+		}
+		refused = err.Error()
+	}
+	token, bearer := strings.CutPrefix(v.Req.Header.Get("Authorization"), "Bearer ")
+	switch {
+	case bearer && token != "" && k.Port.Tokens:
+		if known := k.known(c, "token "+token); known != nil {
+			k.identified(c, v, known.User, "")
+			return
+		}
+		k.ponder(c, v, "port.token", "/apis/authentication.k8s.io/v1/tokenreviews", &authnv1.TokenReview{
+			TypeMeta: metav1.TypeMeta{Kind: "TokenReview", APIVersion: "authentication.k8s.io/v1"}, Spec: authnv1.TokenReviewSpec{Token: token}})
+	case refused != "":
+		k.unauthorized(c, v, refused)
+	case k.Port.Anonymous && !bearer:
+		v.User = authnv1.UserInfo{Username: "system:anonymous", Groups: []string{"system:unauthenticated"}}
+		k.authorize(c, v)
+	default:
+		k.unauthorized(c, v, "")
+	}
+}
+
+// verify checks a client's certificate against the file of client CAs.
+func (k *Kubelet) verify(peer [][]byte, now time.Time) (*x509.Certificate, error) {
+	var chain []*x509.Certificate
+	for _, der := range peer {
+		x, err := pki.ParseDER(der)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, x)
+	}
+	roots, _ := pki.ParseCerts(k.Port.CAs)
+	if err := pki.Verify(chain, roots, x509.ExtKeyUsageClientAuth, now); err != nil {
+		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w", chain[0].SerialNumber, pki.Colons(chain[0].SubjectKeyId), pki.Colons(chain[0].AuthorityKeyId), err)
+	}
+	return chain[0], nil
+}
+
+// ponder asks the API server about a request, which waits for the answer.
+func (k *Kubelet) ponder(c *sim.Ctx, v *visit, owner, uri string, review any) {
+	k.Port.Waiting[v.Req.Stream] = *v
+	k.send(c, fmt.Sprintf("%s %d", owner, v.Req.Stream), connAPI, "POST", uri, review)
+}
+
+// waiting is the request that an answer is about, if it still waits.
+func (k *Kubelet) waiting(a answer) *visit {
+	var id uint64
+	fmt.Sscan(a.arg, &id)
+	v, ok := k.Port.Waiting[id]
+	if !ok {
+		return nil
+	}
+	delete(k.Port.Waiting, id)
+	return &v
+}
+
+func (k *Kubelet) known(c *sim.Ctx, question string) *verdict {
+	w, ok := k.Port.Known[question]
+	if !ok || c.Now.After(w.Until) {
+		return nil
+	}
+	return &w
+}
+
+// remember keeps an answer for a while, and forgets those that are too old.
+func (k *Kubelet) rememberAnswer(c *sim.Ctx, question string, w verdict, d time.Duration) {
+	for q, old := range k.Port.Known {
+		if c.Now.After(old.Until) {
+			delete(k.Port.Known, q)
+		}
+	}
+	w.Until = c.Now.Add(d)
+	k.Port.Known[question] = w
+}
+
+func (k *Kubelet) tokenReviewed(c *sim.Ctx, a answer) {
+	v := k.waiting(a)
+	if v == nil {
+		return
+	}
+	var review authnv1.TokenReview
+	if !a.ok() || json.Unmarshal(a.data, &review) != nil {
+		k.unauthorized(c, v, a.err())
+		return
+	}
+	var user *authnv1.UserInfo
+	if review.Status.Authenticated {
+		user = &review.Status.User
+	}
+	token := strings.TrimPrefix(v.Req.Header.Get("Authorization"), "Bearer ")
+	k.rememberAnswer(c, "token "+token, verdict{User: user}, era.KubeletTokenTTL.In(k.era()))
+	k.identified(c, v, user, review.Status.Error)
+}
+
+// identified goes on with who a token says it is.
+func (k *Kubelet) identified(c *sim.Ctx, v *visit, user *authnv1.UserInfo, err string) {
+	if user == nil {
+		k.unauthorized(c, v, err)
+		return
+	}
+	v.User = *user
+	if !slices.Contains(v.User.Groups, "system:authenticated") {
+		v.User.Groups = append(slices.Clone(v.User.Groups), "system:authenticated")
+	}
+	k.authorize(c, v)
+}
+
+func (k *Kubelet) unauthorized(c *sim.Ctx, v *visit, why string) {
+	if why != "" {
+		k.log(c, lineUnknownClient, "err", why)
+	}
+	k.reply(c, v.Req, 401, "", "Unauthorized")
+}
+
+// verbsOf are the verbs of authorization by method.
+var verbsOf = map[string]string{"GET": "get", "HEAD": "get", "OPTIONS": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+// subresourcesOf are what must be allowed on the node, one of them: the narrow
+// one first, and proxy for all that has none.
+var subresourcesOf = []struct{ path, sub string }{
+	{"/stats", "stats"}, {"/metrics", "metrics"}, {"/logs", "log"}, {"/checkpoint", "checkpoint"}, {"/statusz", "statusz"}, {"/flagz", "flagz"},
+	{"/configz", "configz,proxy"}, {"/healthz", "healthz,proxy"}, {"/pods", "pods,proxy"}, {"/runningpods", "pods,proxy"},
+}
+
+func subresources(uri string) []string {
+	path, _, _ := strings.Cut(uri, "?")
+	for _, x := range subresourcesOf {
+		if path == x.path || strings.HasPrefix(path, x.path+"/") {
+			return strings.Split(x.sub, ",")
+		}
+	}
+	return []string{"proxy"}
+}
+
+// authorize asks the API server whether that is allowed.
+func (k *Kubelet) authorize(c *sim.Ctx, v *visit) {
+	subs := subresources(v.Req.URL)
+	for ; v.Try < len(subs) && !k.Port.Allow; v.Try++ {
+		review := k.access(v, subs[v.Try])
+		known := k.known(c, question(review))
+		if known == nil {
+			k.ponder(c, v, "port.access", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+			return
+		}
+		if known.Yes {
+			break
+		}
+	}
+	if v.Try == len(subs) {
+		verb := verbsOf[v.Req.Method]
+		k.log(c, lineForbidden, "user", v.User.Username, "verb", verb, "resource", "nodes", "subresource(s)", quoted(subs))
+		k.reply(c, v.Req, 403, "", fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource(s)=%v)\n", v.User.Username, verb, subs))
+		return
+	}
+	k.handle(c, v.Req)
+}
+
+func (k *Kubelet) access(v *visit, sub string) *authzv1.SubjectAccessReview {
+	return &authzv1.SubjectAccessReview{
+		TypeMeta: metav1.TypeMeta{Kind: "SubjectAccessReview", APIVersion: "authorization.k8s.io/v1"},
+		Spec: authzv1.SubjectAccessReviewSpec{User: v.User.Username, UID: v.User.UID, Groups: v.User.Groups,
+			ResourceAttributes: &authzv1.ResourceAttributes{Verb: verbsOf[v.Req.Method], Version: "v1", Resource: "nodes", Subresource: sub, Name: k.Node}},
+	}
+}
+
+func question(r *authzv1.SubjectAccessReview) string {
+	return fmt.Sprintf("access %s %q %s %s", r.Spec.User, r.Spec.Groups, r.Spec.ResourceAttributes.Verb, r.Spec.ResourceAttributes.Subresource)
+}
+
+func (k *Kubelet) accessReviewed(c *sim.Ctx, a answer) {
+	v := k.waiting(a)
+	if v == nil {
+		return
+	}
+	var review authzv1.SubjectAccessReview
+	if !a.ok() || json.Unmarshal(a.data, &review) != nil {
+		subs := subresources(v.Req.URL)
+		k.log(c, lineNoAccess, "err", a.err(), "user", v.User.Username, "verb", verbsOf[v.Req.Method], "resource", "nodes", "subresource", subs[v.Try])
+		k.reply(c, v.Req, 500, "", fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)\n", v.User.Username, verbsOf[v.Req.Method], subs[v.Try]))
+		return
+	}
+	ttl := era.KubeletDeniedTTL.In(k.era())
+	if review.Status.Allowed {
+		ttl = era.KubeletAllowedTTL.In(k.era())
+	}
+	k.rememberAnswer(c, question(k.access(v, subresources(v.Req.URL)[v.Try])), verdict{Yes: review.Status.Allowed}, ttl)
+	k.authorize(c, v)
+}
+
+// pathOf splits a request's path; query holds its parameters.
+func pathOf(uri string) (parts []string, query url.Values) {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return nil, nil
+	}
+	return strings.Split(strings.Trim(u.Path, "/"), "/"), u.Query()
+}

@@ -1,0 +1,160 @@
+package kubelet
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// withoutServing are the port's words while it waits for its certificate.
+const withoutServing = "no serving certificate available for the kubelet"
+
+// template is what the kubelet knows of the names for its serving certificate.
+type template struct {
+	// Known: the node's addresses are known, so there is something to ask for.
+	Known bool `json:"known,omitempty"`
+	// Queued: when the first certificate was asked for, the watch of the template
+	// called for it too, so the deadline is drawn twice (recorded: d/kubelet.log).
+	Queued bool `json:"queued,omitempty"`
+	// Missing counts the lines about names that the certificate lacks.
+	Missing int `json:"missing,omitempty"`
+}
+
+// beginServing starts the life of the serving certificate.
+func (k *Kubelet) beginServing(c *sim.Ctx) bool {
+	r := &k.Serving
+	cert, file, err := loadStore(c.Disk, k.Flags.CertDir, r.life().prefix)
+	if file != "" {
+		k.log(c, lineLoading, "filePath", file)
+	}
+	if err != nil {
+		k.die(c, "failed to run Kubelet: failed to create kubelet: failed to initialize certificate manager: "+err.Error())
+		return false
+	}
+	k.logCert(c, r, lineEnabled)
+	if r.Cert = cert; r.valid(c) {
+		k.drawDeadline(c, r)
+	} else {
+		r.Cert = nil
+	}
+	k.after(c, "template", era.KubeletTemplate.In(k.era()))
+	return true
+}
+
+// checkTemplate looks whether the node's addresses stand in the certificate: a
+// certificate without them is asked for anew at once. What is there and not
+// needed any more does no harm.
+func (k *Kubelet) checkTemplate(c *sim.Ctx) {
+	r, t := &k.Serving, &k.Port.Template
+	every := era.KubeletTemplate.In(k.era())
+	if !t.Known {
+		k.after(c, "template", every)
+		return
+	}
+	first := r.DNS == nil
+	r.DNS, r.IPs = []string{k.Node}, []string{k.address(c)}
+	if r.Cert == nil {
+		if first {
+			t.Queued = true
+			k.rotate(c, r)
+		}
+		return
+	}
+	dns, ips := lacking(r.DNS, r.Cert.DNS), lacking(r.IPs, r.Cert.IPs)
+	if r.Cert.CN == k.user() && len(dns) == 0 && len(ips) == 0 {
+		return
+	}
+	switch {
+	case r.Cert.CN != k.user():
+		k.logCert(c, r, lineOtherName, "currentName", r.Cert.CN, "requestedName", k.user())
+	case len(dns) > 0:
+		k.logCert(c, r, lineMissingDNS, "dnsNames", quoted(dns))
+	default:
+		k.logCert(c, r, lineMissingIPs, "IPs", quoted(ips))
+	}
+	if first {
+		k.logCert(c, r, lineTemplate)
+		k.rotate(c, r)
+	}
+	if t.Missing++; t.Missing >= complaintsInFull {
+		every = complaintsEvery
+	}
+	k.after(c, "template", every)
+}
+
+// lacking are the names of want that are not among have.
+func lacking(want, have []string) (out []string) {
+	for _, x := range want {
+		if !slices.Contains(have, x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// quoted is a list as a log line shows it: in JSON.
+type quoted []string
+
+func (q quoted) Format(f fmt.State, _ rune) {
+	b, _ := json.Marshal([]string(q))
+	f.Write(b)
+}
+
+// addresses parses IP addresses.
+func addresses(list []string) (out []net.IP) {
+	for _, s := range list {
+		ip := net.ParseIP(s)
+		if four := ip.To4(); four != nil {
+			ip = four
+		}
+		out = append(out, ip)
+	}
+	return out
+}
+
+// served: the serving certificate is there; connections made from now on get it.
+func (k *Kubelet) served(c *sim.Ctx, first bool, csr string) {
+	r := &k.Serving
+	k.Port.Template.Missing = 0
+	k.present(c)
+	k.noteLife(c, r, PhaseIssued, "csr", csr, "notAfter", stamp(r.Cert.NotAfter))
+}
+
+// address is the node's own, as its Node object says.
+func (k *Kubelet) address(c *sim.Ctx) string {
+	if k.Flags.NodeIP != "" {
+		return k.Flags.NodeIP
+	}
+	return c.IP
+}
+
+// present opens the port with the certificate that is there, and watches for
+// its end: a serving certificate that has expired is not presented any more.
+func (k *Kubelet) present(c *sim.Ctx) {
+	p := &k.Port
+	if p.Addr == "" {
+		return
+	}
+	l := sim.Listen{Addr: p.Addr, Cert: p.Cert, Key: p.Key}
+	if p.Bootstrap {
+		l.Without = withoutServing
+		if r := &k.Serving; r.valid(c) {
+			l.Cert, l.Key = r.Cert.Cert, r.Cert.Key
+			k.after(c, "unserve", r.Cert.NotAfter.Sub(c.Clock())+time.Nanosecond)
+		}
+	}
+	c.Listen(l)
+}
+
+// shaken logs a handshake that failed.
+func (k *Kubelet) shaken(c *sim.Ctx, m sim.Msg) {
+	if m.Err == withoutServing && k.Serving.Cert != nil {
+		k.logCert(c, &k.Serving, lineExpired)
+	}
+	k.log(c, line{'I', 0, "???:1", "http: TLS handshake error from " + m.Line + ": " + m.Err})
+}
