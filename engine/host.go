@@ -43,6 +43,9 @@ type unit struct {
 	Restarting bool              `json:"restarting,omitempty"`
 	Phase      string            `json:"phase,omitempty"`
 	PhaseArgs  map[string]string `json:"phaseArgs,omitempty"`
+	// Beside are the last phases of what the unit does beside, by its name: of
+	// kubelet-serving, the kubelet's serving certificate.
+	Beside map[string]map[string]string `json:"beside,omitempty"`
 	// Journal never changes but at its end, so clones share its head.
 	Journal []entry `json:"journal,omitempty"`
 }

@@ -151,7 +151,11 @@ func (w *World) lookLives(m *machine) []LifeView {
 			l := LifeView{Host: m.Name, Use: strings.Replace(use, "server", "serving", 1), NotBefore: certs[0].NotBefore.UTC(), NotAfter: certs[0].NotAfter.UTC(), Path: path.Join(dir, n)}
 			if l.Path == current {
 				l.Current = true
-				l.Deadline, _ = time.Parse(time.RFC3339Nano, m.unit("kubelet").PhaseArgs["deadline"])
+				args := m.unit("kubelet").PhaseArgs
+				if use == "server" {
+					args = m.unit("kubelet").Beside["kubelet-serving"]
+				}
+				l.Deadline, _ = time.Parse(time.RFC3339Nano, args["deadline"])
 			}
 			out = append(out, l)
 		}

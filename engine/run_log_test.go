@@ -38,7 +38,7 @@ var sayings = []saying{
 	say("serving", `logger="kubernetes.io/kubelet-serving(\.UnhandledError)?"`, "the life of the serving certificate"),
 	say("start", `^"Certificate signing request (created|is approved, waiting to be issued|is issued)" csr=`, "the one CSR of the synchronous bootstrap"),
 	say("transport", `^"(Certificate rotation detected|No valid client certificate is found)`, "the connections' end, or the process's"),
-	say("port", `^"(loaded certificate and key pair|Loaded client CA|Starting DynamicServing)`, "what the port presents and trusts"),
+	say("port", `^"(loaded certificate and key pair|Loaded client CA|Starting DynamicServing|Shutting down DynamicServing)`, "what the port presents and trusts"),
 	say("lease", `^"(Failed to ensure lease exists|Failed to update lease)`, "the first sign that the API server refuses"),
 	say("node", `^"(Unable to register node|Error updating node status)`, "the first sign that the API server refuses"),
 	say("authentication", `^"Unable to authenticate the request"`, "the reason of a 401, which only the server knows"),
@@ -67,7 +67,7 @@ var drawn = []struct {
 	text *regexp.Regexp
 	by   string
 }{
-	{csrNames, "CSR"},
+	{csrNames, "${1}CSR"},
 	{regexp.MustCompile(`127\.0\.0\.1:16443|10\.0\.0\.10:6443`), "SERVER"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=\+\d+\.\d+)?`), "TIME"},
 	// The recorder's CA has no name beside its subject.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"crypto/x509/pkix"
 	"fmt"
 	"os"
 	"path"
@@ -23,7 +24,7 @@ import (
 //
 //	world [SEED]           a fresh world: one node, only Kubernetes' own roles
 //	HOST$ COMMAND          typed there; it must end well
-//	advance D              time passes
+//	advance D              time passes; second: until the next full second
 //	flag HOST UNIT F=V     a unit's flag, and the unit is restarted
 //	token ID [KEY=V] [KEY] a bootstrap token's Secret, as the recordings' README
 //	                       has it; KEY=V changes a key of it, KEY alone drops it
@@ -34,12 +35,13 @@ import (
 //	VERB PATTERN …         the recordings of that name show what happened since
 //	                       begin: see shows
 type run struct {
-	w     *engine.World
-	node  string
-	obs   []trace.Observation
-	from  int // where obs stood at begin
-	begun time.Time
-	shown []shown
+	w      *engine.World
+	node   string
+	obs    []trace.Observation
+	from   int // where obs stood at begin
+	before int // how many CSRs there were then
+	calls  int // that curl made
+	shown  []shown
 }
 
 // shown is what a step of the run shows, to be compared with recordings.
@@ -53,6 +55,10 @@ var shows = map[string]func(t *testing.T, r *run, args []string) func(t *testing
 	"log":   showLog,
 	"audit": showAudit,
 	"files": showFiles,
+	"csr":   showCSR,
+	"csrs":  showCSRs,
+	"port":  showPort,
+	"curl":  showCurl,
 }
 
 // playRun plays the run of a folder to its end.
@@ -77,7 +83,7 @@ var typed = regexp.MustCompile(`^([a-z0-9-]+)\$ `)
 func (r *run) step(t *testing.T, where, line string) {
 	t.Helper()
 	if m := typed.FindStringSubmatch(line); m != nil {
-		r.say(t, where, m[1], strings.TrimPrefix(line, m[0]))
+		r.say(t, where, m[1], r.withNames(t, where, strings.TrimPrefix(line, m[0])))
 		return
 	}
 	args := strings.Fields(line)
@@ -97,7 +103,10 @@ func (r *run) step(t *testing.T, where, line string) {
 		r.w.AdvanceTo(r.w.Now().Add(d))
 		r.obs = append(r.obs, r.w.Drain()...)
 	case "begin":
-		r.from, r.begun = len(r.obs), r.w.Now()
+		r.from, r.before = len(r.obs), len(r.csrNamesMade())
+	case "second":
+		r.w.AdvanceTo(r.w.Now().Truncate(time.Second).Add(time.Second))
+		r.obs = append(r.obs, r.w.Drain()...)
 	case "flag":
 		name, value, _ := strings.Cut(args[3], "=")
 		require.NoError(t, r.w.Apply(engine.Input{Flag: &engine.Flag{Host: args[1], Unit: args[2], Name: name, Value: value}}), where)
@@ -215,6 +224,29 @@ func (r *run) install(t *testing.T, where string, args []string) {
 	}
 	r.write(t, where, "node-1", "/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet --config=/var/lib/kubelet/config.yaml"+boot+
 		" --kubeconfig=/var/lib/kubelet/kubelet.conf --cert-dir=/var/lib/kubelet/pki --root-dir=/var/lib/kubelet/root --hostname-override="+r.node+" "+o["flags"]+" --v=4\n")
+}
+
+// identity is the chain of a client certificate of the cluster's CA.
+func (r *run) identity(t *testing.T, who string) [][]byte {
+	t.Helper()
+	subject := map[string]pkix.Name{
+		"alice": {CommonName: "alice", Organization: []string{"dev"}},
+		"admin": {CommonName: "kubernetes-admin", Organization: []string{"system:masters"}},
+	}[who]
+	require.NotEmpty(t, subject.CommonName, who)
+	disk := r.w.Disk("control-1")
+	cert, err := disk.ReadFile("/etc/kubernetes/pki/ca.crt")
+	require.NoError(t, err)
+	key, err := disk.ReadFile("/etc/kubernetes/pki/ca.key")
+	require.NoError(t, err)
+	ca, err := pki.ParseAuthority(cert, key)
+	require.NoError(t, err)
+	now := r.w.Now()
+	leaf, err := ca.Leaf(pki.LeafSpec{Subject: subject, Client: true, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), Serial: []byte{7}}, pki.Keyring{Seed: "golden"}.ECDSA(who).Public())
+	require.NoError(t, err)
+	list, err := pki.ParseCerts(leaf)
+	require.NoError(t, err)
+	return [][]byte{list[0].Raw}
 }
 
 const bootstrapConf = `apiVersion: v1

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -222,7 +223,15 @@ func (w *World) observe(o trace.Observation) uint64 {
 		host, name := split(o.Actor)
 		if m := w.machine(host); m != nil {
 			u := m.unit(name)
-			u.Phase, u.PhaseArgs = o.Args["phase"], o.Args
+			if o.Subject == name {
+				u.Phase, u.PhaseArgs = o.Args["phase"], o.Args
+			} else {
+				u.Beside = maps.Clone(u.Beside)
+				if u.Beside == nil {
+					u.Beside = map[string]map[string]string{}
+				}
+				u.Beside[o.Subject] = o.Args
+			}
 		}
 	}
 	w.obs = append(w.obs, o)

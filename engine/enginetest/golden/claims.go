@@ -27,4 +27,6 @@ var claims = []claim{
 	// A kubelet in a world of its own: engine/testdata/runs/FOLDER.txt tells what
 	// was done, and which file shows what came of it.
 	{"b2-real-kubelet-refused/*", "engine", "run"},
+	{"c-bootstrap-manual-approval/*", "engine", "run"},
+	{"c3-pending-csr-deleted/*", "engine", "run"},
 }

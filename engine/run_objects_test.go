@@ -1,0 +1,228 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/enginetest/golden"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// csrNamesMade are the CSRs in the order in which they were made.
+func (r *run) csrNamesMade() (out []string) {
+	for _, o := range r.obs {
+		if name, ok := strings.CutPrefix(o.Subject, "certificatesigningrequests/"); ok && o.Kind == trace.Object && o.Args["verb"] == "create" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// withNames puts names for {csr}, the newest CSR, and {csr-1}, the one before.
+func (r *run) withNames(t *testing.T, where, line string) string {
+	t.Helper()
+	names := r.csrNamesMade()
+	return regexp.MustCompile(`\{csr(-\d)?\}`).ReplaceAllStringFunc(line, func(s string) string {
+		back := 0
+		fmt.Sscanf(s, "{csr-%d}", &back)
+		require.Less(t, back, len(names), where)
+		return names[len(names)-1-back]
+	})
+}
+
+// get asks the API server as the admin.
+func (r *run) get(t *testing.T, path string) map[string]any {
+	t.Helper()
+	var out map[string]any
+	require.NoError(t, json.Unmarshal([]byte(r.say(t, path, "admin", "kubectl get --raw '"+path+"'")), &out))
+	return out
+}
+
+const csrsPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+// showCSR compares the newest CSR, or the one before: csr FILE [BACK].
+func showCSR(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	name := r.withNames(t, "csr", append(args, "{csr}")[0])
+	got := r.get(t, csrsPath+"/"+name)
+	return func(t *testing.T, text string) {
+		var want map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &want))
+		require.Equal(t, r.plainCSR(t, want), r.plainCSR(t, got))
+	}
+}
+
+// plainCSR is a CSR without what differs from run to run; of its request stays
+// what it says.
+func (r *run) plainCSR(t *testing.T, o map[string]any) string {
+	t.Helper()
+	spec := o["spec"].(map[string]any)
+	var raw []byte
+	b, _ := json.Marshal(spec["request"])
+	require.NoError(t, json.Unmarshal(b, &raw))
+	req, err := pki.ParseRequest(raw)
+	require.NoError(t, err)
+	spec["request"] = fmt.Sprintf("a request for %s, %v, %d addresses, %v", req.Subject, req.DNSNames, len(req.IPAddresses), req.PublicKeyAlgorithm)
+	// kubectl's list leaves kind and apiVersion to the list.
+	delete(o, "kind")
+	delete(o, "apiVersion")
+	out, err := json.MarshalIndent(golden.Plain(o), "", " ")
+	require.NoError(t, err)
+	return regexp.MustCompile(`\b(node-[a-z]\d?|q-[a-z]+|qs15)\b`).ReplaceAllString(csrNames.ReplaceAllString(string(out), "${1}CSR"), "NODE")
+}
+
+// showCSRs compares a file of names of CSRs by their order: csrs FILE KEY=WHAT…,
+// where WHAT is pending, or the CSR itself as {csr} and {csr-1}.
+func showCSRs(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	made := r.csrNamesMade()
+	got := map[string][]string{}
+	for _, a := range args {
+		key, what, _ := strings.Cut(a, "=")
+		if what != "pending" {
+			got[key] = []string{r.withNames(t, a, what)}
+			continue
+		}
+		pending := map[string]bool{}
+		for _, x := range r.w.View().CSRs {
+			pending[x.Name] = x.Condition == "Pending"
+		}
+		got[key] = []string{}
+		for _, name := range made[r.before:] {
+			if pending[name] {
+				got[key] = append(got[key], name)
+			}
+		}
+	}
+	return func(t *testing.T, text string) {
+		var any any
+		require.NoError(t, json.Unmarshal([]byte(text), &any))
+		want := map[string][]string{}
+		switch v := any.(type) {
+		case []interface{}:
+			want[""] = names(v)
+		case map[string]interface{}:
+			for key, x := range v {
+				if list := names(x); key != "note" {
+					want[key] = list
+				}
+			}
+		}
+		require.Equal(t, ordinals(t, want, args), ordinals(t, got, args))
+	}
+}
+
+func names(v any) []string {
+	out := []string{}
+	switch v := v.(type) {
+	case string:
+		out = append(out, v)
+	case []any:
+		for _, x := range v {
+			out = append(out, fmt.Sprint(x))
+		}
+	}
+	return out
+}
+
+// ordinals names CSRs by when they first appear.
+func ordinals(t *testing.T, m map[string][]string, order []string) string {
+	t.Helper()
+	seen := map[string]int{}
+	var b strings.Builder
+	for _, a := range order {
+		key, _, _ := strings.Cut(a, "=")
+		require.Contains(t, m, key)
+		fmt.Fprintf(&b, "%s:", key)
+		for _, name := range m[key] {
+			if seen[name] == 0 {
+				seen[name] = len(seen) + 1
+			}
+			fmt.Fprintf(&b, " %d", seen[name])
+		}
+		b.WriteString("\n")
+	}
+	require.Equal(t, len(order), len(m))
+	return b.String()
+}
+
+// showPort compares what a TLS client that trusts everybody sees at the
+// kubelet's port.
+func showPort(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	l, ok := r.w.Presents(r.port())
+	require.True(t, ok, "nobody listens at %s", r.port())
+	now := r.w.Now()
+	return func(t *testing.T, text string) {
+		var want struct {
+			DialError   string
+			ChainLength int
+			Version     string
+			Cipher      string
+			Peer        struct {
+				DNS             []string
+				EKU             string
+				IPs             []string
+				IsCA            bool
+				Issuer, Subject string
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &want))
+		h := pki.Greet(pki.Client{Insecure: true}, pki.Server{Cert: l.Cert, Key: l.Key, Without: l.Without}, now)
+		require.Equal(t, want.DialError, h.ClientError)
+		if want.DialError != "" {
+			return
+		}
+		x, err := pki.ParseDER(h.ServerChain[0])
+		require.NoError(t, err)
+		plain := func(s string) string {
+			return regexp.MustCompile(`\b(node-[a-z]\d?|q-[a-z]+)\b`).ReplaceAllString(regexp.MustCompile(`@\d+`).ReplaceAllString(s, "@TIME"), "NODE")
+		}
+		got := want
+		got.ChainLength, got.Version, got.Cipher = len(h.ServerChain), h.Version, h.Cipher
+		got.Peer.DNS, got.Peer.IsCA, got.Peer.Issuer, got.Peer.Subject = x.DNSNames, x.IsCA, x.Issuer.String(), x.Subject.String()
+		require.Equal(t, len(want.Peer.IPs), len(x.IPAddresses))
+		got.Peer.EKU = "[serverAuth]"
+		require.Len(t, x.ExtKeyUsage, 1)
+		require.Equal(t, plain(fmt.Sprint(want)), plain(fmt.Sprint(got)))
+	}
+}
+
+// port is the address of the kubelet's port.
+func (r *run) port() string { return "10.0.0.11:" + options["port"] }
+
+// showCurl compares what a client of the port gets: curl FILE PATH [WHO], where
+// WHO is alice, admin or nobody.
+func showCurl(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	who := append(args, "nobody")[1]
+	q := sim.Request{Method: "GET", URL: args[0], Header: http.Header{}, Remote: "10.0.0.2:40000"}
+	if who != "nobody" {
+		q.Peer = r.identity(t, who)
+	}
+	r.calls++
+	id := fmt.Sprintf("curl-%d", r.calls)
+	require.NoError(t, r.w.Apply(engine.Input{External: &engine.External{ID: id, Addr: r.port(), Request: q}}))
+	r.w.AdvanceTo(r.w.Now().Add(50_000_000))
+	var body, code, failure string
+	for _, o := range r.w.Drain() {
+		r.obs = append(r.obs, o)
+		if o.Kind == trace.Response && o.Args["external"] == id {
+			body, code, failure = o.Payload, o.Args["code"], o.Args["error"]
+		}
+	}
+	return func(t *testing.T, text string) {
+		if strings.HasPrefix(text, "000 ") {
+			// curl's own words for the alert that Go calls by this name.
+			require.Contains(t, text, "tlsv1 alert internal error")
+			require.Equal(t, "remote error: tls: internal error", failure)
+			return
+		}
+		require.Equal(t, strings.TrimRight(text, "\n"), body+"\n"+code)
+	}
+}
