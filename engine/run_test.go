@@ -22,7 +22,8 @@ import (
 // A run tells what was done while a folder of recordings was made, a step a
 // line; a line that begins with a tab goes on with the one before it.
 //
-//	world [SEED]           a fresh world: one node, only Kubernetes' own roles
+//	world [SEED]           a fresh world: one node, only Kubernetes' own roles;
+//	                       a seed by which chance falls about as in the recording
 //	HOST$ COMMAND          typed there; it must end well
 //	advance D              time passes; second: until the next full second
 //	flag HOST UNIT F=V     a unit's flag, and the unit is restarted

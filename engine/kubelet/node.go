@@ -88,6 +88,11 @@ func (k *Kubelet) remember(a answer) {
 // reportStatus reads the Node and writes its status. The status reports of a
 // node that nothing happens to are left out.
 func (k *Kubelet) reportStatus(c *sim.Ctx) {
+	if s := k.Sources["nodes"]; s != nil && !s.Opened.IsZero() {
+		// Its own watch shows the Node already.
+		k.patchStatus(c)
+		return
+	}
 	k.send(c, "status.get", connAPI, "GET", nodesPath+"/"+k.Node+"?timeout=10s", nil)
 }
 
@@ -98,6 +103,10 @@ func (k *Kubelet) statusGot(c *sim.Ctx, a answer) {
 		return
 	}
 	k.remember(a)
+	k.patchStatus(c)
+}
+
+func (k *Kubelet) patchStatus(c *sim.Ctx) {
 	status := k.object(c, true).Status
 	patch := map[string]any{"status": map[string]any{"conditions": status.Conditions}}
 	k.send(c, "status.patch", connAPI, "PATCH", nodesPath+"/"+k.Node+"/status?timeout=10s", patch, "Content-Type", "application/strategic-merge-patch+json")
