@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -500,6 +501,16 @@ func credentialOf(r *sim.Request) (identity, credential string) {
 		return "client-cert", name
 	}
 	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		if jwt, ok := pki.ParseJWT(t); ok {
+			var claims struct {
+				Sub string `json:"sub"`
+			}
+			json.Unmarshal(jwt.Claims, &claims)
+			if strings.HasPrefix(claims.Sub, "system:serviceaccount:kube-system:") {
+				return "controller-manager", claims.Sub
+			}
+			return "token", claims.Sub
+		}
 		id, secret, _ := strings.Cut(t, ".")
 		if len(id) > 12 {
 			id = id[:6]

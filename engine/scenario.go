@@ -140,23 +140,11 @@ func (w *World) build() ([][]byte, error) {
 	}
 	adminConf := kubeconfig("kubernetes-admin", caPEM, adminCert, adminKey)
 	files = append(files, file{adminHost, "/etc/kubernetes/admin.conf", 0o600, adminConf}, file{control, "/etc/kubernetes/admin.conf", 0o600, adminConf})
-	// The certificate controllers act as their service account
-	// (--use-service-account-credentials); until service account tokens are
-	// served, that identity comes as a client certificate.
-	for _, id := range []struct{ file, cn string }{
-		{"controller-manager.conf", "system:kube-controller-manager"},
-		{"certificate-controller.conf", "system:serviceaccount:kube-system:certificate-controller"},
-	} {
-		subject := pkix.Name{CommonName: id.cn}
-		if strings.HasPrefix(id.cn, "system:serviceaccount:") {
-			subject.Organization = []string{"system:serviceaccounts", "system:serviceaccounts:kube-system"}
-		}
-		c, k, err := issue(id.cn, subject, nil, nil, false)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, file{control, "/etc/kubernetes/" + id.file, 0o600, kubeconfig(id.cn, caPEM, c, k)})
+	kcmCert, kcmKey, err := issue("system:kube-controller-manager", pkix.Name{CommonName: "system:kube-controller-manager"}, nil, nil, false)
+	if err != nil {
+		return nil, err
 	}
+	files = append(files, file{control, "/etc/kubernetes/controller-manager.conf", 0o600, kubeconfig("system:kube-controller-manager", caPEM, kcmCert, kcmKey)})
 	for name, text := range controlUnits {
 		files = append(files, file{control, unitDir + name + ".service", 0o644, []byte(text)})
 	}

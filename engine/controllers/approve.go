@@ -53,11 +53,11 @@ func (m *ControllerManager) approve(c *sim.Ctx, l *loop) {
 		m.finish(c, l, nil)
 		return
 	}
-	m.ask(c, l, 0)
+	m.recognize(c, l, 0)
 }
 
-// ask asks about the first recognizer from i on that matches.
-func (m *ControllerManager) ask(c *sim.Ctx, l *loop, i int) {
+// recognize asks about the first recognizer from i on that matches.
+func (m *ControllerManager) recognize(c *sim.Ctx, l *loop, i int) {
 	csr := l.Work.Object
 	req, err := pki.ParseRequest(csr.Spec.Request)
 	if err != nil {
@@ -80,7 +80,7 @@ func (m *ControllerManager) ask(c *sim.Ctx, l *loop, i int) {
 			ResourceAttributes: &authzv1.ResourceAttributes{Verb: "create", Group: "certificates.k8s.io", Version: "*", Resource: "certificatesigningrequests", Subresource: r.permission},
 		}}
 		review.Kind, review.APIVersion = "SubjectAccessReview", "authorization.k8s.io/v1"
-		m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+		m.ask(c, l, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
 		return
 	}
 	if len(l.Work.Tried) == 0 {
@@ -110,7 +110,7 @@ func (m *ControllerManager) reviewed(c *sim.Ctx, l *loop, a answer) {
 		json.Unmarshal(a.data, &review)
 		i := l.Work.Tried[len(l.Work.Tried)-1]
 		if !review.Status.Allowed {
-			m.ask(c, l, i+1)
+			m.recognize(c, l, i+1)
 			return
 		}
 		l.Work.Step, l.Work.Reason, l.Work.Message = "approval", "AutoApproved", recognizers[i].message
@@ -118,7 +118,7 @@ func (m *ControllerManager) reviewed(c *sim.Ctx, l *loop, a answer) {
 		l.Work.Object = csr
 		csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{
 			Type: certv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: l.Work.Reason, Message: l.Work.Message})
-		m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "PUT", csrPath+"/"+csr.Name+"/approval", csr)
+		m.ask(c, l, "PUT", csrPath+"/"+csr.Name+"/approval", csr)
 	case "approval":
 		if !a.ok() {
 			m.finish(c, l, &failure{text: "error updating approval for csr: " + a.err()})

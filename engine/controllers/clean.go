@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	certv1 "k8s.io/api/certificates/v1"
-	corev1 "k8s.io/api/core/v1"
-	bootstrapapi "k8s.io/cluster-bootstrap/token/api"
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
@@ -19,8 +16,9 @@ import (
 // cleaner deletes old CSRs at every full hour after the manager's start. It
 // sleeps while there are none.
 type cleaner struct {
-	On    bool      `json:"on,omitempty"`
-	Waits time.Time `json:"waits,omitzero"`
+	On     bool      `json:"on,omitempty"`
+	Client int       `json:"client,omitempty"`
+	Waits  time.Time `json:"waits,omitzero"`
 }
 
 // cleanLater asks to be woken at the next round.
@@ -94,7 +92,7 @@ func (m *ControllerManager) clean(c *sim.Ctx) {
 		}
 		if why != "" {
 			decide(c, "csr/"+name, cleaning, "deleted", why, "")
-			m.send(c, &m.Certs, exchange{To: "clean", Name: name}, "DELETE", csrPath+"/"+name, nil)
+			m.send(c, m.Clients[m.Cleaner.Client], exchange{To: "clean", Name: name}, "DELETE", csrPath+"/"+name, nil)
 		}
 	}
 	if len(m.CSRs) > 0 {
@@ -105,48 +103,5 @@ func (m *ControllerManager) clean(c *sim.Ctx) {
 func (m *ControllerManager) cleaned(c *sim.Ctx, a answer) {
 	if !a.ok() && a.code != 404 {
 		m.log(c, 'E', 0, "cleaner.go:118", "Unhandled Error", "err", fmt.Sprintf("Error while attempting to clean CSR %q: unable to delete CSR %q: %s", a.Name, a.Name, a.err()), "logger", "UnhandledError")
-	}
-}
-
-// token is what the token cleaner knows of a bootstrap token's Secret.
-type token struct {
-	UID        string `json:"uid"`
-	Expiration string `json:"expiration,omitempty"`
-}
-
-// tokenChanged looks at a bootstrap token's Secret, now and at its expiration.
-func (m *ControllerManager) tokenChanged(c *sim.Ctx, s *corev1.Secret) {
-	if s.Type != corev1.SecretTypeBootstrapToken || !strings.HasPrefix(s.Name, bootstrapapi.BootstrapTokenSecretPrefix) {
-		return
-	}
-	t := token{string(s.UID), string(s.Data[bootstrapapi.BootstrapTokenExpirationKey])}
-	if m.Tokens[s.Name] == t {
-		return
-	}
-	m.Tokens[s.Name] = t
-	m.checkToken(c, s.Name)
-}
-
-// checkToken deletes a Secret that has expired, or whose expiration can't be
-// read. Models pkg/controller/bootstrap/tokencleaner.go; recorded in h.
-func (m *ControllerManager) checkToken(c *sim.Ctx, name string) {
-	t, ok := m.Tokens[name]
-	if !ok || t.Expiration == "" {
-		return
-	}
-	at, err := time.Parse(time.RFC3339, t.Expiration)
-	if left := at.Sub(c.Clock()); err == nil && left >= 0 {
-		c.Wake(c.Now.Add(left+1), "token 0 "+name)
-		return
-	}
-	m.log(c, 'I', 3, "tokencleaner.go:202", "Deleting expired secret", "secret", "kube-system/"+name)
-	decide(c, "secret/"+name, tokenCleaner, "deleted", "Expired", t.Expiration)
-	m.send(c, &m.Own, exchange{To: "token", Name: name}, "DELETE", "/api/v1/namespaces/kube-system/secrets/"+name,
-		map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": map[string]string{"uid": t.UID}})
-}
-
-func (m *ControllerManager) tokenGone(c *sim.Ctx, a answer) {
-	if !a.ok() && a.code != 404 && a.code != 409 {
-		m.log(c, 'E', 0, "tokencleaner.go:210", "Error deleting secret", "err", a.err(), "secret", "kube-system/"+a.Name)
 	}
 }

@@ -6,10 +6,13 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	certv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/joinery-lab/joinery/engine/era"
@@ -22,20 +25,41 @@ import (
 type ControllerManager struct {
 	Release string `json:"release"`
 	Flags   Flags  `json:"flags"`
+	// Refused is why the process ends as soon as it has read its flags.
+	Refused string    `json:"refused,omitempty"`
+	Started time.Time `json:"started,omitzero"`
 
-	// Own is the manager's own identity, which watches; Certs that of the
-	// certificate controllers.
-	Own   identity `json:"own"`
-	Certs identity `json:"certs"`
+	// Own is the manager's own identity, Bearer one without a certificate for
+	// requests with a ServiceAccount's token.
+	Own    identity `json:"own"`
+	Bearer identity `json:"bearer"`
 
-	Loops   []*loop                                      `json:"loops,omitempty"`
-	CSRs    map[string]*certv1.CertificateSigningRequest `json:"csrs"`
-	Feeds   []*feed                                      `json:"feeds,omitempty"`
-	Tokens  map[string]token                             `json:"tokens"`
-	Cleaner cleaner                                      `json:"cleaner"`
-	Started time.Time                                    `json:"started,omitzero"`
-	// Pairs are the signing files as last read, by "cert::key".
-	Pairs   map[string]pair     `json:"pairs"`
+	Clients  []*client  `json:"clients,omitempty"`
+	Accounts []*account `json:"accounts,omitempty"`
+	// Throttled is when a long wait for a bucket was last told.
+	Throttled time.Time `json:"throttled,omitzero"`
+	// Health is when the API server's health was first asked for, Booted how
+	// many ServiceAccounts were looked for.
+	Health   time.Time `json:"health,omitzero"`
+	Booted   int       `json:"booted,omitempty"`
+	Election *election `json:"election,omitempty"`
+
+	Loops   []*loop `json:"loops,omitempty"`
+	Feeds   []*feed `json:"feeds,omitempty"`
+	Cleaner cleaner `json:"cleaner"`
+	// Pairs are the signing files as last read, by "cert::key"; RootCA and
+	// AccountKey were read at the start.
+	Pairs      map[string]pair `json:"pairs"`
+	RootCA     []byte          `json:"rootCA,omitempty"`
+	AccountKey []byte          `json:"accountKey,omitempty"`
+
+	// The caches, by name or "namespace/name". Seats are ServiceAccounts.
+	CSRs       map[string]*certv1.CertificateSigningRequest `json:"csrs"`
+	Secrets    map[string]*corev1.Secret                    `json:"secrets"`
+	Maps       map[string]*corev1.ConfigMap                 `json:"maps"`
+	Namespaces map[string]*corev1.Namespace                 `json:"namespaces"`
+	Seats      map[string]*corev1.ServiceAccount            `json:"seats"`
+
 	Streams map[uint64]exchange `json:"streams"`
 }
 
@@ -47,6 +71,10 @@ type exchange struct {
 	Name   string `json:"name,omitempty"`
 	Method string `json:"method"`
 	URL    string `json:"url"`
+	// Account is who it was sent as; Fold asks for the same request again and
+	// again.
+	Account string        `json:"account,omitempty"`
+	Fold    time.Duration `json:"fold,omitempty"`
 }
 
 // New returns a kube-controller-manager that reads the command line args,
@@ -56,7 +84,7 @@ func New(e era.Era, args []string) (*ControllerManager, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ControllerManager{Release: e.String(), Flags: f}, nil
+	return &ControllerManager{Release: e.String(), Flags: f, Refused: f.refused(e)}, nil
 }
 
 func (m *ControllerManager) era() era.Era { return era.Must(m.Release) }
@@ -65,16 +93,33 @@ func (m *ControllerManager) era() era.Era { return era.Must(m.Release) }
 // they are shared.
 func (m *ControllerManager) Clone() sim.Actor {
 	n := *m
-	n.Loops = make([]*loop, len(m.Loops))
-	for i, l := range m.Loops {
-		n.Loops[i] = l.clone()
+	n.Loops = cloned(m.Loops, (*loop).clone)
+	n.Feeds = cloned(m.Feeds, (*feed).clone)
+	n.Clients = cloned(m.Clients, func(cl *client) *client {
+		x := *cl
+		x.Held = slices.Clone(cl.Held)
+		return &x
+	})
+	n.Accounts = cloned(m.Accounts, func(a *account) *account {
+		x := *a
+		x.Waiting = slices.Clone(a.Waiting)
+		return &x
+	})
+	if m.Election != nil {
+		x := *m.Election
+		n.Election = &x
 	}
-	n.Feeds = make([]*feed, len(m.Feeds))
-	for i, f := range m.Feeds {
-		n.Feeds[i] = f.clone()
-	}
-	n.CSRs, n.Tokens, n.Pairs, n.Streams = maps.Clone(m.CSRs), maps.Clone(m.Tokens), maps.Clone(m.Pairs), maps.Clone(m.Streams)
+	n.CSRs, n.Secrets, n.Maps, n.Namespaces, n.Seats = maps.Clone(m.CSRs), maps.Clone(m.Secrets), maps.Clone(m.Maps), maps.Clone(m.Namespaces), maps.Clone(m.Seats)
+	n.Pairs, n.Streams = maps.Clone(m.Pairs), maps.Clone(m.Streams)
 	return &n
+}
+
+func cloned[T any](list []*T, clone func(*T) *T) []*T {
+	out := make([]*T, len(list))
+	for i, x := range list {
+		out[i] = clone(x)
+	}
+	return out
 }
 
 // Step handles one message.
@@ -96,16 +141,30 @@ func (m *ControllerManager) Step(c *sim.Ctx, msg sim.Msg) {
 		if msg.Kind != sim.MsgFrame && !(msg.Kind == sim.MsgResponse && msg.Resp.Stream) {
 			delete(m.Streams, msg.Stream)
 		}
-		switch x.To {
-		case "feed":
-			m.fed(c, m.Feeds[x.Index], a)
-		case "loop":
-			m.answered(c, m.Loops[x.Index], a)
-		case "clean":
-			m.cleaned(c, a)
-		case "token":
-			m.tokenGone(c, a)
+		if a.code == http.StatusUnauthorized && x.Account != "" {
+			// A token that is refused is not used again. Models client-go's
+			// ResettableTokenSourceWrapTransport.
+			m.account(x.Account).Token = ""
 		}
+		m.deliver(c, a)
+	}
+}
+
+// deliver gives an answer to who waits for it.
+func (m *ControllerManager) deliver(c *sim.Ctx, a answer) {
+	switch a.To {
+	case "feed":
+		m.fed(c, m.Feeds[a.Index], a)
+	case "loop":
+		m.answered(c, m.Loops[a.Index], a)
+	case "clean":
+		m.cleaned(c, a)
+	case "account":
+		m.accounted(c, a)
+	case "health":
+		m.healthy(c, a)
+	case "elect":
+		m.elected(c, a)
 	}
 }
 
@@ -113,34 +172,23 @@ func (m *ControllerManager) Step(c *sim.Ctx, msg sim.Msg) {
 func (m *ControllerManager) wake(c *sim.Ctx, tag string) {
 	kind, rest, _ := strings.Cut(tag, " ")
 	index, name, _ := strings.Cut(rest, " ")
-	i := 0
-	fmt.Sscan(index, &i)
+	i, _ := strconv.Atoi(index)
 	switch {
 	case kind == "feed" && i < len(m.Feeds):
 		m.open(c, m.Feeds[i])
 	case kind == "retry" && i < len(m.Loops):
 		m.enqueue(c, m.Loops[i], name)
+	case kind == "held" && i < len(m.Clients):
+		m.release(c, m.Clients[i])
+	case kind == "account":
+		m.want(c, m.account(name), "get")
+	case kind == "health":
+		m.askHealth(c)
+	case kind == "elect":
+		m.electTimer(c, i, name)
 	case kind == "clean":
 		m.clean(c)
-	case kind == "token":
-		m.checkToken(c, name)
 	}
-}
-
-// send sends a request as one of the manager's identities.
-func (m *ControllerManager) send(c *sim.Ctx, id *identity, x exchange, method, uri string, body any) {
-	h := http.Header{
-		"User-Agent": {"kube-controller-manager/" + era.KubeletPatch.In(m.era()) + " (linux/amd64) kubernetes/$Format"},
-		"Accept":     {"application/json, */*"},
-	}
-	var b []byte
-	if body != nil {
-		b, _ = json.Marshal(body)
-		h.Set("Content-Type", "application/json")
-	}
-	x.Method, x.URL = method, uri
-	stream := c.Send(id.Conn, id.dial(), sim.Request{Method: method, URL: uri, Header: h, Body: b})
-	m.Streams[stream] = x
 }
 
 // answer is what came of a request.
@@ -189,4 +237,11 @@ func address(server string) string {
 		return u.Hostname() + ":443"
 	}
 	return u.Host
+}
+
+// logf writes a line that --v shows as it is, as klog's older calls do.
+func (m *ControllerManager) logf(c *sim.Ctx, level byte, v int, source, format string, args ...any) {
+	if v <= m.Flags.V {
+		c.Log(level, v, source, fmt.Sprintf(format, args...))
+	}
 }

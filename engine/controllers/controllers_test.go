@@ -11,8 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	certv1 "k8s.io/api/certificates/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
@@ -43,18 +41,18 @@ func TestApproveAndSign(t *testing.T) {
 
 	// The manager watches as itself and acts as the certificate controller.
 	for i, q := range r.sent {
-		want := "certificates"
-		if q.Method == "GET" {
-			want = "manager"
+		if strings.Contains(q.URL, "watch=true") {
+			require.Equal(t, "manager", r.dials[i], q.URL)
+		} else if strings.Contains(q.URL, ".k8s.io/") {
+			require.Equal(t, "token-certificate-controller-1", r.bearers[i], q.URL)
 		}
-		require.Equal(t, want, r.dials[i], q.URL)
 	}
 	// Without a CSR to look at there is nothing to do, but for the cleaner.
 	n := len(r.sent)
 	r.run(59 * time.Minute)
 	require.Len(t, r.sent, n)
 	r.run(3 * time.Hour)
-	require.Len(t, r.sent, n+1)
+	require.Len(t, r.sent, n+3, "a new token, and the deletion")
 	require.Empty(t, r.csrs, "issued CSRs go after an hour or two")
 	_, more := r.queue.Next()
 	require.False(t, more, "an empty cluster wakes nobody")
@@ -129,26 +127,12 @@ func TestOffControllers(t *testing.T) {
 	require.Empty(t, r.csrs["csr-a"].Status.Conditions)
 	require.Equal(t, 1, r.count(`controllermanager.go:735] "Warning: controller is disabled" controller="certificatesigningrequest-approving-controller"`))
 	// tokencleaner is off unless it is named.
-	require.Zero(t, r.watch["/api/v1/namespaces/kube-system/secrets"])
+	require.Equal(t, 1, r.count(`controllermanager.go:735] "Warning: controller is disabled" controller="token-cleaner-controller"`))
+	require.Zero(t, r.watch["/api/v1/secrets"])
 	r = newRig(t, "--controllers=*,tokencleaner")
 	r.run(time.Second)
-	require.NotZero(t, r.watch["/api/v1/namespaces/kube-system/secrets"])
-}
-
-func TestFlagErrors(t *testing.T) {
-	e := era.Must("1.36")
-	for args, want := range map[string]string{
-		"--nosuch=1":         "unknown flag: --nosuch",
-		"--controllers=x":    `"x" is not in the list of known controllers`,
-		"--controllers=*,-y": `"y" is not in the list of known controllers`,
-		"--cluster-signing-cert-file=a --cluster-signing-kubelet-client-cert-file=b": "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time",
-		"--cluster-signing-kubelet-client-cert-file=b":                               `"cluster-signing-kube-apiserver-client": cannot specify cert without key`,
-	} {
-		_, err := New(e, strings.Fields(args))
-		require.EqualError(t, err, want, args)
-	}
-	_, err := New(e, []string{"--controllers=*,-csrsigning,bootstrapsigner", "--leader-elect", "--bind-address=127.0.0.1"})
-	require.NoError(t, err)
+	require.NotZero(t, r.watch["/api/v1/secrets"])
+	require.Equal(t, 1, r.count(`tokencleaner.go:117] "Starting token cleaner controller"`))
 }
 
 func TestSigningFiles(t *testing.T) {
@@ -195,51 +179,28 @@ func TestSigningFiles(t *testing.T) {
 	require.NotEmpty(t, r.csrs["csr-a"].Status.Certificate)
 }
 
-func TestServerAway(t *testing.T) {
+func TestWatchEnds(t *testing.T) {
 	r := newRig(t)
-	r.down = "dial tcp 10.0.0.10:6443: connect: connection refused"
-	r.run(10 * time.Second)
-	require.Len(t, r.sent, 4, "0, 1, 3 and 7 s")
-	r.down = ""
+	r.run(time.Second)
 	r.may = func(string, string) bool { return true }
 	r.put(node(t, "csr-a", "u"))
-	r.run(20 * time.Second)
+	r.run(2 * time.Second)
 	require.NotEmpty(t, r.csrs["csr-a"].Status.Certificate)
 	// What was deleted while the watch was away is forgotten at the bookmark.
 	delete(r.csrs, "csr-a")
 	r.post(r.now, sim.Msg{Kind: sim.MsgEnd, Stream: r.watch[csrPath]})
 	r.run(25 * time.Second)
 	require.Empty(t, r.m.CSRs)
-}
-
-func TestTokenCleaner(t *testing.T) {
-	r := newRig(t, "--controllers=tokencleaner")
-	r.run(time.Second)
-	secret := func(name, expiration string) {
-		r.event("/api/v1/namespaces/kube-system/secrets", "ADDED", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "bootstrap-token-" + name, UID: "u"},
-			Type: corev1.SecretTypeBootstrapToken, Data: map[string][]byte{"expiration": []byte(expiration)}}, 0)
-	}
-	gone := func() (out []string) {
-		for _, q := range r.sent {
-			if q.Method == "DELETE" {
-				out = append(out, strings.TrimPrefix(q.URL, "/api/v1/namespaces/kube-system/secrets/bootstrap-token-"))
-			}
-		}
-		return out
-	}
-	secret("past00", "2020-01-01T00:00:00Z")
-	secret("soon00", "2026-01-01T00:00:20Z")
-	secret("odd000", "tomorrow")
-	secret("never0", "")
-	r.run(2 * time.Second)
-	require.Equal(t, []string{"past00", "odd000"}, gone())
-	r.run(19 * time.Second)
-	require.Len(t, gone(), 2)
-	r.run(21 * time.Second)
-	require.Equal(t, "soon00", gone()[2])
-	require.Contains(t, string(r.sent[len(r.sent)-1].Body), `"preconditions":{"uid":"u"}`)
-	r.run(time.Hour)
-	require.Len(t, gone(), 3)
+	// The server is away: 1, 3, 7 and 15 s.
+	r.down = "dial tcp 10.0.0.10:6443: connect: connection refused"
+	r.post(r.now, sim.Msg{Kind: sim.MsgEnd, Stream: r.watch[csrPath]})
+	n := len(r.sent)
+	r.run(42 * time.Second)
+	require.Len(t, r.sent[n:], 4)
+	r.down = ""
+	r.put(node(t, "csr-b", "u"))
+	r.run(80 * time.Second)
+	require.NotEmpty(t, r.csrs["csr-b"].Status.Certificate)
 }
 
 // TestRecordedVerdicts gives the shapes of e2 to the rules.
@@ -346,7 +307,7 @@ func TestCloneIsIndependent(t *testing.T) {
 	for i := range 5 {
 		r.put(node(t, fmt.Sprint("csr-", i), "u"))
 	}
-	r.run(1003 * time.Millisecond)
+	r.run(1020 * time.Millisecond)
 	a, err := json.Marshal(r.m)
 	require.NoError(t, err)
 	n := r.m.Clone().(*ControllerManager)

@@ -1,17 +1,28 @@
-// Package controllers is kube-controller-manager as far as certificates go: the
-// approver and the signers of CertificateSigningRequests, their cleaner, and
-// the cleaner of bootstrap tokens. They see the cluster through the API only.
+// Package controllers is kube-controller-manager as far as certificates and
+// tokens go: the approver and the signers of CertificateSigningRequests, their
+// cleaner, the cleaner of bootstrap tokens and the signer of cluster-info, the
+// publisher of the root CA, the default ServiceAccount of every namespace and
+// the tokens of Secrets. They see the cluster through the API only.
 //
-// Each controller is a loop with one worker and a queue of names (loop.go). A
-// watch fills the queues (informer.go); a name that fails is put back after 200 ms
-// times 2^n, up to 1000 s. That back-off is what a person sees who grants a
-// permission late: the CSR is approved at the next try.
+// Start (start.go): the flags are read and checked, the Lease is won
+// (elect.go), the API server is healthy, the ServiceAccounts are there
+// (account.go), all controllers can be built; then they run. Each of these may
+// end the process, in its words.
+//
+// Each controller is a loop with one worker and a queue of names (loop.go);
+// what it does with a name is its kind's (sync.go). A watch fills the caches
+// and the queues (informer.go, caches.go); a name that fails is put back after
+// a pause that doubles, up to 1000 s. That back-off is what a person sees who
+// grants a permission late: the CSR is approved at the next try.
+//
+// Each controller has its own client with its own limit of requests a second
+// (client.go).
 //
 // What it decides is noted as trace.Decision with the object's name, such as
 // "csr/csr-x7k2p", and {controller, verdict, reason, message}; the verdict is
-// approved, issued, failed, waits or deleted. A controller with nothing to do
-// asks for nothing.
+// approved, issued, failed, waits, deleted, signed, published or created. A
+// controller with nothing to do asks for nothing.
 //
 // Accepted but not simulated: every other controller that --controllers may
-// name, leader election, metrics.
+// name, the manager's own port, metrics.
 package controllers

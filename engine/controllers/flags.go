@@ -13,10 +13,14 @@ import (
 
 // Names of the controllers that are simulated.
 const (
-	approving    = "certificatesigningrequest-approving-controller"
-	signing      = "certificatesigningrequest-signing-controller"
-	cleaning     = "certificatesigningrequest-cleaner-controller"
-	tokenCleaner = "token-cleaner-controller"
+	approving       = "certificatesigningrequest-approving-controller"
+	signing         = "certificatesigningrequest-signing-controller"
+	cleaning        = "certificatesigningrequest-cleaner-controller"
+	tokenCleaner    = "token-cleaner-controller"
+	bootstrapSigner = "bootstrap-signer-controller"
+	rootCA          = "root-ca-certificate-publisher-controller"
+	defaultAccounts = "serviceaccount-controller"
+	accountTokens   = "serviceaccount-token-controller"
 )
 
 // Flags is what the command line said.
@@ -29,7 +33,23 @@ type Flags struct {
 	// Pairs are the files of single signers, by the signer's short name.
 	Pairs       map[string][2]string `json:"pairs,omitempty"`
 	Credentials bool                 `json:"credentials,omitempty"`
+	RootCAFile  string               `json:"rootCAFile,omitempty"`
+	AccountKey  string               `json:"accountKey,omitempty"`
+	QPS         float32              `json:"qps"`
+	Burst       int                  `json:"burst"`
+	Elect       Elect                `json:"elect"`
 	V           int                  `json:"v,omitempty"`
+}
+
+// Elect is what the flags --leader-elect… say.
+type Elect struct {
+	On        bool          `json:"on"`
+	Duration  time.Duration `json:"duration"`
+	Renew     time.Duration `json:"renew"`
+	Retry     time.Duration `json:"retry"`
+	Lock      string        `json:"lock"`
+	Name      string        `json:"name"`
+	Namespace string        `json:"namespace"`
 }
 
 // signers are the built-in signers in the order in which they start, by the
@@ -41,18 +61,11 @@ var signers = []struct{ short, name, loop string }{
 	{"legacy-unknown", "kubernetes.io/legacy-unknown", "csrsigning-legacy-unknown"},
 }
 
-// ignored are flags that are taken and have no effect on what is simulated.
-var ignored = []string{
-	"allocate-node-cidrs", "authentication-kubeconfig", "authorization-kubeconfig", "bind-address", "client-ca-file", "cluster-cidr", "cluster-name",
-	"concurrent-deployment-syncs", "feature-gates", "kube-api-burst", "kube-api-content-type", "kube-api-qps", "leader-elect", "leader-elect-lease-duration",
-	"min-resync-period", "node-cidr-mask-size", "profiling", "requestheader-client-ca-file", "root-ca-file", "secure-port",
-	"service-account-private-key-file", "service-cluster-ip-range", "terminated-pod-gc-threshold", "tls-cert-file", "tls-private-key-file", "vmodule",
-}
-
 // parseFlags reads a command line without the program's name. The error is
-// pflag's or the program's own, in its words.
+// pflag's, in its words; what the program itself refuses is told by refused.
 func parseFlags(e era.Era, args []string) (Flags, error) {
 	var f Flags
+	var burst int32
 	fs := pflag.NewFlagSet("kube-controller-manager", pflag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
@@ -62,31 +75,81 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 	fs.StringVar(&f.KeyFile, "cluster-signing-key-file", "", "")
 	fs.DurationVar(&f.Duration, "cluster-signing-duration", era.SigningDuration.In(e), "")
 	fs.BoolVar(&f.Credentials, "use-service-account-credentials", false, "")
+	fs.StringVar(&f.RootCAFile, "root-ca-file", "", "")
+	fs.StringVar(&f.AccountKey, "service-account-private-key-file", "", "")
+	fs.Float32Var(&f.QPS, "kube-api-qps", float32(era.ClientQPS.In(e)), "")
+	fs.Int32Var(&burst, "kube-api-burst", int32(era.ClientBurst.In(e)), "")
+	fs.BoolVar(&f.Elect.On, "leader-elect", true, "")
+	fs.DurationVar(&f.Elect.Duration, "leader-elect-lease-duration", era.LeaseDuration.In(e), "")
+	fs.DurationVar(&f.Elect.Renew, "leader-elect-renew-deadline", era.LeaseRenew.In(e), "")
+	fs.DurationVar(&f.Elect.Retry, "leader-elect-retry-period", era.LeaseRetry.In(e), "")
+	fs.StringVar(&f.Elect.Lock, "leader-elect-resource-lock", "leases", "")
+	fs.StringVar(&f.Elect.Name, "leader-elect-resource-name", "kube-controller-manager", "")
+	fs.StringVar(&f.Elect.Namespace, "leader-elect-resource-namespace", "kube-system", "")
 	fs.IntVarP(&f.V, "v", "v", 0, "")
-	type pair struct{ cert, key *string }
-	pairs := map[string]pair{}
 	for _, s := range signers {
-		pairs[s.short] = pair{fs.String("cluster-signing-"+s.short+"-cert-file", "", ""), fs.String("cluster-signing-"+s.short+"-key-file", "", "")}
+		fs.String("cluster-signing-"+s.short+"-cert-file", "", "")
+		fs.String("cluster-signing-"+s.short+"-key-file", "", "")
 	}
-	for _, name := range ignored {
-		fs.String(name, "", "")
-		fs.Lookup(name).NoOptDefVal = "true"
-	}
+	addIgnored(fs, era.ManagerFlags.In(e))
 	if err := fs.Parse(args); err != nil {
 		return f, err
 	}
+	if rest := fs.Args(); len(rest) > 0 {
+		return f, fmt.Errorf("%q does not take any arguments, got %q", "kube-controller-manager", rest)
+	}
+	f.Burst = int(burst)
 	for _, s := range signers {
-		p := pairs[s.short]
-		if *p.cert == "" && *p.key == "" {
+		cert, _ := fs.GetString("cluster-signing-" + s.short + "-cert-file")
+		key, _ := fs.GetString("cluster-signing-" + s.short + "-key-file")
+		if cert == "" && key == "" {
 			continue
-		}
-		if f.CertFile != "" || f.KeyFile != "" {
-			return f, fmt.Errorf("cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time")
 		}
 		if f.Pairs == nil {
 			f.Pairs = map[string][2]string{}
 		}
-		f.Pairs[s.short] = [2]string{*p.cert, *p.key}
+		f.Pairs[s.short] = [2]string{cert, key}
+	}
+	return f, nil
+}
+
+// addIgnored adds flags that are taken, if they can be read, and have no effect
+// on what is simulated.
+func addIgnored(fs *pflag.FlagSet, byKind map[string][]string) {
+	for kind, names := range byKind {
+		for _, name := range names {
+			switch kind {
+			case "bool":
+				fs.Bool(name, false, "")
+			case "duration":
+				fs.Duration(name, 0, "")
+			case "float32":
+				fs.Float32(name, 0, "")
+			case "float64":
+				fs.Float64(name, 0, "")
+			case "int":
+				fs.Int(name, 0, "")
+			case "int32":
+				fs.Int32(name, 0, "")
+			case "ip":
+				fs.IP(name, nil, "")
+			case "stringSlice":
+				fs.StringSlice(name, nil, "")
+			default:
+				fs.String(name, "", "")
+			}
+		}
+	}
+}
+
+// refused says why the program does not run with flags that it could read.
+// Models KubeControllerManagerOptions.Validate; recorded in o/15 and o/16.
+func (f *Flags) refused(e era.Era) string {
+	if err := checkControllers(e, f.Controllers); err != nil {
+		return err.Error()
+	}
+	if len(f.Pairs) > 0 && (f.CertFile != "" || f.KeyFile != "") {
+		return "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time"
 	}
 	for _, s := range signers {
 		p, ok := f.Pairs[s.short]
@@ -97,13 +160,34 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 			name = "kube-apiserver-client"
 		}
 		if ok && p[1] == "" {
-			return f, fmt.Errorf("%q: cannot specify cert without key", "cluster-signing-"+name)
+			return fmt.Sprintf("%q: cannot specify cert without key", "cluster-signing-"+name)
 		}
 		if ok && p[0] == "" {
-			return f, fmt.Errorf("%q: cannot specify key without cert", "cluster-signing-"+name)
+			return fmt.Sprintf("%q: cannot specify key without cert", "cluster-signing-"+name)
 		}
 	}
-	return f, checkControllers(e, f.Controllers)
+	return ""
+}
+
+// panics is what leaderelection.NewLeaderElector says of durations that can't
+// be; the program then panics with it.
+func (x *Elect) panics(e era.Era) string {
+	jittered := x.Retry + x.Retry/100*time.Duration(era.LeaseJitter.In(e)-100)
+	switch {
+	case !x.On:
+		return ""
+	case x.Duration <= x.Renew:
+		return "leaseDuration must be greater than renewDeadline"
+	case x.Renew <= jittered:
+		return "renewDeadline must be greater than retryPeriod*JitterFactor"
+	case x.Duration < 1:
+		return "leaseDuration must be greater than zero"
+	case x.Renew < 1:
+		return "renewDeadline must be greater than zero"
+	case x.Retry < 1:
+		return "retryPeriod must be greater than zero"
+	}
+	return ""
 }
 
 // checkControllers finds names that no controller has.

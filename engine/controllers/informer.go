@@ -10,7 +10,6 @@ import (
 	"time"
 
 	certv1 "k8s.io/api/certificates/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/joinery-lab/joinery/engine/era"
@@ -26,9 +25,10 @@ type feed struct {
 	Kind     string `json:"kind"`
 	URL      string `json:"url"`
 	Selector string `json:"selector,omitempty"`
-	// Seen are the names so far, until the bookmark.
-	Seen  map[string]bool `json:"seen"`
-	Fails int             `json:"fails,omitempty"`
+	// Seen are the names so far, until the bookmark; Synced that there was one.
+	Seen   map[string]bool `json:"seen"`
+	Synced bool            `json:"synced,omitempty"`
+	Fails  int             `json:"fails,omitempty"`
 }
 
 // feedBackoff is the wait before a watch is opened again.
@@ -51,7 +51,7 @@ func (m *ControllerManager) open(c *sim.Ctx, f *feed) {
 	if f.Selector != "" {
 		q.Set("fieldSelector", f.Selector)
 	}
-	m.send(c, &m.Own, exchange{To: "feed", Index: f.Index}, "GET", f.URL+"?"+q.Encode(), nil)
+	m.send(c, m.own(), exchange{To: "feed", Index: f.Index}, "GET", f.URL+"?"+q.Encode(), nil)
 }
 
 // fed handles what a watch brings.
@@ -101,29 +101,23 @@ func (m *ControllerManager) event(c *sim.Ctx, f *feed, kind string, object json.
 					m.forget(c, f, name)
 				}
 			}
-			f.Seen = nil
+			f.Seen, f.Synced = nil, true
+			m.ready(c)
 		}
 		return
 	}
-	name := ""
-	switch f.Kind {
-	case "csrs":
-		csr := new(certv1.CertificateSigningRequest)
-		if json.Unmarshal(object, csr) != nil {
-			return
-		}
-		csr.ManagedFields = nil // as a manager's informers do, to save memory (Models cmd/kube-controller-manager/app CreateControllerContext)
-		if name = csr.Name; kind != "DELETED" {
-			m.csrChanged(c, csr)
-		}
-	case "tokens":
-		s := new(corev1.Secret)
-		if json.Unmarshal(object, s) != nil {
-			return
-		}
-		if name = s.Name; kind != "DELETED" {
-			m.tokenChanged(c, s)
-		}
+	if f.Kind != "csrs" {
+		m.cached(c, f, kind, object)
+		return
+	}
+	csr := new(certv1.CertificateSigningRequest)
+	if json.Unmarshal(object, csr) != nil {
+		return
+	}
+	slim(&csr.ObjectMeta)
+	name := csr.Name
+	if kind != "DELETED" {
+		m.csrChanged(c, csr)
 	}
 	if kind == "DELETED" {
 		m.forget(c, f, name)
@@ -132,18 +126,43 @@ func (m *ControllerManager) event(c *sim.Ctx, f *feed, kind string, object json.
 	}
 }
 
+// ready lets the controllers work whose caches are filled.
+func (m *ControllerManager) ready(c *sim.Ctx) {
+	for _, l := range m.Loops {
+		if !l.Ready && !slices.ContainsFunc(kinds[l.Kind].needs, func(kind string) bool {
+			return !slices.ContainsFunc(m.Feeds, func(f *feed) bool { return f.Kind == kind && f.Synced })
+		}) {
+			l.Ready = true
+			m.next(c, l)
+		}
+	}
+}
+
+// cached applies one event to a cache that is not that of CSRs.
+func (m *ControllerManager) cached(c *sim.Ctx, f *feed, kind string, object json.RawMessage) {
+	if kind == "DELETED" {
+		var o metav1.PartialObjectMetadata
+		if json.Unmarshal(object, &o) == nil {
+			key := o.Name
+			if o.Namespace != "" {
+				key = o.Namespace + "/" + o.Name
+			}
+			m.forget(c, f, key)
+		}
+		return
+	}
+	if key := caches[f.Kind].changed(m, c, object); key != "" && f.Seen != nil {
+		f.Seen[key] = true
+	}
+}
+
 // known are the names in a feed's cache.
 func (m *ControllerManager) known(f *feed) map[string]bool {
 	out := map[string]bool{}
-	switch f.Kind {
-	case "csrs":
-		for name := range m.CSRs {
-			out[name] = true
-		}
-	case "tokens":
-		for name := range m.Tokens {
-			out[name] = true
-		}
+	if f.Kind == "csrs" {
+		keysOf(m.CSRs, out)
+	} else {
+		caches[f.Kind].names(m, out)
 	}
 	return out
 }
@@ -156,6 +175,9 @@ func (m *ControllerManager) csrChanged(c *sim.Ctx, csr *certv1.CertificateSignin
 	}
 	m.CSRs[csr.Name] = csr
 	for _, l := range m.Loops {
+		if l.Kind != kindApprove && l.Kind != kindSign {
+			continue
+		}
 		if old == nil {
 			m.log(c, 'I', 4, "certificate_controller.go:84", "Adding certificate request", "logger", l.Logger, "csr", csr.Name)
 		} else {
@@ -168,14 +190,18 @@ func (m *ControllerManager) csrChanged(c *sim.Ctx, csr *certv1.CertificateSignin
 
 // forget removes what was deleted.
 func (m *ControllerManager) forget(c *sim.Ctx, f *feed, name string) {
-	switch f.Kind {
-	case "csrs":
-		delete(m.CSRs, name)
-		for _, l := range m.Loops {
-			m.log(c, 'I', 4, "certificate_controller.go:104", "Deleting certificate request", "logger", l.Logger, "csr", name)
-			delete(l.Fails, name)
+	if f.Kind != "csrs" {
+		caches[f.Kind].forget(m, c, name)
+		return
+	}
+	delete(m.CSRs, name)
+	for _, l := range m.Loops {
+		if l.Kind != kindApprove && l.Kind != kindSign {
+			continue
 		}
-	case "tokens":
-		delete(m.Tokens, name)
+		m.log(c, 'I', 4, "certificate_controller.go:106", "Deleting certificate request", "logger", l.Logger, "csr", name)
+		m.enqueue(c, l, name)
 	}
 }
+
+func sorted(have map[string]bool) []string { return slices.Sorted(maps.Keys(have)) }

@@ -12,14 +12,19 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// loop is one controller of CSRs: a queue of names and one worker, which may
-// wait for answers. Models pkg/controller/certificates/certificate_controller.go
-// and k8s.io/client-go/util/workqueue.
+// loop is one controller: a queue of names and one worker, which may wait for
+// answers. What it does with a name is its kind's (sync.go). Models
+// k8s.io/client-go/util/workqueue.
 type loop struct {
 	Index      int    `json:"index"`
 	Name       string `json:"name"`
-	Logger     string `json:"logger"`
+	Kind       string `json:"kind"`
+	Logger     string `json:"logger,omitempty"`
 	Controller string `json:"controller"`
+	// Client is the index of the client that it sends its requests with.
+	Client int `json:"client"`
+	// Ready: the feeds that it needs have brought all there is.
+	Ready bool `json:"ready,omitempty"`
 	// Signer, CertFile and KeyFile are set for signers only.
 	Signer   string `json:"signer,omitempty"`
 	CertFile string `json:"certFile,omitempty"`
@@ -80,25 +85,14 @@ func (m *ControllerManager) enqueue(c *sim.Ctx, l *loop, name string) {
 // next lets an idle worker take the names that wait, until one makes it wait
 // for an answer.
 func (m *ControllerManager) next(c *sim.Ctx, l *loop) {
-	for l.Busy == "" && len(l.Queue) > 0 {
+	for l.Ready && l.Busy == "" && len(l.Queue) > 0 {
 		name := l.Queue[0]
 		if l.Queue = l.Queue[1:]; len(l.Queue) == 0 {
 			l.Queue = nil
 		}
 		delete(l.Waiting, name)
 		l.Busy, l.Since, l.Again, l.Work = name, c.Now, false, work{}
-		csr := m.CSRs[name]
-		if csr == nil || len(csr.Status.Certificate) > 0 {
-			// Gone, or nothing is left to do.
-			m.finish(c, l, nil)
-			continue
-		}
-		l.Work.Object = csr
-		if l.Signer != "" {
-			m.sign(c, l)
-		} else {
-			m.approve(c, l)
-		}
+		kinds[l.Kind].begin(m, c, l)
 	}
 }
 
@@ -110,21 +104,19 @@ type failure struct {
 
 // finish ends the work on a name: on failure it is put back after a pause.
 func (m *ControllerManager) finish(c *sim.Ctx, l *loop, f *failure) {
-	name := l.Busy
-	m.log(c, 'I', 4, "certificate_controller.go:183", "Finished syncing certificate request", "csr", name, "elapsedTime", c.Now.Sub(l.Since))
+	name, k := l.Busy, kinds[l.Kind]
+	if k.finished != nil {
+		k.finished(m, c, name, c.Now.Sub(l.Since))
+	}
 	l.Busy, l.Work = "", work{}
 	if f == nil {
 		delete(l.Fails, name)
 	} else {
-		if f.ignorable {
-			m.log(c, 'I', 4, "certificate_controller.go:160", "Sync certificate request failed", "csr", name, "err", f.text)
-		} else {
-			m.log(c, 'E', 0, "certificate_controller.go:158", "Unhandled Error", "err", fmt.Sprintf("Sync %s failed with : %s", name, f.text), "logger", "UnhandledError")
-		}
+		k.failed(m, c, l, name, f)
 		if l.Fails == nil {
 			l.Fails = map[string]int{}
 		}
-		wait := max(era.CSRRetry.In(m.era()).At(l.Fails[name]), l.reserve(m.era(), c.Now))
+		wait := max(k.retry.In(m.era()).At(l.Fails[name]), l.reserve(m.era(), c.Now))
 		l.Fails[name]++
 		c.Wake(c.Now.Add(wait), fmt.Sprintf("retry %d %s", l.Index, name))
 	}
@@ -154,13 +146,9 @@ func (l *loop) reserve(e era.Era, now time.Time) time.Duration {
 
 // answered goes on with the work that waited for an answer.
 func (m *ControllerManager) answered(c *sim.Ctx, l *loop, a answer) {
-	if l.Busy != a.Name || l.Work.Object == nil {
+	if l.Busy != a.Name || l.Busy == "" {
 		return
 	}
-	if l.Signer != "" {
-		m.signed(c, l, a)
-	} else {
-		m.reviewed(c, l, a)
-	}
+	kinds[l.Kind].answered(m, c, l, a)
 	m.next(c, l)
 }

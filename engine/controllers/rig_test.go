@@ -40,8 +40,16 @@ type rig struct {
 	sent   []sim.Request
 	dials  []string
 
-	csrs map[string]*certv1.CertificateSigningRequest
-	rv   int
+	csrs    map[string]*certv1.CertificateSigningRequest
+	objects map[string]object
+	rv      int
+	// tokens counts those given; bearers are the tokens of what was sent.
+	tokens  int
+	bearers []string
+	refuse  func(method, path string) int
+	// folds: a Lease is renewed by itself; silent: the server answers nothing.
+	folds  bool
+	silent bool
 	// may is asked with the user and the subresource; down is a transport error.
 	may   func(user, permission string) bool
 	down  string
@@ -49,14 +57,14 @@ type rig struct {
 }
 
 func newRig(t *testing.T, args ...string) *rig {
-	r := &rig{t: t, disk: sim.NewDisk(newYear), chance: &sim.Chance{Seed: "t"}, now: newYear, csrs: map[string]*certv1.CertificateSigningRequest{},
+	r := &rig{t: t, disk: sim.NewDisk(newYear), chance: &sim.Chance{Seed: "t"}, now: newYear, csrs: map[string]*certv1.CertificateSigningRequest{}, objects: map[string]object{},
 		may: func(string, string) bool { return false }, watch: map[string]uint64{}}
 	kr := pki.Keyring{Seed: "t"}
 	ca, err := pki.NewAuthority(kr, "ca", "kubernetes", newYear.Add(-time.Hour), newYear.AddDate(10, 0, 0))
 	require.NoError(t, err)
 	r.file(caCrt, ca.CertPEM())
 	r.file(caKey, pki.KeyPEM(ca.Key))
-	for file, user := range map[string]string{"controller-manager.conf": "manager", CertificateControllerConf: "certificates"} {
+	for file, user := range map[string]string{"controller-manager.conf": "manager"} {
 		b64 := base64.StdEncoding.EncodeToString
 		r.file("/etc/kubernetes/"+file, []byte(fmt.Sprintf(`clusters: [{name: k, cluster: {server: "https://10.0.0.10:6443", certificate-authority-data: %s}}]
 contexts: [{name: c, context: {cluster: k, user: u}}]
@@ -121,6 +129,10 @@ func (r *rig) step(msg sim.Msg) {
 		case sim.EffSend:
 			r.sent = append(r.sent, *e.Req)
 			r.dials = append(r.dials, string(e.Dial.Cert))
+			r.bearers = append(r.bearers, strings.TrimPrefix(e.Req.Header.Get("Authorization"), "Bearer "))
+			if r.silent {
+				continue
+			}
 			at := r.now.Add(2 * time.Millisecond)
 			if r.down != "" {
 				r.post(at, sim.Msg{Kind: sim.MsgFailed, Stream: e.Stream, Err: r.down})
@@ -138,14 +150,26 @@ func (r *rig) serve(q *sim.Request, stream uint64) *sim.Response {
 	switch {
 	case strings.Contains(query, "watch=true"):
 		r.watch[path] = stream
+		if !strings.Contains(query, "sendInitialEvents=true") {
+			return &sim.Response{Code: 200, Stream: true}
+		}
 		if path == csrPath {
 			for _, x := range r.csrs {
 				r.frame("ADDED", x, 3*time.Millisecond)
 			}
 		}
+		for _, key := range sorted(func() map[string]bool { have := map[string]bool{}; keysOf(r.objects, have); return have }()) {
+			if strings.HasPrefix(key, path+"|") {
+				r.event(path, "ADDED", r.objects[key], 3*time.Millisecond)
+			}
+		}
 		mark := &certv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"}}}
 		r.event(path, "BOOKMARK", mark, 4*time.Millisecond)
 		return &sim.Response{Code: 200, Stream: true}
+	case path == "/healthz":
+		return &sim.Response{Code: 200, Body: []byte("ok")}
+	case strings.HasPrefix(path, "/api/v1/"), strings.HasPrefix(path, "/apis/coordination.k8s.io/"):
+		return r.keep(q, path)
 	case strings.HasSuffix(path, "/subjectaccessreviews"):
 		var x authzv1.SubjectAccessReview
 		require.NoError(r.t, json.Unmarshal(q.Body, &x))
@@ -221,6 +245,16 @@ func (r *rig) lines() []string {
 		}
 	}
 	return out
+}
+
+// last is the last line of the log as it is.
+func (r *rig) last() string {
+	for i := len(r.obs) - 1; i >= 0; i-- {
+		if r.obs[i].Kind == trace.Log {
+			return r.obs[i].Payload
+		}
+	}
+	return ""
 }
 
 func (r *rig) count(prefix string) int {

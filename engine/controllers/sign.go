@@ -85,7 +85,7 @@ func (m *ControllerManager) sign(c *sim.Ctx, l *loop) {
 		l.Work.Step, l.Work.Reason, l.Work.Message = "issued", l.Signer, "signed with "+l.CertFile
 		csr.Status.Certificate = cert
 	}
-	m.send(c, &m.Certs, exchange{To: "loop", Index: l.Index, Name: csr.Name}, "PUT", csrPath+"/"+csr.Name+"/status", csr)
+	m.ask(c, l, "PUT", csrPath+"/"+csr.Name+"/status", csr)
 }
 
 // signed handles the answer to a status that was written.

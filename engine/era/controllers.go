@@ -3,10 +3,13 @@ package era
 import "time"
 
 // Controller is one controller of kube-controller-manager: its name, the alias
-// that was its name before 1.28, and whether "*" leaves it off.
+// that was its name before 1.28, and whether "*" leaves it off. Account is the
+// ServiceAccount in kube-system that it acts as with
+// --use-service-account-credentials, for those that are simulated.
 type Controller struct {
 	Name, Alias string
 	Off         bool
+	Account     string
 }
 
 // What kube-controller-manager does in each release.
@@ -26,8 +29,10 @@ var (
 	CSRRetry   = row("csr/retry", Fact[Backoff]{Value: Backoff{First: 200 * time.Millisecond, Factor: 2, Max: 1000 * time.Second}, Source: "pkg/controller/certificates/certificate_controller.go; recorded: c/kcm.log"})
 	RetryQPS   = row("csr/retry-qps", Fact[int]{Value: 10, Source: "pkg/controller/certificates/certificate_controller.go"})
 	RetryBurst = row("csr/retry-burst", Fact[int]{Value: 100, Source: "pkg/controller/certificates/certificate_controller.go"})
-	// ClientQPS and ClientBurst are how many requests a second a controller
-	// sends. They are not obeyed yet.
+	// ControllerRetry is the wait of every other controller.
+	ControllerRetry = row("controllers/retry", Fact[Backoff]{Value: Backoff{First: 5 * time.Millisecond, Factor: 2, Max: 1000 * time.Second}, Source: "k8s.io/client-go/util/workqueue DefaultTypedControllerRateLimiter"})
+	// ClientQPS and ClientBurst are how many requests a second each controller
+	// sends, but for watches: the defaults of --kube-api-qps and --kube-api-burst.
 	ClientQPS   = row("controllers/client-qps", Fact[int]{Value: 20, Source: "k8s.io/component-base/config/v1alpha1 ClientConnectionConfiguration"})
 	ClientBurst = row("controllers/client-burst", Fact[int]{Value: 30, Source: "k8s.io/component-base/config/v1alpha1 ClientConnectionConfiguration"})
 
@@ -40,15 +45,38 @@ var (
 	CleanerDecided  = row("cleaner/decided", Fact[time.Duration]{Value: time.Hour, Source: "pkg/controller/certificates/cleaner/cleaner.go"})
 	CleanerUnissued = row("cleaner/unissued", Fact[time.Duration]{Since: "1.35", Value: 24 * time.Hour, Source: "pkg/controller/certificates/cleaner/cleaner.go"})
 
+	// AccountToken is how long a controller's token is asked for; it is asked
+	// for anew when AccountLeeway hundredths of its life are left. AccountRetry is
+	// the wait between failed tries to get one.
+	AccountToken  = row("controllers/token", Fact[time.Duration]{Since: "1.20", Value: time.Hour, Source: "k8s.io/controller-manager/pkg/clientbuilder/client_builder_dynamic.go"})
+	AccountLeeway = row("controllers/token-leeway", Fact[int64]{Since: "1.20", Value: 20, Source: "k8s.io/controller-manager/pkg/clientbuilder/client_builder_dynamic.go"})
+	AccountRetry  = row("controllers/token-retry", Fact[Backoff]{Since: "1.20", Value: Backoff{First: 500 * time.Millisecond, Factor: 2, Steps: 4}, Source: "k8s.io/controller-manager/pkg/clientbuilder/client_builder_dynamic.go"})
+
+	// HealthWait is how long a manager that starts waits for a healthy API
+	// server, HealthPoll how often it asks.
+	HealthWait = row("controllers/health-wait", Fact[time.Duration]{Value: 10 * time.Second, Source: "cmd/kube-controller-manager/app/controllermanager.go CreateControllerContext"})
+	HealthPoll = row("controllers/health-poll", Fact[time.Duration]{Value: time.Second, Source: "k8s.io/controller-manager/app/helper.go WaitForAPIServer"})
+
+	// LeaseDuration, LeaseRenew and LeaseRetry are the defaults of the flags
+	// --leader-elect-lease-duration, -renew-deadline and -retry-period; who is
+	// not the leader waits LeaseJitter hundredths of the last longer at most.
+	LeaseDuration = row("leader/duration", Fact[time.Duration]{Value: 15 * time.Second, Source: "k8s.io/component-base/config/v1alpha1/defaults.go"})
+	LeaseRenew    = row("leader/renew-deadline", Fact[time.Duration]{Value: 10 * time.Second, Source: "k8s.io/component-base/config/v1alpha1/defaults.go"})
+	LeaseRetry    = row("leader/retry-period", Fact[time.Duration]{Value: 2 * time.Second, Source: "k8s.io/component-base/config/v1alpha1/defaults.go"})
+	LeaseJitter   = row("leader/jitter", Fact[int64]{Value: 120, Source: "k8s.io/client-go/tools/leaderelection JitterFactor"})
+
+	// RootCADescription is the annotation of every kube-root-ca.crt.
+	RootCADescription = row("root-ca/description", Fact[string]{Since: "1.21", Value: "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.", Source: "recorded: s/04-kube-root-ca.json"})
+
 	// Controllers are the names that --controllers takes.
 	Controllers = row("controllers/names", Fact[[]Controller]{Value: controllers, Source: "cmd/kube-controller-manager/names/controller_names.go"})
 )
 
 var controllers = []Controller{
-	{Name: "bootstrap-signer-controller", Alias: "bootstrapsigner", Off: true},
-	{Name: "certificatesigningrequest-approving-controller", Alias: "csrapproving"},
-	{Name: "certificatesigningrequest-cleaner-controller", Alias: "csrcleaner"},
-	{Name: "certificatesigningrequest-signing-controller", Alias: "csrsigning"},
+	{Name: "bootstrap-signer-controller", Alias: "bootstrapsigner", Off: true, Account: "bootstrap-signer"},
+	{Name: "certificatesigningrequest-approving-controller", Alias: "csrapproving", Account: "certificate-controller"},
+	{Name: "certificatesigningrequest-cleaner-controller", Alias: "csrcleaner", Account: "certificate-controller"},
+	{Name: "certificatesigningrequest-signing-controller", Alias: "csrsigning", Account: "certificate-controller"},
 	{Name: "cloud-node-lifecycle-controller", Alias: "cloud-node-lifecycle"},
 	{Name: "clusterrole-aggregation-controller", Alias: "clusterrole-aggregation"},
 	{Name: "cronjob-controller", Alias: "cronjob"},
@@ -81,17 +109,17 @@ var controllers = []Controller{
 	{Name: "replicationcontroller-controller", Alias: "replicationcontroller"},
 	{Name: "resourceclaim-controller", Alias: "resource-claim-controller"},
 	{Name: "resourcequota-controller", Alias: "resourcequota"},
-	{Name: "root-ca-certificate-publisher-controller", Alias: "root-ca-cert-publisher"},
+	{Name: "root-ca-certificate-publisher-controller", Alias: "root-ca-cert-publisher", Account: "root-ca-cert-publisher"},
 	{Name: "selinux-warning-controller", Off: true},
 	{Name: "service-cidr-controller"},
 	{Name: "service-lb-controller", Alias: "service"},
-	{Name: "serviceaccount-controller", Alias: "serviceaccount"},
+	{Name: "serviceaccount-controller", Alias: "serviceaccount", Account: "service-account-controller"},
 	{Name: "serviceaccount-token-controller", Alias: "serviceaccount-token"},
 	{Name: "statefulset-controller", Alias: "statefulset"},
 	{Name: "storage-version-migrator-controller"},
 	{Name: "storageversion-garbage-collector-controller", Alias: "storage-version-gc"},
 	{Name: "taint-eviction-controller"},
-	{Name: "token-cleaner-controller", Alias: "tokencleaner", Off: true},
+	{Name: "token-cleaner-controller", Alias: "tokencleaner", Off: true, Account: "token-cleaner"},
 	{Name: "ttl-after-finished-controller", Alias: "ttl-after-finished"},
 	{Name: "ttl-controller", Alias: "ttl"},
 	{Name: "validatingadmissionpolicy-status-controller"},

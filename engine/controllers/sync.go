@@ -1,0 +1,103 @@
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// kind is how a sort of controller works on a name from its queue.
+type kind struct {
+	// begin starts the work, answered goes on with an answer; one of them ends
+	// it with finish.
+	begin    func(m *ControllerManager, c *sim.Ctx, l *loop)
+	answered func(m *ControllerManager, c *sim.Ctx, l *loop, a answer)
+	// finished and failed write the log.
+	finished func(m *ControllerManager, c *sim.Ctx, name string, took time.Duration)
+	failed   func(m *ControllerManager, c *sim.Ctx, l *loop, name string, f *failure)
+	retry    era.Row[era.Backoff]
+	// needs are the feeds that must have brought all there is before it works.
+	needs []string
+}
+
+const (
+	kindApprove         = "approve"
+	kindSign            = "sign"
+	kindTokenCleaner    = "token-cleaner"
+	kindBootstrapSigner = "bootstrap-signer"
+	kindRootCA          = "root-ca"
+	kindDefaultAccount  = "default-account"
+	kindAccountToken    = "account-token"
+)
+
+var kinds map[string]kind
+
+func init() {
+	type manager = ControllerManager
+	kinds = map[string]kind{
+		kindApprove:         {(*manager).beginCSR, (*manager).reviewed, (*manager).csrFinished, (*manager).csrFailed, era.CSRRetry, []string{"csrs"}},
+		kindSign:            {(*manager).beginCSR, (*manager).signed, (*manager).csrFinished, (*manager).csrFailed, era.CSRRetry, []string{"csrs"}},
+		kindTokenCleaner:    {(*manager).cleanToken, (*manager).tokenCleaned, (*manager).tokenFinished, unhandled("tokencleaner.go:158", "Sync %s failed with : %s"), era.ControllerRetry, []string{"secrets"}},
+		kindBootstrapSigner: {(*manager).signInfo, (*manager).infoSigned, nil, unhandled("bootstrapsigner.go:208", "%s: %s"), era.ControllerRetry, []string{"secrets", "configmaps"}},
+		kindRootCA:          {(*manager).publish, (*manager).published, nil, unhandled("publisher.go:183", "syncing %q failed: %s"), era.ControllerRetry, []string{"configmaps"}},
+		kindDefaultAccount:  {(*manager).ensureDefault, (*manager).defaultMade, (*manager).namespaceFinished, unhandled("serviceaccounts_controller.go:177", "%s failed with : %s"), era.ControllerRetry, []string{"serviceaccounts", "namespaces"}},
+		kindAccountToken:    {(*manager).fillToken, (*manager).tokenFilled, nil, (*manager).tokenFillFailed, era.ControllerRetry, []string{"secrets", "serviceaccounts"}},
+	}
+}
+
+// unhandled writes a failure as utilruntime.HandleError does.
+func unhandled(source, format string) func(*ControllerManager, *sim.Ctx, *loop, string, *failure) {
+	return func(m *ControllerManager, c *sim.Ctx, _ *loop, name string, f *failure) {
+		m.log(c, 'E', 0, source, "Unhandled Error", "err", fmt.Sprintf(format, name, f.text), "logger", "UnhandledError")
+	}
+}
+
+// ask sends a request about the name at work.
+func (m *ControllerManager) ask(c *sim.Ctx, l *loop, method, uri string, body any) {
+	m.send(c, m.Clients[l.Client], exchange{To: "loop", Index: l.Index, Name: l.Busy}, method, uri, body)
+}
+
+// each enqueues a name with every loop of a kind.
+func (m *ControllerManager) each(c *sim.Ctx, kind, name string) {
+	for _, l := range m.Loops {
+		if l.Kind == kind {
+			m.enqueue(c, l, name)
+		}
+	}
+}
+
+// beginCSR looks at a CSR. Models
+// pkg/controller/certificates/certificate_controller.go.
+func (m *ControllerManager) beginCSR(c *sim.Ctx, l *loop) {
+	csr := m.CSRs[l.Busy]
+	switch {
+	case csr == nil:
+		m.log(c, 'I', 3, "certificate_controller.go:187", "csr has been deleted", "csr", l.Busy)
+		m.finish(c, l, nil)
+		return
+	case len(csr.Status.Certificate) > 0:
+		// Nothing is left to do.
+		m.finish(c, l, nil)
+		return
+	}
+	l.Work.Object = csr
+	if l.Kind == kindSign {
+		m.sign(c, l)
+	} else {
+		m.approve(c, l)
+	}
+}
+
+func (m *ControllerManager) csrFinished(c *sim.Ctx, name string, took time.Duration) {
+	m.log(c, 'I', 4, "certificate_controller.go:183", "Finished syncing certificate request", "csr", name, "elapsedTime", took)
+}
+
+func (m *ControllerManager) csrFailed(c *sim.Ctx, _ *loop, name string, f *failure) {
+	if f.ignorable {
+		m.log(c, 'I', 4, "certificate_controller.go:160", "Sync certificate request failed", "csr", name, "err", f.text)
+	} else {
+		m.log(c, 'E', 0, "certificate_controller.go:158", "Unhandled Error", "err", fmt.Sprintf("Sync %s failed with : %s", name, f.text), "logger", "UnhandledError")
+	}
+}
