@@ -31,6 +31,8 @@ type resource struct {
 	// creation), validate says what is wrong, both for a subresource or "".
 	prepare  func(x *exchange, o, old object, sub string)
 	validate func(x *exchange, o, old object, sub string) field.ErrorList
+	// guard refuses what gives away rights that the caller does not have.
+	guard func(x *exchange, r *resource, o, old object) error
 	// untracked lists top-level fields that managedFields leave out, by subresource.
 	untracked map[string][]string
 	// checkName says what is wrong with a name.
@@ -108,13 +110,13 @@ func registry() []*resource {
 			untracked: map[string][]string{"": {"spec", "status"}, "approval": {"spec"}, "status": {"spec"}}},
 
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "clusterrolebindings", Kind: "ClusterRoleBinding", Hash: "48tpQ8gZHFc=", New: func() object { return new(rbacv1.ClusterRoleBinding) },
-			prepare: clusterRoleBinding, validate: checkClusterRoleBinding, table: &clusterRoleBindingTable},
+			prepare: clusterRoleBinding, validate: checkClusterRoleBinding, guard: guardClusterRoleBinding, table: &clusterRoleBindingTable},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "clusterroles", Kind: "ClusterRole", Hash: "bYE5ZWDrJ44=", New: func() object { return new(rbacv1.ClusterRole) },
-			validate: checkClusterRole, table: &clusterRoleTable},
+			validate: checkClusterRole, guard: guardClusterRole, table: &clusterRoleTable},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "rolebindings", Kind: "RoleBinding", Namespaced: true, Hash: "eGsCzGH6b1g=", New: func() object { return new(rbacv1.RoleBinding) },
-			prepare: roleBinding, validate: checkRoleBinding, table: &roleBindingTable},
+			prepare: roleBinding, validate: checkRoleBinding, guard: guardRoleBinding, table: &roleBindingTable},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "roles", Kind: "Role", Namespaced: true, Hash: "7FuwZcIIItM=", New: func() object { return new(rbacv1.Role) },
-			validate: checkRole, table: &roleTable},
+			validate: checkRole, guard: guardRole, table: &roleTable},
 
 		{Group: "storage.k8s.io", Version: "v1", Plural: "csidrivers", Kind: "CSIDriver", New: func() object { return new(storagev1.CSIDriver) }, checkName: subdomain, table: &plainTable},
 		{Group: "storage.k8s.io", Version: "v1", Plural: "csinodes", Kind: "CSINode", New: func() object { return new(storagev1.CSINode) }, checkName: subdomain, table: &plainTable},

@@ -109,6 +109,11 @@ func (x *exchange) create(r *resource) sim.Response {
 	if err := x.admitEarly(r, o, nil, "create"); err != nil {
 		return failed(err)
 	}
+	if r.guard != nil {
+		if err := r.guard(x, r, o, nil); err != nil {
+			return failed(err)
+		}
+	}
 	x.fillIn(r, o)
 	if r.prepare != nil {
 		r.prepare(x, o, nil, "")
@@ -224,6 +229,11 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	o.GetObjectKind().SetGroupVersionKind(want)
 	if err := x.admitEarly(r, o, old, "update"); err != nil {
 		return failed(err)
+	}
+	if r.guard != nil {
+		if err := r.guard(x, r, o, old); err != nil {
+			return failed(err)
+		}
 	}
 	if v := meta(o).ResourceVersion; v != "" && v != "0" && v != strconv.FormatUint(current.Version, 10) || meta(o).UID != "" && meta(o).UID != meta(old).UID {
 		why := fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again")

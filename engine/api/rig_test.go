@@ -48,3 +48,7 @@ func (g *rig) lastLog() string {
 	}
 	return ""
 }
+
+func mustJSON(t require.TestingT, b []byte, into any) {
+	require.NoError(t, json.Unmarshal(b, into), string(b))
+}

@@ -235,39 +235,6 @@ func (x *exchange) attributes() *attributes {
 	return &attributes{user: x.user, verb: i.verb, namespace: i.nspc, group: i.group, resource: i.resource, sub: i.sub, name: i.name, fields: x.query.Get("fieldSelector")}
 }
 
-// impersonate takes on the user of Impersonate-User, when the caller may.
-func (x *exchange) impersonate() (sim.Response, bool) {
-	name := x.r.Header.Get("Impersonate-User")
-	groups := x.r.Header.Values("Impersonate-Group")
-	if name == "" {
-		return sim.Response{}, false
-	}
-	as := &user{Name: name, Groups: slices.Clone(groups), method: x.user.method}
-	wants := []attributes{{user: x.user, verb: "impersonate", resource: "users", name: name}}
-	if rest, ok := strings.CutPrefix(name, "system:serviceaccount:"); ok {
-		ns, sa, _ := strings.Cut(rest, ":")
-		wants[0] = attributes{user: x.user, verb: "impersonate", resource: "serviceaccounts", namespace: ns, name: sa}
-		if len(groups) == 0 {
-			as.Groups = []string{"system:serviceaccounts", "system:serviceaccounts:" + ns}
-		}
-	}
-	for _, g := range groups {
-		wants = append(wants, attributes{user: x.user, verb: "impersonate", resource: "groups", name: g})
-	}
-	for i := range wants {
-		if ok, reason := x.s.allowed(x.c, &wants[i]); !ok {
-			return forbidden(&wants[i], reason), true
-		}
-	}
-	if name == anonymous {
-		as.Groups = append(as.Groups, allUnauthenticated)
-	} else if !as.in(allAuthenticated) {
-		as.Groups = append(as.Groups, allAuthenticated)
-	}
-	x.user = as
-	return sim.Response{}, false
-}
-
 // resource answers a request for something in the registry or for a review.
 func (x *exchange) resource() sim.Response {
 	i := &x.info

@@ -75,3 +75,7 @@ var ClientCAReload = row("ClientCAReload", Fact[time.Duration]{Since: "1.36", Va
 // UpgradeNeedsCreate: a GET that switches protocols on pods/exec, attach or
 // portforward needs the verb create too (gate AuthorizePodWebsocketUpgradeCreatePermission).
 var UpgradeNeedsCreate = row("UpgradeNeedsCreate", Fact[bool]{Since: "1.35", Value: true, Source: "pkg/features; pkg/registry/core/pod/rest/authorize.go"})
+
+// ConstrainedImpersonation: impersonation may be limited to a kind of user and
+// to what is done as it (gate ConstrainedImpersonation).
+var ConstrainedImpersonation = row("ConstrainedImpersonation", Fact[bool]{Since: "1.36", Value: true, Source: "apiserver/pkg/features (beta 1.36); apiserver/pkg/endpoints/filters/impersonation"})
