@@ -191,7 +191,7 @@ func (s *Server) reloadCA(c *sim.Ctx) {
 	}
 	s.CA = e.Data
 	s.log(c, 'I', 1, "dynamic_cafile_content.go:123", sim.KV("Loaded a new CA Bundle and Verifier", "name", name))
-	s.logCAs(c, name)
+	s.logServing(c)
 }
 
 // checkBundle tells what is wrong with a CA bundle (Models client-go/util/cert ParseCertsPEM).

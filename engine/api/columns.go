@@ -186,17 +186,23 @@ func createdAt(_ moment, o object) []any {
 	return []any{meta(o).Name, meta(o).CreationTimestamp.UTC().Format(time.RFC3339)}
 }
 
+// roleRefDoc is the description of v1beta1, which upstream's columns have, and
+// which ends a sentence earlier (golden i/52).
+func roleRefDoc(docs map[string]string) string {
+	return strings.TrimSuffix(docs["roleRef"], " This field is immutable.")
+}
+
 func bindingColumns(kind, roleDoc string) columns {
 	return columns{nameColumn(), column("Role", roleDoc), ageColumn(),
 		wide("Users", "Users in the "+kind), wide("Groups", "Groups in the "+kind), wide("ServiceAccounts", "ServiceAccounts in the "+kind)}
 }
 
-var clusterRoleBindingTable = table{bindingColumns("clusterRoleBinding", rbacv1.ClusterRoleBinding{}.SwaggerDoc()["roleRef"]), func(t moment, o object) []any {
+var clusterRoleBindingTable = table{bindingColumns("clusterRoleBinding", roleRefDoc(rbacv1.ClusterRoleBinding{}.SwaggerDoc())), func(t moment, o object) []any {
 	b := o.(*rbacv1.ClusterRoleBinding)
 	return bindingCells(t, o, b.RoleRef, b.Subjects)
 }}
 
-var roleBindingTable = table{bindingColumns("roleBinding", rbacv1.RoleBinding{}.SwaggerDoc()["roleRef"]), func(t moment, o object) []any {
+var roleBindingTable = table{bindingColumns("roleBinding", roleRefDoc(rbacv1.RoleBinding{}.SwaggerDoc())), func(t moment, o object) []any {
 	b := o.(*rbacv1.RoleBinding)
 	return bindingCells(t, o, b.RoleRef, b.Subjects)
 }}

@@ -3,14 +3,18 @@ package api_test
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/joinery-lab/joinery/engine/enginetest/golden"
 	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 const bundle = "/etc/kubernetes/pki/ca.crt"
@@ -71,6 +75,65 @@ func (w *replay) trust(t *testing.T, number int) {
 		return
 	}
 	require.NoError(t, w.disk.WriteFile(bundle, []byte(text), 0o644, w.now))
+}
+
+// reloaded replays what was recorded beside the requests: how soon a bundle
+// is noticed, and two requests of one connection.
+func (w *replay) reloaded(t *testing.T, r golden.Recording) {
+	const whoami, body = "/apis/authentication.k8s.io/v1/selfsubjectreviews", `{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}`
+	ask := func(as string) sim.Response {
+		return w.send(t, "POST", whoami, as, nil, []byte(body))
+	}
+	if r.File == "two-cas-reload.json" {
+		var want struct{ AcceptedAfterSeconds float64 }
+		require.NoError(t, json.Unmarshal([]byte(r.Text(t)), &want))
+		require.Zero(t, want.AcceptedAfterSeconds)
+		w.trust(t, 1)
+		require.Equal(t, 401, ask("x-unknownca").Code)
+		w.trust(t, 22)
+		require.Equal(t, 201, ask("x-unknownca").Code, "at once")
+		return
+	}
+	var want []given
+	require.NoError(t, json.Unmarshal([]byte(r.Text(t)), &want))
+	require.Len(t, want, 2)
+	for i, number := range []int{22, 24} {
+		w.trust(t, number)
+		got := ask("x-ok")
+		want[i].Headers = map[string]string{"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+		w.compare(t, &want[i], &got)
+	}
+}
+
+// bundleLog finds the lines of a changed bundle in what was logged for it. Those
+// about an empty file are the recorder's: it emptied the file before it wrote.
+// Lines that come again count once, also one that the recording cuts short.
+func (w *replay) bundleLog(t *testing.T, r golden.Recording) {
+	before, after := 1, 22
+	switch r.File {
+	case "old-ca-removed-apiserver.log":
+		before, after = 22, 24
+	case "bundle-garbage-apiserver.log":
+		before, after = 24, 28
+	}
+	w.trust(t, before)
+	w.server.Step(w.ctx(), sim.Msg{Kind: sim.MsgFile, Tag: bundle})
+	w.began[0] = len(w.lines)
+	w.trust(t, after)
+	w.server.Step(w.ctx(), sim.Msg{Kind: sim.MsgFile, Tag: bundle})
+	var text []string
+	for line := range strings.Lines(r.Text(t)) {
+		line = strings.ReplaceAll(line, "/etc/kubernetes/pki/client-ca-bundle.crt", bundle)
+		if strings.Contains(line, "missing content for CA bundle") || slices.ContainsFunc(text, func(l string) bool { return strings.HasPrefix(withoutChance(l), strings.TrimSuffix(withoutChance(line), "\n")) }) {
+			continue
+		}
+		// A request's, compared in NN-*-apiserver.log.
+		if !strings.Contains(line, "Unable to authenticate") {
+			text = append(text, line)
+		}
+	}
+	require.NotEmpty(t, text)
+	w.logLines(t, golden.Recording{}, strings.Join(text, ""))
 }
 
 // TestGarbageBundle: the reason stands in the log, once for each change.

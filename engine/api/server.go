@@ -32,6 +32,8 @@ type Server struct {
 	CA     []byte        `json:"ca,omitempty"`
 	CASeen []byte        `json:"caSeen,omitempty"`
 	Tokens []tokenRecord `json:"tokens,omitempty"`
+	// Began is when the process began, by its host's clock.
+	Began time.Time `json:"began,omitzero"`
 	// Serving is the certificate that the server presents.
 	Serving []byte `json:"serving,omitempty"`
 	// TokenKeys (PEM) verify ServiceAccount tokens, TokenSigner (PEM) signs them.

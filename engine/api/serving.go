@@ -3,9 +3,12 @@ package api
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -60,9 +63,23 @@ func (s *Server) changedFile(c *sim.Ctx, path string) {
 		}
 		s.listen(c, cert, key)
 		s.log(c, 'I', 2, "dynamic_serving_content.go:116", sim.KV("Loaded a new cert/key pair", "name", s.servingName()))
-		s.logCAs(c, "client-ca-bundle::"+s.opts.clientCA)
-		if list, err := pki.ParseCerts(cert); err == nil && len(list) > 0 {
-			s.log(c, 'I', 2, "tlsconfig.go:203", sim.KV("Loaded serving cert", "certName", s.servingName(), "certDetail", pki.Detail(list[0], c.Clock())))
-		}
+		s.logServing(c)
 	}
+}
+
+// logServing tells all that the server presents and trusts, as it does whenever
+// one of them changes (Models apiserver/pkg/server/dynamiccertificates syncCerts).
+// The last line is of a certificate that kube-apiserver makes for itself when
+// it starts; nobody here calls it by that.
+func (s *Server) logServing(c *sim.Ctx) {
+	s.logCAs(c, "client-ca-bundle::"+s.opts.clientCA)
+	if list, err := pki.ParseCerts(s.Serving); err == nil && len(list) > 0 {
+		s.log(c, 'I', 2, "tlsconfig.go:203", sim.KV("Loaded serving cert", "certName", s.servingName(), "certDetail", pki.Detail(list[0], c.Clock())))
+	}
+	const name = "apiserver-loopback-client"
+	began := s.Began.Truncate(time.Second)
+	at := strconv.FormatInt(began.Unix(), 10)
+	own := &x509.Certificate{Subject: pkix.Name{CommonName: name + "@" + at}, Issuer: pkix.Name{CommonName: name + "-ca@" + at}, DNSNames: []string{name},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, NotBefore: began.Add(-time.Hour), NotAfter: began.Add(-time.Hour).AddDate(3, 0, 0)}
+	s.log(c, 'I', 2, "named_certificates.go:53", sim.KV("Loaded SNI cert", "index", 0, "certName", "self-signed loopback", "certDetail", pki.Detail(own, c.Clock())))
 }

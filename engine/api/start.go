@@ -25,7 +25,7 @@ import (
 // kube-apiserver ends: with status 1 and the reason in the log.
 func (s *Server) start(c *sim.Ctx) {
 	s.Watches, s.index, s.CA, s.CASeen, s.caEntry, s.Outgoing = nil, nil, nil, nil, nil, nil
-	s.Told = s.store.Version
+	s.Told, s.Began = s.store.Version, c.Clock()
 	if s.opts.external == "" {
 		s.log(c, 'I', 0, "options.go:263", "external host was not specified, using "+s.address(c))
 	}
