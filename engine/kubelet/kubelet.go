@@ -177,7 +177,7 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgGone:
 		delete(k.Port.Waiting, m.Stream)
 	case sim.MsgStop:
-		if k.Port.ClientCA != "" && k.Port.Addr != "" {
+		if k.Port.CAs != nil {
 			k.log(c, lineStopping)
 		}
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
