@@ -99,6 +99,7 @@ func TestToys(t *testing.T) {
 			seen[key.N.String()] = true
 		}
 		require.Len(t, seen, pairs)
+		require.NoError(t, kr.Toy(bits, 1).Validate())
 		require.True(t, kr.Toy(bits, 0).Equal(kr.Toy(bits, pairs)))
 	}
 	require.False(t, pki.Keyring{Seed: "toys"}.Toy(2048, 0).Equal(pki.Keyring{Seed: "others"}.Toy(2048, 0)))
