@@ -17,6 +17,9 @@ type Config struct {
 	Scenario string `json:"scenario,omitempty"`
 	// Nodes is how many node hosts there are (node-1 …), 0 for one.
 	Nodes int `json:"nodes,omitempty"`
+	// ControlPlanes is how many hosts run the control plane: 1 (or 0), or 3
+	// behind one address, over one etcd.
+	ControlPlanes int `json:"controlPlanes,omitempty"`
 }
 
 // Input is one thing that a person or a real client did: exactly one of the

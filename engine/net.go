@@ -192,6 +192,7 @@ func (w *World) dialled(id uint64) {
 	}
 	target, err := w.resolve(c.Dial.Addr)
 	host, _ := split(c.Client)
+	target = w.behind(target)
 	l := w.Listeners[place(host, target)]
 	if err == nil && w.hinder(c, target) {
 		return
@@ -293,6 +294,7 @@ func (w *World) external(x *External) {
 		return
 	}
 	target, err := w.resolve(x.Addr)
+	target = w.behind(target)
 	l := w.Listeners[target]
 	refused := ""
 	switch {

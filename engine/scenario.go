@@ -55,6 +55,9 @@ func New(cfg Config) (*World, error) {
 	if cfg.Nodes < 0 || cfg.Nodes > MaxNodes {
 		return nil, fmt.Errorf("%d nodes: a cluster has 1 to %d", cfg.Nodes, MaxNodes)
 	}
+	if c := cfg.ControlPlanes; c != 0 && c != 1 && c != len(controlIPs) {
+		return nil, fmt.Errorf("%d control planes: a cluster here has 1 or %d", c, len(controlIPs))
+	}
 	cfg.Release = e.String()
 	w := &World{era: e, state: state{
 		Config: cfg, Clock: Start.Add(-boot), Chance: &sim.Chance{Seed: cfg.Seed}, Store: api.NewStore(),
@@ -64,12 +67,8 @@ func New(cfg Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	control := w.machine("control-1")
-	for _, u := range []string{"etcd", "kube-apiserver", "kube-controller-manager"} {
-		if err := w.startUnit(control, u); err != nil {
-			return nil, fmt.Errorf("the control plane does not start: %w", err)
-		}
-		w.AdvanceTo(w.Clock.Add(5 * time.Second))
+	if err := w.startControl(); err != nil {
+		return nil, err
 	}
 	w.AdvanceTo(Start.Add(-5 * time.Second))
 	if err := w.seedToken(admin); err != nil {
@@ -102,18 +101,25 @@ func (w *World) build() ([][]byte, error) {
 		return cert, pki.KeyPEM(k), err
 	}
 
-	control := w.addMachine("control-1", "10.0.0.10", "control")
-	adminHost := w.addMachine("admin", "10.0.0.2", "admin")
-	files := []file{
-		{control, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM},
-		{control, "/etc/kubernetes/pki/ca.key", 0o600, caKey},
-		{adminHost, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM},
+	server := "https://" + w.Config.endpoint()
+	var files []file
+	for i := range w.Config.controls() {
+		control := w.addMachine(fmt.Sprintf("control-%d", i+1), controlIPs[i], "control")
+		files = append(files, file{control, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM}, file{control, "/etc/kubernetes/pki/ca.key", 0o600, caKey})
 	}
-	cert, key, err := issue("apiserver", pkix.Name{CommonName: "kube-apiserver"},
-		[]string{"control-1", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
-		[]net.IP{net.IPv4(10, 96, 0, 1).To4(), net.IPv4(10, 0, 0, 10).To4()}, true)
-	if err != nil {
-		return nil, err
+	adminHost := w.addMachine("admin", "10.0.0.2", "admin")
+	files = append(files, file{adminHost, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM})
+	for i, control := range w.controlHosts() {
+		name := "apiserver"
+		if i > 0 {
+			name += " " + control.Name
+		}
+		subject, dns, ips := w.servingName(control)
+		cert, key, err := issue(name, subject, dns, ips, true)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{control, "/etc/kubernetes/pki/apiserver.crt", 0o644, cert}, file{control, "/etc/kubernetes/pki/apiserver.key", 0o600, key})
 	}
 	// A toy that every world has: what it signs is never trusted on a socket.
 	sa := kr.RSA(0)
@@ -126,33 +132,36 @@ func (w *World) build() ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files = append(files,
-		file{control, "/etc/kubernetes/pki/apiserver.crt", 0o644, cert},
-		file{control, "/etc/kubernetes/pki/apiserver.key", 0o600, key},
-		file{control, "/etc/kubernetes/pki/apiserver-kubelet-client.crt", 0o644, kubeletCert},
-		file{control, "/etc/kubernetes/pki/apiserver-kubelet-client.key", 0o600, kubeletKey},
-		file{control, "/etc/kubernetes/pki/sa.key", 0o600, pki.KeyPEM(sa)},
-		file{control, "/etc/kubernetes/pki/sa.pub", 0o600, saPub},
-	)
 	adminCert, adminKey, err := issue("admin", pkix.Name{Organization: []string{"system:masters"}, CommonName: "kubernetes-admin"}, nil, nil, false)
 	if err != nil {
 		return nil, err
 	}
-	adminConf := kubeconfig("kubernetes-admin", caPEM, adminCert, adminKey)
-	files = append(files, file{adminHost, "/etc/kubernetes/admin.conf", 0o600, adminConf}, file{control, "/etc/kubernetes/admin.conf", 0o600, adminConf})
+	adminConf := kubeconfig("kubernetes-admin", server, caPEM, adminCert, adminKey)
+	files = append(files, file{adminHost, "/etc/kubernetes/admin.conf", 0o600, adminConf})
 	kcmCert, kcmKey, err := issue("system:kube-controller-manager", pkix.Name{CommonName: "system:kube-controller-manager"}, nil, nil, false)
 	if err != nil {
 		return nil, err
 	}
-	files = append(files, file{control, "/etc/kubernetes/controller-manager.conf", 0o600, kubeconfig("system:kube-controller-manager", caPEM, kcmCert, kcmKey)})
-	for name, text := range controlUnits {
-		files = append(files, file{control, unitDir + name + ".service", 0o644, []byte(text)})
+	for _, control := range w.controlHosts() {
+		// A controller-manager calls the API server beside it, as with kubeadm.
+		own := "https://" + control.IP + ":6443"
+		files = append(files,
+			file{control, "/etc/kubernetes/pki/apiserver-kubelet-client.crt", 0o644, kubeletCert},
+			file{control, "/etc/kubernetes/pki/apiserver-kubelet-client.key", 0o600, kubeletKey},
+			file{control, "/etc/kubernetes/pki/sa.key", 0o600, pki.KeyPEM(sa)},
+			file{control, "/etc/kubernetes/pki/sa.pub", 0o600, saPub},
+			file{control, "/etc/kubernetes/admin.conf", 0o600, adminConf},
+			file{control, "/etc/kubernetes/controller-manager.conf", 0o600, kubeconfig("system:kube-controller-manager", own, caPEM, kcmCert, kcmKey)},
+		)
+		for name := range controlUnits {
+			files = append(files, file{control, unitDir + name + ".service", 0o644, []byte(w.controlUnit(name, control))})
+		}
 	}
 	for i := 1; i <= w.Config.Nodes; i++ {
 		m := w.addMachine(fmt.Sprintf("node-%d", i), nodeIP(i), "node")
 		files = append(files,
 			file{m, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM},
-			file{m, "/etc/kubernetes/bootstrap-kubelet.conf", 0o600, []byte(bootstrapKubeconfig)},
+			file{m, "/etc/kubernetes/bootstrap-kubelet.conf", 0o600, bootstrapKubeconfig(server)},
 			file{m, "/var/lib/kubelet/config.yaml", 0o644, []byte(kubeletConfig)},
 			file{m, unitDir + "kubelet.service", 0o644, []byte(fmt.Sprintf(kubeletUnit, m.Name, m.IP))},
 		)
@@ -219,35 +228,37 @@ func (w *World) newShell(m *machine) *shell.Terminal {
 }
 
 // kubeconfig is a kubeconfig with embedded data, as kubeadm writes it.
-func kubeconfig(user string, ca, cert, key []byte) []byte {
+func kubeconfig(user, server string, ca, cert, key []byte) []byte {
 	b64 := base64.StdEncoding.EncodeToString
 	return []byte(fmt.Sprintf(`apiVersion: v1
 clusters:
 - cluster:
     certificate-authority-data: %s
-    server: https://10.0.0.10:6443
+    server: %s
   name: kubernetes
 contexts:
 - context:
     cluster: kubernetes
-    user: %[2]s
-  name: %[2]s@kubernetes
-current-context: %[2]s@kubernetes
+    user: %[3]s
+  name: %[3]s@kubernetes
+current-context: %[3]s@kubernetes
 kind: Config
 preferences: {}
 users:
-- name: %[2]s
+- name: %[3]s
   user:
-    client-certificate-data: %s
-    client-key-data: %s
-`, b64(ca), user, b64(cert), b64(key)))
+    client-certificate-data: %[4]s
+    client-key-data: %[5]s
+`, b64(ca), server, user, b64(cert), b64(key)))
 }
 
-const bootstrapKubeconfig = `apiVersion: v1
+// bootstrapKubeconfig is the file that kubeadm join leaves for the kubelet.
+func bootstrapKubeconfig(server string) []byte {
+	return []byte(`apiVersion: v1
 clusters:
 - cluster:
     certificate-authority: /etc/kubernetes/pki/ca.crt
-    server: https://10.0.0.10:6443
+    server: ` + server + `
   name: kubernetes
 contexts:
 - context:
@@ -261,7 +272,8 @@ users:
 - name: tls-bootstrap-token-user
   user:
     token: ` + TokenID + "." + TokenSecret + `
-`
+`)
+}
 
 const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -384,7 +396,7 @@ func (w *World) seedToken(admin [][]byte) error {
 		return err
 	}
 	w.obs = nil
-	w.external(&External{ID: "boot", Addr: "10.0.0.10:6443", Request: sim.Request{
+	w.external(&External{ID: "boot", Addr: w.Config.endpoint(), Request: sim.Request{
 		Method: "POST", URL: "/api/v1/namespaces/kube-system/secrets", Peer: admin, Body: body,
 		Header: http.Header{"Content-Type": {"application/json"}, "User-Agent": {"joinery"}},
 	}})

@@ -44,6 +44,8 @@ type state struct {
 	StreamSeq uint64 `json:"streamSeq"`
 	ConnSeq   uint64 `json:"connSeq"`
 	Life      uint64 `json:"life"`
+	// Turn is the control plane that the load balancer gave the last connection to.
+	Turn uint64 `json:"turn,omitempty"`
 
 	// Faults are those that are set; Rough: one is in force or a host is away.
 	// Held is what does not get through for now.
@@ -274,8 +276,12 @@ func (w *World) step(addr string, p *proc, m sim.Msg) {
 		w.fileChanged(mc, name, c.Cause)
 	}
 	w.lend(mc, p)
+	before := w.Store.Version
 	p.actor.Step(c, m)
 	mc.Disk.Changed = nil
+	if w.Store.Version != before && w.Config.controls() > 1 {
+		w.tellOthers(addr)
+	}
 	for i := range c.Effects {
 		w.carry(addr, p, &c.Effects[i])
 	}

@@ -124,7 +124,9 @@ func (w *replay) bundleLog(t *testing.T, r golden.Recording) {
 	var text []string
 	for line := range strings.Lines(r.Text(t)) {
 		line = strings.ReplaceAll(line, "/etc/kubernetes/pki/client-ca-bundle.crt", bundle)
-		if strings.Contains(line, "missing content for CA bundle") || slices.ContainsFunc(text, func(l string) bool { return strings.HasPrefix(withoutChance(l), strings.TrimSuffix(withoutChance(line), "\n")) }) {
+		if strings.Contains(line, "missing content for CA bundle") || slices.ContainsFunc(text, func(l string) bool {
+			return strings.HasPrefix(withoutChance(l), strings.TrimSuffix(withoutChance(line), "\n"))
+		}) {
 			continue
 		}
 		// A request's, compared in NN-*-apiserver.log.

@@ -126,6 +126,10 @@ func (s *Server) Clone() sim.Actor {
 	return &n
 }
 
+// Changed is the tag of a MsgWake that says that another server changed what
+// the store holds.
+const Changed = "etcd"
+
 // Step handles a message.
 func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 	switch m.Kind {
@@ -159,6 +163,10 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgStop:
 		s.unfold(c, func(f Fold) bool { return f.Server == c.Actor() })
 	case sim.MsgWake:
+		if m.Tag == Changed {
+			s.Poke(c)
+			return
+		}
 		s.expire(c, m.Tag)
 	case sim.MsgFile:
 		s.changedFile(c, m.Tag)
