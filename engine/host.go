@@ -102,6 +102,13 @@ var binaries = map[string]func(w *World, args []string) (sim.Actor, error){
 	"etcd": func(*World, []string) (sim.Actor, error) { return &etcd{}, nil },
 }
 
+func init() {
+	for _, name := range controllers.Programs() {
+		binaries[name] = func(w *World, args []string) (sim.Actor, error) { return controllers.NewProgram(w.era, name, args), nil }
+		blank[name] = func() sim.Actor { return new(controllers.ControllerManager) }
+	}
+}
+
 func actor[A sim.Actor](a A, err error) (sim.Actor, error) {
 	if err != nil {
 		return nil, err
@@ -159,6 +166,9 @@ func (w *World) startUnit(m *machine, name string) error {
 		w.refuse(m, name, pid, kind, err)
 		w.fail(m, name, f, 1)
 		return nil
+	}
+	if a, ok := a.(interface{ Environ(map[string]string) }); ok {
+		a.Environ(f.Env)
 	}
 	w.Life++
 	p := &proc{Kind: kind, Life: w.Life, PID: pid, actor: a}

@@ -166,6 +166,14 @@ func (w *World) build() ([][]byte, error) {
 			file{m, unitDir + "kubelet.service", 0o644, []byte(fmt.Sprintf(kubeletUnit, m.Name, m.IP))},
 		)
 	}
+	// What programs on these hosts resolve names with, besides the network.
+	hosts := "127.0.0.1 localhost\n"
+	for _, m := range w.Machines {
+		hosts += m.IP + " " + m.Name + "\n"
+	}
+	for _, m := range append(w.controlHosts(), adminHost) {
+		files = append(files, file{m, "/etc/hosts", 0o644, []byte(hosts)})
+	}
 	for _, f := range files {
 		if err := f.m.Disk.MkdirAll(path.Dir(f.name), 0o755, now); err != nil {
 			return nil, err

@@ -16,6 +16,8 @@ type unitFile struct {
 	Args        []string
 	Restart     bool
 	RestartSec  time.Duration
+	// Env are the variables that the process has.
+	Env map[string]string
 }
 
 // unitText is a unit's file and after it its drop-ins, each with its path.
@@ -51,7 +53,7 @@ func (m *machine) readUnit(name string) (*unitFile, error) {
 			}
 		}
 	}
-	f.Args = words(f.Args, env)
+	f.Args, f.Env = words(f.Args, env), env
 	if len(f.Args) == 0 {
 		return nil, fmt.Errorf("Unit %s.service has a bad unit file setting.", name)
 	}

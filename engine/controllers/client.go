@@ -153,6 +153,9 @@ func (m *ControllerManager) give(c *sim.Ctx, msg message) {
 }
 
 func (m *ControllerManager) agent(account string) string {
+	if m.Program != "" {
+		return programs[m.Program].user
+	}
 	ua := "kube-controller-manager/" + era.KubeletPatch.In(m.era()) + " (linux/amd64) kubernetes/$Format"
 	if account != "" {
 		ua += "/system:serviceaccount:kube-system:" + account

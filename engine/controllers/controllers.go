@@ -25,6 +25,13 @@ import (
 type ControllerManager struct {
 	Release string `json:"release"`
 	Flags   Flags  `json:"flags"`
+	// Program is the name of an approver (program.go), "" for
+	// kube-controller-manager; Args and Env are what it was started with,
+	// Approver what it read in them.
+	Program  string            `json:"program,omitempty"`
+	Args     []string          `json:"args,omitempty"`
+	Env      map[string]string `json:"env,omitempty"`
+	Approver approverFlags     `json:"approver,omitzero"`
 	// Refused is why the process ends as soon as it has read its flags.
 	Refused string    `json:"refused,omitempty"`
 	Started time.Time `json:"started,omitzero"`

@@ -265,11 +265,23 @@ func (m *ControllerManager) electTimer(c *sim.Ctx, gen int, what string) {
 		m.stir(c)
 	case what == "try" && x.Leading && !x.Round.IsZero() && c.Now.Sub(x.Round) >= f.Renew:
 		m.log(c, 'I', 0, "leaderelection.go:304", "Failed to renew lease", "lock", m.lock(), "err", "context deadline exceeded")
-		m.log(c, 'E', 0, "controllermanager.go:355", "leaderelection lost")
+		m.leaseGone(c)
 		decide(c, "lease/"+m.lock(), "leaderelection", "lost", x.ID, "")
 		c.Exit(1)
 	case what == "try":
 		m.tryLease(c)
+	}
+}
+
+// leaseGone is the last word of who led.
+func (m *ControllerManager) leaseGone(c *sim.Ctx) {
+	switch m.Program {
+	case csrApprover:
+		m.zap(c, "ERROR", "cmd/cmd.go:47", "problem running manager").add("error", "leader election lost").write(c)
+	case servingApprover:
+		m.zap(c, "FATAL", "cmd/serve.go:147", "Unable to start manager").add("error", "leader election lost").write(c)
+	default:
+		m.log(c, 'E', 0, "controllermanager.go:355", "leaderelection lost")
 	}
 }
 

@@ -175,10 +175,12 @@ func (m *ControllerManager) csrChanged(c *sim.Ctx, csr *certv1.CertificateSignin
 	}
 	m.CSRs[csr.Name] = csr
 	for _, l := range m.Loops {
-		if l.Kind != kindApprove && l.Kind != kindSign {
+		if !slices.Contains(kinds[l.Kind].needs, "csrs") {
 			continue
 		}
-		if old == nil {
+		if l.Logger == "" {
+			// An approver, which says nothing of what it sees.
+		} else if old == nil {
 			m.log(c, 'I', 4, "certificate_controller.go:84", "Adding certificate request", "logger", l.Logger, "csr", csr.Name)
 		} else {
 			m.log(c, 'I', 4, "certificate_controller.go:89", "Updating certificate request", "logger", l.Logger, "old", csr.Name)
@@ -196,10 +198,12 @@ func (m *ControllerManager) forget(c *sim.Ctx, f *feed, name string) {
 	}
 	delete(m.CSRs, name)
 	for _, l := range m.Loops {
-		if l.Kind != kindApprove && l.Kind != kindSign {
+		if !slices.Contains(kinds[l.Kind].needs, "csrs") {
 			continue
 		}
-		m.log(c, 'I', 4, "certificate_controller.go:106", "Deleting certificate request", "logger", l.Logger, "csr", name)
+		if l.Logger != "" {
+			m.log(c, 'I', 4, "certificate_controller.go:106", "Deleting certificate request", "logger", l.Logger, "csr", name)
+		}
 		m.enqueue(c, l, name)
 	}
 }

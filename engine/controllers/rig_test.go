@@ -173,7 +173,8 @@ func (r *rig) serve(q *sim.Request, stream uint64) *sim.Response {
 	case strings.HasSuffix(path, "/subjectaccessreviews"):
 		var x authzv1.SubjectAccessReview
 		require.NoError(r.t, json.Unmarshal(q.Body, &x))
-		require.Equal(r.t, "create certificates.k8s.io/*/certificatesigningrequests", x.Spec.ResourceAttributes.Verb+" "+x.Spec.ResourceAttributes.Group+"/"+x.Spec.ResourceAttributes.Version+"/"+x.Spec.ResourceAttributes.Resource)
+		require.Equal(r.t, "create certificates.k8s.io/certificatesigningrequests", x.Spec.ResourceAttributes.Verb+" "+x.Spec.ResourceAttributes.Group+"/"+x.Spec.ResourceAttributes.Resource)
+		require.Equal(r.t, r.m.Program == "", x.Spec.ResourceAttributes.Version == "*")
 		x.Status.Allowed = r.may(x.Spec.User, x.Spec.ResourceAttributes.Subresource)
 		b, _ := json.Marshal(x)
 		return &sim.Response{Code: 201, Body: b}
@@ -187,6 +188,9 @@ func (r *rig) serve(q *sim.Request, stream uint64) *sim.Response {
 		require.Contains(r.t, []string{"approval", "status"}, sub)
 		r.put(x)
 		return &sim.Response{Code: 200, Body: q.Body}
+	case q.Method == "GET" && r.csrs[name] != nil:
+		b, _ := json.Marshal(r.csrs[name])
+		return &sim.Response{Code: 200, Body: b}
 	case q.Method == "DELETE":
 		if x := r.csrs[name]; x != nil {
 			delete(r.csrs, name)

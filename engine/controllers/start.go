@@ -49,6 +49,10 @@ func (m *ControllerManager) start(c *sim.Ctx) {
 	m.Namespaces, m.Seats = map[string]*corev1.Namespace{}, map[string]*corev1.ServiceAccount{}
 	m.Pairs, m.Streams = map[string]pair{}, map[uint64]exchange{}
 	m.Clients = []*client{{}}
+	if m.Program != "" {
+		programs[m.Program].start(m, c)
+		return
+	}
 	if m.Refused != "" {
 		m.die(c, m.Refused)
 		return
@@ -71,6 +75,10 @@ func (m *ControllerManager) start(c *sim.Ctx) {
 // run waits for the API server to be healthy. Models
 // k8s.io/controller-manager/app WaitForAPIServer.
 func (m *ControllerManager) run(c *sim.Ctx) {
+	if m.Program != "" {
+		m.runProgram(c)
+		return
+	}
 	m.Health = c.Now
 	m.askHealth(c)
 }

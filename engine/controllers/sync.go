@@ -30,6 +30,8 @@ const (
 	kindRootCA          = "root-ca"
 	kindDefaultAccount  = "default-account"
 	kindAccountToken    = "account-token"
+	kindCSRApprover     = "csr-approver"
+	kindServingApprover = "serving-approver"
 )
 
 var kinds map[string]kind
@@ -44,6 +46,8 @@ func init() {
 		kindRootCA:          {(*manager).publish, (*manager).published, nil, unhandled("publisher.go:183", "syncing %q failed: %s"), era.ControllerRetry, []string{"configmaps"}},
 		kindDefaultAccount:  {(*manager).ensureDefault, (*manager).defaultMade, (*manager).namespaceFinished, unhandled("serviceaccounts_controller.go:177", "%s failed with : %s"), era.ControllerRetry, []string{"serviceaccounts", "namespaces"}},
 		kindAccountToken:    {(*manager).fillToken, (*manager).tokenFilled, nil, (*manager).tokenFillFailed, era.ControllerRetry, []string{"secrets", "serviceaccounts"}},
+		kindCSRApprover:     {(*manager).judgeCSR, (*manager).judged, nil, (*manager).reconcilerError, era.ControllerRetry, []string{"csrs"}},
+		kindServingApprover: {(*manager).readServing, (*manager).serving, nil, (*manager).reconcilerError, era.ControllerRetry, []string{"csrs"}},
 	}
 }
 
