@@ -27,6 +27,7 @@ wasm:
 site: wasm
 	find index.html wasm web -maxdepth 1 -type f ! -name '*.go' -exec cp {} dist/ ';'
 	cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" dist/
+	$(GO) run ./tools/opening >dist/opening.json
 	$(GO) run ./tools/press -quality $(BROTLI) site dist
 
 # The joinery command with the site inside.

@@ -90,6 +90,8 @@
       hear: null,
       worker: false,
       journal,
+      opening: null,
+      drawn: null,
       post: (text) => worker.postMessage(text),
       store: (key, value) => lasting.set(key, value),
       keep: (text) => { journal = text; lasting.set("journal", text); },
@@ -105,43 +107,69 @@
       goappOnAppInstallChange: () => { }, goappKeepBodyClean: () => () => { },
     });
 
-    $("crash-save").onclick = () => {
-      const a = document.createElement("a");
-      a.href = URL.createObjectURL(new Blob([journal || "{}"], { type: "application/json" }));
-      a.download = "joinery-journal.json";
-      a.click();
-    };
-    $("crash-again").onclick = () => {
-      $("crash").hidden = true;
-      if (worker && joinery.hear) {
-        worker.terminate();
-        hire();
-        worker.postMessage(JSON.stringify({ open: { config: {}, journal: journal ? JSON.parse(journal) : undefined } }));
-        return;
-      }
-      once.set("resume", "1");
-      location.reload();
-    };
-    $("crash-fresh").onclick = () => location.reload();
+    if (typeof WebAssembly !== "object" || typeof WebAssembly.compile !== "function") return parsed(() => stop("nowasm"));
+    // The download begins before the page is parsed, let alone styled.
+    const program = download(), opening = journal ? null : foretell();
+    program.catch(() => { });
+    parsed(() => {
+      handle();
+      start().catch((err) => stop("failed", String(err && err.message || err)));
+    });
 
-    const stop = (id, detail) => {
+    function parsed(then) {
+      if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", then);
+      else then();
+    }
+
+    function stop(id, detail) {
       $("loading").hidden = true;
       $(id).hidden = false;
       if (detail) $(id + "-detail").textContent = detail;
-    };
+    }
 
-    if (typeof WebAssembly !== "object" || typeof WebAssembly.compile !== "function") return stop("nowasm");
-    start().catch((err) => stop("failed", String(err && err.message || err)));
+    // handle gives the buttons of the crash box their work.
+    function handle() {
+      $("crash-save").onclick = () => {
+        const a = document.createElement("a");
+        a.href = URL.createObjectURL(new Blob([journal || "{}"], { type: "application/json" }));
+        a.download = "joinery-journal.json";
+        a.click();
+      };
+      $("crash-again").onclick = () => {
+        $("crash").hidden = true;
+        if (worker && joinery.hear) {
+          worker.terminate();
+          hire(false);
+          worker.postMessage(JSON.stringify({ open: { config: {}, journal: journal ? JSON.parse(journal) : undefined } }));
+          return;
+        }
+        once.set("resume", "1");
+        location.reload();
+      };
+      $("crash-fresh").onclick = () => location.reload();
+    }
 
     async function start() {
-      module = await download();
-      if (query.get("worker") !== "0") await hire();
+      module = await program;
+      joinery.opening = await opening;
+      if (query.get("worker") !== "0") await hire(joinery.opening !== null);
       joinery.worker = worker !== null;
       const go = new Go();
       const lines = catchLines();
       const instance = await WebAssembly.instantiate(module, go.importObject);
       await go.run(instance);
       joinery.crashed(lines.join("\n"));
+    }
+
+    // foretell gets the first picture of the usual world, drawn when the site
+    // was built: the page need not wait for the engine to draw the same again.
+    async function foretell() {
+      try {
+        const answer = await fetch(here("opening.json"));
+        return answer.ok ? await answer.text() : null;
+      } catch {
+        return null;
+      }
     }
 
     // download fetches and compiles at once. The real Response is compiled, so
@@ -158,6 +186,7 @@
 
     async function count(body, total) {
       if (!body) return;
+      await new Promise(parsed);
       const mb = (n) => (n / 1e6).toFixed(1);
       let got = 0;
       if (!total) $("loading-bar").removeAttribute("value");
@@ -173,8 +202,9 @@
 
     // hire starts the engine's Worker; where one can't be had the engine runs
     // in the page. A frame of opaque origin gets it by way of a blob, and is
-    // asked whether it began: the module may not be let through to it.
-    async function hire() {
+    // asked whether it began: the module may not be let through to it. A Worker
+    // that has time begins when the page is drawn, so as not to hold it up.
+    async function hire(time) {
       const script = here("boot.js");
       worker = null;
       try {
@@ -206,7 +236,9 @@
         };
         if (!direct) setTimeout(decide, 2000, false);
       });
-      worker.postMessage({ module });
+      const hired = worker, begin = () => hired.postMessage({ module });
+      if (direct && time) joinery.drawn = begin;
+      else begin();
       if (direct || await verdict) return;
       worker.terminate();
       worker = null;

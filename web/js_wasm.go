@@ -6,8 +6,6 @@ import (
 	"strings"
 	"syscall/js"
 
-	"github.com/joinery-lab/joinery/engine"
-	"github.com/joinery-lab/joinery/lessons"
 	"github.com/joinery-lab/joinery/web/desk"
 	"github.com/joinery-lab/joinery/web/desk/text"
 )
@@ -44,7 +42,7 @@ type Link struct {
 }
 
 // Open reads what the address and the person's earlier choices say, asks the
-// engine for a world and waits until it is there.
+// engine for a world and waits until it is there, or is foretold.
 func Open() *Page {
 	l := &Link{inbox: make(chan desk.Msg, 256)}
 	hear := func(s string) {
@@ -71,6 +69,9 @@ func Open() *Page {
 		open.Journal = json.RawMessage(j.String())
 	}
 	l.Do(desk.Command{Post: &desk.ToEngine{Open: open}})
+	if o := host().Get("opening"); o.Type() == js.TypeString && open.Journal == nil {
+		m.Update(desk.Foretold(o.String()))
+	}
 	for !m.Ready && m.Error == "" {
 		for _, c := range m.Update(<-l.inbox) {
 			l.Do(c)
@@ -89,13 +90,13 @@ func (l *Link) model() *desk.Model {
 		}
 		return ""
 	}
-	lesson := param("lesson")
-	if lesson == "" {
-		lesson = "first-join"
+	lesson, cfg := desk.Usual()
+	if s := param("lesson"); s != "" {
+		lesson, cfg = s, desk.ConfigOf(s)
 	}
-	cfg := engine.Config{Release: param("release"), Seed: param("seed")}
-	if k, err := lessons.Load(lesson); err == nil && cfg.Seed == "" {
-		cfg.Seed = k.Seed
+	cfg.Release = param("release")
+	if s := param("seed"); s != "" {
+		cfg.Seed = s
 	}
 	cfg.Nodes, _ = strconv.Atoi(param("nodes"))
 	path := strings.TrimSuffix(strings.TrimSuffix(loc.Get("pathname").String(), "/"), ".html")
@@ -131,6 +132,9 @@ func (l *Link) Listen(f func(desk.Msg)) {
 		default:
 		}
 		break
+	}
+	if host().Get("drawn").Truthy() {
+		host().Call("drawn")
 	}
 	js.Global().Call("addEventListener", "resize", js.FuncOf(func(js.Value, []js.Value) any {
 		f(size())

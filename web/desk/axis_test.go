@@ -45,3 +45,15 @@ func TestSpan(t *testing.T) {
 		require.Equal(t, want, span(d))
 	}
 }
+
+// TestTicksKeepApart: words under the timeline never run into each other, in
+// any language and on any width.
+func TestTicksKeepApart(t *testing.T) {
+	start, end, mid := Tick{Text: "2026-01-01", Align: "start"}, Tick{X: 1, Text: "2026-12-31 过期", Align: "end"}, Tick{X: 0.5, Text: "70% 到 90% 之间轮换", Align: "middle"}
+	require.Equal(t, []Tick{start, end, mid}, apart([]Tick{start, end, mid}, 600))
+	require.Equal(t, []Tick{start, end}, apart([]Tick{start, end, mid}, 266), "a phone has no room for the window")
+	end.X = 0.3
+	require.Equal(t, []Tick{start}, apart([]Tick{start, end}, 266), "a short life ends beside its beginning")
+	end.X = 0.05
+	require.Equal(t, []Tick{start}, apart([]Tick{start, end}, 600), "it would begin left of the track")
+}

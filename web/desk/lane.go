@@ -80,7 +80,7 @@ func (m *Model) lane(id string, x, focus *Exchange, until uint64) Lane {
 	t := m.text()
 	l.Beat, l.Tone, l.On = m.beats[x.Client].n, or(x.Identity, "off"), x == focus
 	l.Label = x.Target.Label()
-	l.Sub = t("lane."+or(x.Identity, "anonymous"), "credential", x.Credential)
+	l.Sub = t("lane."+or(x.Identity, "anonymous"), "credential", brief(x.Credential))
 	l.Msg = Pick{Kind: "exchange", N: x.ID}
 	l.Open = true
 	switch {
@@ -94,6 +94,11 @@ func (m *Model) lane(id string, x, focus *Exchange, until uint64) Lane {
 	}
 	l.Title = t("lane.title", "who", x.Client, "what", x.Target.Label(), "answer", or(l.Code, t("lane.open")))
 	return l
+}
+
+// brief shortens the stars that stand for a token's secret.
+func brief(credential string) string {
+	return strings.ReplaceAll(credential, "****************", "******")
 }
 
 // statuses are the words of net/http for the codes that the API server gives.
@@ -137,7 +142,7 @@ func upright(l *Lane, x, top, bottom int) {
 	l.Request = fmt.Sprintf("M%d %dL%d %d", x, bottom, x, top+3)
 	l.Answer = fmt.Sprintf("M%d %dL%d %d", x+158, top, x+158, bottom-3)
 	mid := (top + bottom) / 2
-	l.LabelAt = boxed(x+12+58, mid, 116, labelH)
+	l.LabelAt = boxed(x+10+63, mid, 126, labelH)
 	l.CodeAt = boxed(x+168+48, mid, 100, codeH)
 }
 
@@ -146,7 +151,8 @@ func along(l *Lane, from, to Place, x int) {
 	y := from.Mid()
 	l.Request = fmt.Sprintf("M%d %dL%d %dL%d %d", from.Right(), y, x, y, x, to.Bottom()+3)
 	l.Answer = ""
-	l.CodeAt = boxed(from.Right()-56, from.Y+18, 96, codeH)
+	// It sits on the card's lower edge, where no words are.
+	l.CodeAt = boxed(from.Right()-62, from.Bottom(), 100, codeH)
 	l.LabelAt = Place{}
 }
 

@@ -16,7 +16,9 @@ type Model struct {
 	Config engine.Config
 
 	Ready bool
-	View  engine.View
+	// foretold: what is drawn was known before the engine was there.
+	foretold bool
+	View     engine.View
 	// Now is the time that is drawn, Live that of the live world; Ghost says
 	// that they differ because the person looks at the past.
 	Now, Live time.Time

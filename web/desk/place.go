@@ -78,6 +78,16 @@ func (m *Model) stageSize() (w, h int) {
 
 const actionsH = 44
 
+// trackW is how wide the timeline's tracks are: what is left beside its edges
+// and the labels.
+func (m *Model) trackW() int {
+	w := m.W
+	if !m.Embed && m.layout() != "phone" {
+		w, _ = m.stageSize()
+	}
+	return w - 2*16 - 92
+}
+
 // bottomH is the height of timeline and terminal together.
 func (m *Model) bottomH() int {
 	if m.H < 820 {
@@ -89,12 +99,12 @@ func (m *Model) bottomH() int {
 // placePhone stacks the cards: the API server above, those who call it below;
 // the lanes of the control plane run along the right edge.
 func (m *Model) placePhone(s *Stage) {
-	const pad, gutter, gap = 14, 26, 62
+	const pad, gutter, gap = 14, 26, 56
 	w := m.W
 	s.W = w
 	cw := w - 2*pad - gutter
 	s.Control = Place{pad, 8, cw, 16}
-	s.API.Place = Place{pad, 28, w - 2*pad, 190}
+	s.API.Place = Place{pad, 28, w - 2*pad, 172}
 	y := s.API.Bottom() + gap
 	s.Nodes = Place{pad, y - 20, 0, 0}
 	for i := range s.Cards {

@@ -1,6 +1,10 @@
 package desk
 
-import "github.com/joinery-lab/joinery/engine"
+import (
+	"slices"
+
+	"github.com/joinery-lab/joinery/engine"
+)
 
 func (m *Model) transport() Transport {
 	t := m.text()
@@ -68,21 +72,51 @@ func (m *Model) lives(a Axis) []TimeRow {
 	return out
 }
 
-// ticks are the words under the timeline.
+// ticks are the words under the timeline. Those that matter most take their
+// place first; one that would run into another is left out.
 func (m *Model) ticks(a Axis) []Tick {
 	t := m.text()
-	out := []Tick{{Text: t("tick.start", "day", day(engine.Start)), Align: "start"}}
+	all := []Tick{{Text: t("tick.start", "day", day(engine.Start)), Align: "start"}}
 	for _, l := range m.View.Lives {
 		if !l.Current || l.Use != "client" {
 			continue
 		}
 		w := window(l)
-		mid, end := (a.X(w[0])+a.X(w[1]))/2, a.X(l.NotAfter)
-		if mid < end-0.27 && mid > 0.2 && m.layout() != "phone" {
-			out = append(out, Tick{X: mid, Text: t("tick.window"), Align: "middle"})
+		all = append(all, Tick{X: a.X(l.NotAfter), Text: t("tick.expires", "day", day(l.NotAfter)), Align: "end"},
+			Tick{X: (a.X(w[0]) + a.X(w[1])) / 2, Text: t("tick.window"), Align: "middle"})
+		break
+	}
+	return apart(all, m.trackW())
+}
+
+const (
+	// letter is how wide a letter of a tick is at most, and a Chinese one.
+	letter, character = 5.9, 9.5
+	// between two ticks there is this much at least.
+	between = 10
+)
+
+// apart keeps the ticks that have room on a track of that width.
+func apart(all []Tick, width int) []Tick {
+	type stretch struct{ from, to float64 }
+	var out []Tick
+	var taken []stretch
+	for _, k := range all {
+		w := 0.0
+		for _, r := range k.Text {
+			if r < 0x2e80 {
+				w += letter
+			} else {
+				w += character
+			}
 		}
-		out = append(out, Tick{X: end, Text: t("tick.expires", "day", day(l.NotAfter)), Align: "end"})
-		return out
+		x := k.X * float64(width)
+		s := map[string]stretch{"start": {x, x + w}, "middle": {x - w/2, x + w/2}, "end": {x - w, x}}[k.Align]
+		clash := slices.ContainsFunc(taken, func(o stretch) bool { return s.from < o.to+between && o.from < s.to+between })
+		if clash || s.from < 0 || s.to > float64(width)+1 {
+			continue
+		}
+		taken, out = append(taken, s), append(out, k)
 	}
 	return out
 }

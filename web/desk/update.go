@@ -16,7 +16,7 @@ type Msg interface{ apply(m *Model) []Command }
 // Update changes the model and returns what is to be done.
 func (m *Model) Update(msg Msg) []Command {
 	switch msg.(type) {
-	case Heard, Resize:
+	case Heard, Foretold, Resize:
 	default:
 		m.Error = ""
 	}
@@ -75,6 +75,9 @@ func (h Heard) apply(m *Model) []Command {
 	if h.Error != "" {
 		m.Error = h.Error
 		return nil
+	}
+	if m.cameTrue(h) {
+		return []Command{{Journal: h.Journal}}
 	}
 	if h.Opened {
 		m.Ledger, m.Sel, m.Goals = NewLedger(), Selection{}, newGoals(m.Lesson)

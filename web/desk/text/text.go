@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:embed *.json
@@ -14,27 +15,36 @@ var files embed.FS
 // Langs are the languages, the first being the one to fall back on.
 var Langs = []string{"en", "zh"}
 
-var catalogs = load()
+// catalog is that of a language, empty for one that is not there. Each is read
+// when it is first asked for: the engine's side of the page needs none.
+func catalog(lang string) map[string]string {
+	if read := catalogs[lang]; read != nil {
+		return read()
+	}
+	return nil
+}
 
-func load() map[string]map[string]string {
-	out := map[string]map[string]string{}
+var catalogs = func() map[string]func() map[string]string {
+	out := map[string]func() map[string]string{}
 	for _, l := range Langs {
-		b, err := files.ReadFile(l + ".json")
-		if err != nil {
-			panic(err)
-		}
-		m := map[string]string{}
-		if err := json.Unmarshal(b, &m); err != nil {
-			panic(fmt.Sprintf("%s.json: %v", l, err))
-		}
-		out[l] = m
+		out[l] = sync.OnceValue(func() map[string]string {
+			b, err := files.ReadFile(l + ".json")
+			if err != nil {
+				panic(err)
+			}
+			m := map[string]string{}
+			if err := json.Unmarshal(b, &m); err != nil {
+				panic(fmt.Sprintf("%s.json: %v", l, err))
+			}
+			return m
+		})
 	}
 	return out
-}
+}()
 
 // Has reports whether there is such a sentence.
 func Has(key string) bool {
-	_, ok := catalogs[Langs[0]][key]
+	_, ok := catalog(Langs[0])[key]
 	return ok
 }
 
@@ -42,9 +52,9 @@ func Has(key string) bool {
 // Of("en", "notice.past", "at", "12:00"). A key that is missing is returned
 // itself, so that it is seen.
 func Of(lang, key string, kv ...any) string {
-	s, ok := catalogs[lang][key]
+	s, ok := catalog(lang)[key]
 	if !ok {
-		if s, ok = catalogs[Langs[0]][key]; !ok {
+		if s, ok = catalog(Langs[0])[key]; !ok {
 			return key
 		}
 	}

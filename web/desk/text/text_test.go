@@ -42,7 +42,7 @@ func parity(a, b map[string]string) []string {
 
 func TestParity(t *testing.T) {
 	for _, l := range Langs[1:] {
-		require.Empty(t, parity(catalogs[Langs[0]], catalogs[l]), l)
+		require.Empty(t, parity(catalog(Langs[0]), catalog(l)), l)
 	}
 }
 
