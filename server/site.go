@@ -169,6 +169,10 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", caching(name))
+	// A sandboxed frame has an origin of its own, and so must ask for the
+	// program as a stranger would. All of this is public.
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "X-Raw-Length")
 	h.Add("Vary", "Accept-Encoding")
 	for _, coding := range []struct{ name, ending string }{{"br", ".br"}, {"gzip", ".gz"}} {
 		if small, ok := s.sent[name+coding.ending]; ok && accepts(r, coding.name) {

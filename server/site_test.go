@@ -73,6 +73,7 @@ func TestSiteKeepsWhatNeverChanges(t *testing.T) {
 		r := get(t, path)
 		require.Equal(t, http.StatusOK, r.StatusCode, path)
 		require.Equal(t, want, r.Header.Get("Cache-Control"), path)
+		require.Equal(t, "*", r.Header.Get("Access-Control-Allow-Origin"), "a sandboxed frame may read %s", path)
 		require.Equal(t, csp, r.Header.Get("Content-Security-Policy"))
 	}
 	tag := get(t, "/boot.js").Header.Get("ETag")

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -85,6 +86,8 @@ func options() []chromedp.ExecAllocatorOption {
 		chromedp.NoSandbox,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
+		// A sandboxed frame stays in its page's process, where a test reaches it.
+		chromedp.Flag("disable-features", "site-per-process,Translate,BlinkGenPropertyTrees,IsolateSandboxedIframes"),
 		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.WindowSize(1440, 900),
 		chromedp.WSURLReadTimeout(patience),
@@ -117,6 +120,8 @@ type tab struct {
 	mu      sync.Mutex
 	said    []string // on the console, exceptions and the browser's log
 	foreign []string // requests to other hosts
+
+	contexts map[runtime.ExecutionContextID]string // of scripts, with their origin
 }
 
 // newTab opens a tab in a browser context of its own.
@@ -152,6 +157,13 @@ func (p *tab) hear(ev any) {
 			words = append(words, string(a.Value)+a.Description)
 		}
 		p.said = append(p.said, fmt.Sprintf("console.%s: %s", ev.Type, strings.Join(words, " ")))
+	case *runtime.EventExecutionContextCreated:
+		contexts := maps.Clone(p.contexts)
+		if contexts == nil {
+			contexts = map[runtime.ExecutionContextID]string{}
+		}
+		contexts[ev.Context.ID] = ev.Context.Origin
+		p.contexts = contexts
 	case *runtime.EventExceptionThrown:
 		p.said = append(p.said, "exception: "+thrown(ev.ExceptionDetails))
 	case *log.EventEntryAdded:

@@ -1,0 +1,41 @@
+package browser
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// keepWorkers keeps the page's Workers at hand, so that one can be lost.
+const keepWorkers = `(() => {
+	const W = window.Worker;
+	window.workers = [];
+	window.Worker = function (...a) { const w = new W(...a); window.workers.push(w); return w; };
+})()`
+
+// TestCrash loses the engine in the middle of a join, as when its program
+// dies, and goes on from the journal that was kept outside it.
+func TestCrash(t *testing.T) {
+	p := newTab(t, 1440, 900)
+	p.open("/?lesson=first-join", keepWorkers)
+	p.press("start")
+	p.met("forbidden")
+	p.press("bind")
+	p.met("pending")
+	p.press("pause")
+	p.until("time stands", find("play"))
+	name := js[string](p, "document.querySelector('.csr span').innerText")
+
+	const lose = "(() => { const w = workers.at(-1), tell = w.onmessage; w.terminate(); tell({data: {crash: 'fatal error: all goroutines are asleep'}}); })()"
+	p.do(chromedp.Evaluate[chromedp.Void](lose))
+	p.until("a sentence, not a trace", "!document.getElementById('crash').hidden && document.getElementById('crash').innerText.includes('This world stopped.')")
+	p.shot("crash")
+	p.press("crash-again")
+	p.until("the box is gone", "document.getElementById('crash').hidden")
+	p.until("the same CSR", "document.querySelector('.csr span')?.innerText === "+quote(name))
+	require.Len(t, js[[]string](p, "[...document.querySelectorAll('[data-test^=goal-][data-met=true]')].map((e) => e.dataset.test)"), 4, "goals stay ticked")
+	p.press("approve")
+	p.met("node")
+	p.silent()
+}
