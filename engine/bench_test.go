@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"net"
 	"os"
@@ -70,6 +71,66 @@ func TestSpeed(t *testing.T) {
 	require.LessOrEqual(t, float64(per)/float64(join), 1.3, "a join among 1,000 beside one alone")
 }
 
+// TestScale is the other half of `make bench`: joins in clusters of 100 to 5,000
+// nodes, the size that Kubernetes supports. The nodes start one after the other,
+// as fast as the approver and the signer keep up, so that each makes as many
+// handshakes and requests as a recorded one.
+func TestScale(t *testing.T) {
+	if os.Getenv("JOINERY_BENCH") == "" {
+		t.Skip("a measurement, not a check of every run: make bench sets JOINERY_BENCH")
+	}
+	const apart = 20 * time.Millisecond
+	per := map[int]time.Duration{}
+	sizes := []int{100, 1000, 5000}
+	for _, n := range sizes {
+		w := crowd(t, n)
+		pki.ForgetMemo()
+		var tally counts
+		all := cost(func() {
+			for i := 1; i <= n; i++ {
+				require.NoError(t, w.Apply(engine.Input{Typed: &engine.Typed{Host: fmt.Sprintf("node-%d", i), Line: "systemctl start kubelet"}}))
+				w.AdvanceTo(w.Now().Add(apart))
+				tally.count(w.Drain())
+			}
+			tally.add(joinAll(t, w, n, n))
+		})
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		b := bareCrypto(t)
+		bare := cost(func() { b(tally) })
+		per[n] = all / time.Duration(n)
+		ratio := float64(all) / float64(bare)
+		fmt.Printf("%d nodes: %.1f handshakes, %.1f requests a node; %v a node; ratio to bare crypto %.2f (at most 1.5); heap %d MB (at most 1,500)\n",
+			n, float64(tally.handshakes)/float64(n), float64(tally.requests)/float64(n), per[n], ratio, m.HeapSys>>20)
+		require.Equal(t, n, tally.certificates)
+		require.Less(t, m.HeapSys>>20, uint64(1500))
+		if n == sizes[len(sizes)-1] {
+			require.LessOrEqual(t, ratio, 1.5)
+		}
+	}
+	small, large := sizes[0], sizes[len(sizes)-1]
+	exponent := 1 + math.Log(float64(per[large])/float64(per[small]))/math.Log(float64(large)/float64(small))
+	fmt.Printf("growth from %d to %d nodes: exponent %.2f (at most 1.1)\n", small, large, exponent)
+	require.LessOrEqual(t, exponent, 1.1)
+}
+
+// TestLeap is a jump over a year in which nothing happens.
+func TestLeap(t *testing.T) {
+	if os.Getenv("JOINERY_BENCH") == "" {
+		t.Skip("a measurement, not a check of every run: make bench sets JOINERY_BENCH")
+	}
+	w := crowd(t, 100)
+	for _, unit := range []string{"kube-controller-manager", "kube-apiserver", "etcd"} {
+		require.NoError(t, w.Apply(engine.Input{Typed: &engine.Typed{Host: "control-1", Line: "systemctl stop " + unit}}))
+		w.AdvanceTo(w.Now().Add(time.Second))
+	}
+	start := time.Now()
+	w.AdvanceTo(w.Now().Add(365 * 24 * time.Hour))
+	took := time.Since(start)
+	fmt.Printf("a year without events: %v (less than 1 ms)\n", took)
+	require.Less(t, took, time.Millisecond)
+}
+
 // cost is the processor time that f takes.
 func cost(f func()) time.Duration {
 	spent := func() time.Duration {
@@ -101,6 +162,21 @@ func (c *counts) add(d counts) {
 	c.certificates += d.certificates
 }
 
+func (c *counts) count(obs []trace.Observation) {
+	for _, o := range obs {
+		switch {
+		case o.Kind == trace.Handshake:
+			if c.handshakes++; o.Args["client"] != "" {
+				c.mutual++
+			}
+		case o.Kind == trace.Request:
+			c.requests++
+		case o.Kind == trace.Decision && o.Args["verdict"] == "issued":
+			c.certificates++
+		}
+	}
+}
+
 // crowd is a cluster of n nodes that may join, with automatic approval.
 func crowd(t *testing.T, n int) *engine.World {
 	w, err := engine.New(engine.Config{Release: "1.36", Seed: "bench", Nodes: n})
@@ -124,18 +200,7 @@ func joinAll(t *testing.T, w *engine.World, from, to int) counts {
 	var c counts
 	for limit := w.Now().Add(10 * time.Minute); w.Now().Before(limit) && len(nodesReady(w)) < to; {
 		w.AdvanceTo(w.Now().Add(500 * time.Millisecond))
-		for _, o := range w.Drain() {
-			switch {
-			case o.Kind == trace.Handshake:
-				if c.handshakes++; o.Args["client"] != "" {
-					c.mutual++
-				}
-			case o.Kind == trace.Request:
-				c.requests++
-			case o.Kind == trace.Decision && o.Args["verdict"] == "issued":
-				c.certificates++
-			}
-		}
+		c.count(w.Drain())
 	}
 	require.Len(t, nodesReady(w), to)
 	return c

@@ -116,7 +116,7 @@ func (w *World) Apply(in Input) error {
 	// the time of an Input only, has the same order.
 	w.AdvanceTo(w.Clock)
 	in.At = w.Clock
-	w.Inputs = append(slices.Clip(w.Inputs), in)
+	w.Inputs = append(w.Inputs, in) // clones have clipped theirs
 	w.do(in)
 	return nil
 }
@@ -235,6 +235,9 @@ func (w *World) observe(o trace.Observation) uint64 {
 				u.Beside[o.Subject] = o.Args
 			}
 		}
+	}
+	if len(w.obs) == cap(w.obs) {
+		w.obs = slices.Grow(w.obs, max(64, len(w.obs))) // a burst makes thousands
 	}
 	w.obs = append(w.obs, o)
 	return o.ID

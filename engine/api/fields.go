@@ -38,6 +38,9 @@ type leaf struct {
 	v    reflect.Value
 }
 
+// leafRoom holds lists of leaves to be used again.
+var leafRoom = sync.Pool{New: func() any { return new([]leaf) }}
+
 // top is the top-level field that a leaf belongs to: "spec".
 func (l leaf) top() string {
 	name, _, _ := strings.Cut(l.path[len("\x00f:"):], "\x00")
@@ -175,15 +178,14 @@ func (p *plan) read(name string, t reflect.Type) {
 
 // tracked is what managedFields say of an object, by path: the fields that are
 // set, without what the system owns.
-func tracked(o object) []leaf {
+// They are added to out.
+func tracked(o object, out []leaf) []leaf {
 	v := reflect.ValueOf(o).Elem()
-	out := make([]leaf, 0, 64)
-	for i, p := range plansOf(v.Type()) {
-		f := v.Field(p.index)
-		if empty(f) {
-			continue
+	plans := plansOf(v.Type())
+	for i := range plans {
+		if f := v.Field(plans[i].index); !empty(f) {
+			out = plans[i].leaves("", f, out)
 		}
-		out = plansOf(v.Type())[i].leaves("", f, out)
 	}
 	slices.SortFunc(out, func(a, b leaf) int { return strings.Compare(a.path, b.path) })
 	return out

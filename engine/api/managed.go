@@ -26,7 +26,11 @@ func (x *exchange) manage(r *resource, o, old object, sub string) {
 }
 
 func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
-	everything := tracked(o)
+	here, there := leafRoom.Get().(*[]leaf), leafRoom.Get().(*[]leaf)
+	defer leafRoom.Put(here)
+	defer leafRoom.Put(there)
+	*here = tracked(o, (*here)[:0])
+	everything := *here
 	var entries []metav1.ManagedFieldsEntry
 	var was []leaf
 	if old != nil {
@@ -34,7 +38,8 @@ func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
 			meta(o).ManagedFields = nil
 			return
 		}
-		was = tracked(old)
+		*there = tracked(old, (*there)[:0])
+		was = *there
 	}
 	skip := r.untracked[sub]
 	mine := make([]string, 0, len(everything))
