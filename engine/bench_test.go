@@ -153,13 +153,14 @@ func least(a, b time.Duration) time.Duration {
 
 // counts is what happened; mutual are the handshakes in which the client showed
 // a certificate.
-type counts struct{ handshakes, mutual, requests, certificates int }
+type counts struct{ handshakes, mutual, requests, certificates, own int }
 
 func (c *counts) add(d counts) {
 	c.handshakes += d.handshakes
 	c.mutual += d.mutual
 	c.requests += d.requests
 	c.certificates += d.certificates
+	c.own += d.own
 }
 
 func (c *counts) count(obs []trace.Observation) {
@@ -173,6 +174,8 @@ func (c *counts) count(obs []trace.Observation) {
 			c.requests++
 		case o.Kind == trace.Decision && o.Args["verdict"] == "issued":
 			c.certificates++
+		case o.Kind == trace.File && o.Subject == "/var/lib/kubelet/pki/kubelet.crt" && o.Args["op"] == "write":
+			c.own++
 		}
 	}
 }
@@ -210,7 +213,7 @@ func nodesReady(w *engine.World) []string { return w.ObjectNames("nodes") }
 
 // bareCrypto does the crypto of c joins' worth with nothing around it: per
 // certificate a key, a request and its checks (at creation and before signing),
-// a signature, and the chain check; and every handshake.
+// a signature, and the chain check; what a kubelet signs itself; every handshake.
 func bareCrypto(t *testing.T) func(c counts) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	caKey, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -248,6 +251,15 @@ func bareJoins(t *testing.T, c counts, leaf func(*ecdsa.PrivateKey, x509.ExtKeyU
 		cert, _ := x509.ParseCertificate(clientCert.Certificate[0])
 		_, err = cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 		require.NoError(t, err)
+	}
+	for range c.own {
+		ca, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		for _, by := range []*ecdsa.PrivateKey{ca, key} {
+			tmpl := &x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "own"}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature}
+			_, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, by.Public(), by)
+			require.NoError(t, err)
+		}
 	}
 	for i := range c.handshakes {
 		cfg := &tls.Config{RootCAs: roots, ServerName: "leaf", Time: server.Time, NextProtos: []string{"h2"}, CurvePreferences: []tls.CurveID{tls.X25519}}

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -65,41 +67,86 @@ func (x *exchange) renewed(o object) *Object {
 	if err != nil || every <= 0 {
 		return stored
 	}
-	if x.s.store.Folds == nil {
-		x.s.store.Folds = map[string]Fold{}
-	}
 	f := Fold{From: x.c.Now, Every: every, Conn: x.r.Conn, Server: x.c.Actor()}
 	if len(x.r.Peer) > 0 {
 		if v := x.s.verified[string(x.r.Peer[0])]; v != nil {
 			f.Until = v.till.Add(-x.c.Skew)
 		}
 	}
-	x.s.store.Folds[foldKey(stored.Resource, stored.Namespace, stored.Name)] = f
+	x.s.store.fold(foldKey(stored.Resource, stored.Namespace, stored.Name), f)
 	return stored
 }
 
 // Unfold ends the folds of a connection: what was renewed until now is stored,
 // without an observation. The world calls it when a connection to the server
 // closes, or sends MsgGone with the Tag "conn N".
-func (s *Server) Unfold(c *sim.Ctx, conn uint64) {
-	s.unfold(c, func(f Fold) bool { return f.Conn == conn })
+func (s *Server) Unfold(c *sim.Ctx, conn uint64) { s.unfold(c, s.store.foldsOf(conn)) }
+
+// unfoldAll ends the folds of this server.
+func (s *Server) unfoldAll(c *sim.Ctx) {
+	var mine []string
+	for key, f := range s.store.Folds {
+		if f.Server == c.Actor() {
+			mine = append(mine, key)
+		}
+	}
+	s.unfold(c, mine)
 }
 
-func (s *Server) unfold(c *sim.Ctx, over func(Fold) bool) {
-	if len(s.store.Folds) == 0 {
-		return
-	}
-	for _, o := range append([]*Object(nil), s.store.Tables["leases"]...) {
-		key := foldKey(o.Resource, o.Namespace, o.Name)
-		if f, ok := s.store.Folds[key]; ok && over(f) {
-			last := s.folded(c, o)
-			delete(s.store.Folds, key)
-			if last != o {
-				s.store.put(o.Resource, last.typed)
-			}
+func (s *Server) unfold(c *sim.Ctx, folds []string) {
+	slices.Sort(folds)
+	for _, key := range folds {
+		resource, name, _ := strings.Cut(key, "/")
+		i, ok := s.store.find(resource, name)
+		if !ok {
+			continue
+		}
+		o := s.store.Tables[resource][i]
+		last := s.folded(c, o)
+		s.store.unfold(key)
+		if last != o {
+			s.store.put(o.Resource, last.typed)
 		}
 	}
 	s.flush(c)
+}
+
+// fold sets a fold; unfold takes it away.
+func (s *Store) fold(key string, f Fold) {
+	s.unfold(key)
+	if s.Folds == nil {
+		s.Folds = map[string]Fold{}
+	}
+	s.Folds[key] = f
+	if s.byConn != nil {
+		s.byConn[f.Conn] = append(s.byConn[f.Conn], key)
+	}
+}
+
+func (s *Store) unfold(key string) {
+	f, ok := s.Folds[key]
+	if !ok {
+		return
+	}
+	delete(s.Folds, key)
+	if s.byConn != nil {
+		s.byConn[f.Conn] = slices.DeleteFunc(s.byConn[f.Conn], func(k string) bool { return k == key })
+		if len(s.byConn[f.Conn]) == 0 {
+			delete(s.byConn, f.Conn)
+		}
+	}
+}
+
+// foldsOf are the folds of a connection. Thousands of connections come and go,
+// so there is an index, made when it is first asked for.
+func (s *Store) foldsOf(conn uint64) []string {
+	if s.byConn == nil {
+		s.byConn = map[uint64][]string{}
+		for key, f := range s.Folds {
+			s.byConn[f.Conn] = append(s.byConn[f.Conn], key)
+		}
+	}
+	return slices.Clone(s.byConn[conn])
 }
 
 const connTag = "conn "

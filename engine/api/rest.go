@@ -56,18 +56,9 @@ func (x *exchange) selection(r *resource) (*selection, error) {
 
 // selected lists the stored objects that are wanted, sorted by key.
 func (x *exchange) selected(sel *selection) []*Object {
-	r := sel.resource
-	if name := sel.fields.name(); name != "" && (sel.namespace != "" || !r.Namespaced) {
-		if o := x.s.store.Get(r.Plural, sel.namespace, name); o != nil && sel.matches(o) {
-			return []*Object{x.s.folded(x.c, o)}
-		}
-		return nil
-	}
-	var out []*Object
-	for _, o := range x.s.store.in(r.Plural, sel.namespace) {
-		if sel.matches(o) {
-			out = append(out, x.s.folded(x.c, o))
-		}
+	out := x.s.store.matching(sel)
+	for i, o := range out {
+		out[i] = x.s.folded(x.c, o)
 	}
 	return out
 }
@@ -264,7 +255,7 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if dry {
 		return x.show(200, r, next)
 	}
-	delete(x.s.store.Folds, foldKey(r.Plural, meta(o).Namespace, meta(o).Name))
+	x.s.store.unfold(foldKey(r.Plural, meta(o).Namespace, meta(o).Name))
 	return x.show(200, r, x.stored(verb, x.s.store.keep(next.versioned(x.s.store.Version+1))))
 }
 

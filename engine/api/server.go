@@ -161,7 +161,7 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
 		s.cameBack(c, m)
 	case sim.MsgStop:
-		s.unfold(c, func(f Fold) bool { return f.Server == c.Actor() })
+		s.unfoldAll(c)
 	case sim.MsgWake:
 		if m.Tag == Changed {
 			s.Poke(c)

@@ -70,6 +70,8 @@ type Store struct {
 	Tables  map[string][]*Object `json:"tables"` // by resource, sorted by key
 	History []Event              `json:"history"`
 	Folds   map[string]Fold      `json:"folds,omitempty"`
+
+	byConn map[uint64][]string // see foldsOf
 }
 
 // NewStore returns an empty store at version 1, as a new etcd begins.
@@ -151,6 +153,24 @@ func (s *Store) in(resource, namespace string) []*Object {
 	return t[from:to]
 }
 
+// matching returns the objects that are wanted, sorted by key.
+func (s *Store) matching(sel *selection) []*Object {
+	r := sel.resource
+	if name := sel.fields.name(); name != "" && (sel.namespace != "" || !r.Namespaced) {
+		if o := s.Get(r.Plural, sel.namespace, name); o != nil && sel.matches(o) {
+			return []*Object{o}
+		}
+		return nil
+	}
+	var out []*Object
+	for _, o := range s.in(r.Plural, sel.namespace) {
+		if sel.matches(o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // put stores an object, new or changed, with the next version, and returns it.
 func (s *Store) put(resource string, o object) *Object {
 	return s.keep(newObject(resource, o, s.Version+1))
@@ -180,7 +200,7 @@ func (s *Store) remove(resource, namespace, name string) *Object {
 	}
 	last := twin(s.Tables[resource][i].typed)
 	s.Tables[resource] = slices.Delete(s.Tables[resource], i, i+1)
-	delete(s.Folds, foldKey(resource, namespace, name))
+	s.unfold(foldKey(resource, namespace, name))
 	s.Version++
 	gone := newObject(resource, last, s.Version)
 	s.remember(Event{deleted, gone})

@@ -41,6 +41,7 @@ type watchIndex struct {
 	all   map[string][]*watch // by resource
 	named map[string][]*watch // by resource and name
 	wants map[*watch]*selection
+	open  map[uint64]*watch // by stream
 }
 
 func (w *watch) selection() *selection {
@@ -52,7 +53,7 @@ func (w *watch) selection() *selection {
 
 func (x *watchIndex) add(w *watch) {
 	sel := w.selection()
-	x.wants[w] = sel
+	x.wants[w], x.open[w.Stream] = sel, w
 	if name := sel.fields.name(); name != "" {
 		x.named[w.Resource+"/"+name] = append(x.named[w.Resource+"/"+name], w)
 	} else {
@@ -71,11 +72,12 @@ func (x *watchIndex) remove(w *watch) {
 		x.all[w.Resource] = slices.DeleteFunc(x.all[w.Resource], is)
 	}
 	delete(x.wants, w)
+	delete(x.open, w.Stream)
 }
 
 func (s *Server) watchers() *watchIndex {
 	if s.index == nil {
-		s.index = &watchIndex{all: map[string][]*watch{}, named: map[string][]*watch{}, wants: map[*watch]*selection{}}
+		s.index = &watchIndex{all: map[string][]*watch{}, named: map[string][]*watch{}, wants: map[*watch]*selection{}, open: map[uint64]*watch{}}
 		for _, w := range s.Watches {
 			s.index.add(w)
 		}
@@ -133,10 +135,8 @@ func (s *Server) begin(c *sim.Ctx, stream uint64) {
 	sel := s.watchers().wants[w]
 	now := s.store.Version
 	if w.Objects {
-		for _, o := range s.store.in(w.Resource, w.Namespace) {
-			if sel.matches(o) {
-				s.tell(c, w, added, s.folded(c, o))
-			}
+		for _, o := range s.store.matching(sel) {
+			s.tell(c, w, added, s.folded(c, o))
 		}
 		if w.Mark {
 			mark := sel.resource.New()
@@ -258,22 +258,16 @@ func (s *Server) flush(c *sim.Ctx) {
 	}
 }
 
-func (s *Server) find(stream uint64) *watch {
-	for i := len(s.Watches) - 1; i >= 0; i-- {
-		if s.Watches[i].Stream == stream {
-			return s.Watches[i]
-		}
-	}
-	return nil
-}
+func (s *Server) find(stream uint64) *watch { return s.watchers().open[stream] }
 
 // forget drops a watch whose client is gone.
 func (s *Server) forget(stream uint64) {
-	i := slices.IndexFunc(s.Watches, func(w *watch) bool { return w.Stream == stream })
-	if i < 0 {
+	w := s.find(stream)
+	if w == nil {
 		return
 	}
-	s.watchers().remove(s.Watches[i])
+	s.watchers().remove(w)
+	i := slices.Index(s.Watches, w)
 	s.Watches = slices.Delete(s.Watches, i, i+1)
 }
 
