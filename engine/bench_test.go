@@ -184,6 +184,12 @@ func (c *counts) count(obs []trace.Observation) {
 func crowd(t *testing.T, n int) *engine.World {
 	w, err := engine.New(engine.Config{Release: "1.36", Seed: "bench", Nodes: n})
 	require.NoError(t, err)
+	// The controllers must keep up: at 20 requests a second, their default, the
+	// nodes would ask in vain for minutes.
+	for _, flag := range []string{"kube-api-qps", "kube-api-burst"} {
+		require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: flag, Value: "100000"}}))
+		w.AdvanceTo(w.Now().Add(time.Second))
+	}
 	for _, line := range []string{
 		"kubectl create clusterrolebinding a --clusterrole=system:node-bootstrapper --group=system:bootstrappers",
 		"kubectl create clusterrolebinding b --clusterrole=system:certificates.k8s.io:certificatesigningrequests:nodeclient --group=system:bootstrappers",
