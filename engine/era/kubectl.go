@@ -32,3 +32,8 @@ var ServerTables = row("ServerTables", Fact[bool]{Since: "1.11", Value: true, So
 
 // DeleteTellsNamespace: kubectl delete names the namespace of what it deleted.
 var DeleteTellsNamespace = row("DeleteTellsNamespace", Fact[bool]{Since: "1.34", Value: true, Source: "kubectl/pkg/cmd/delete"})
+
+// TopColumns are the columns of kubectl top node.
+var TopColumns = row("TopColumns",
+	Fact[string]{Value: "NAME CPU(cores) CPU% MEMORY(bytes) MEMORY%", Source: "k8s.io/kubectl/pkg/metricsutil/metrics_printer.go"},
+	Fact[string]{Since: "1.33", Value: "NAME CPU(cores) CPU(%) MEMORY(bytes) MEMORY(%)", Source: "k8s.io/kubectl/pkg/metricsutil/metrics_printer.go"})

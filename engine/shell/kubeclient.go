@@ -133,13 +133,20 @@ func (k *kube) era() era.Era { return era.Must(k.start.Release) }
 
 // open sends a request; the answer may be an open watch.
 func (k *kube) open(method, target, accept, ctype string, body []byte) (uint64, *sim.Response, error) {
-	if err := k.connect(); err != nil {
-		return 0, nil, err
-	}
-	h := http.Header{"User-Agent": {k.agent()}, "Accept": {accept}}
+	h := http.Header{"Accept": {accept}}
 	if body != nil {
 		h.Set("Content-Type", ctype)
 	}
+	return k.request(method, target, h, body)
+}
+
+// request sends a request with these headers and its own. The error of an answer
+// that is none is a *status.
+func (k *kube) request(method, target string, h http.Header, body []byte) (uint64, *sim.Response, error) {
+	if err := k.connect(); err != nil {
+		return 0, nil, err
+	}
+	h.Set("User-Agent", k.agent())
 	if k.token != "" {
 		h.Set("Authorization", "Bearer "+k.token)
 	}
@@ -155,13 +162,28 @@ func (k *kube) open(method, target, accept, ctype string, body []byte) (uint64, 
 	}
 	s := &status{}
 	if json.Unmarshal(m.Resp.Body, s) != nil || s.Message == "" {
-		s.Message = strings.TrimSpace(string(m.Resp.Body))
-		if m.Resp.Code == http.StatusNotFound {
-			s.Reason, s.Message = "NotFound", "the server could not find the requested resource"
-		}
+		s = generic(m.Resp.Code, strings.TrimSpace(string(m.Resp.Body)))
 	}
 	s.Code = m.Resp.Code
 	return id, m.Resp, s
+}
+
+// generic is what client-go makes of an answer without a Status.
+//
+// Models k8s.io/apimachinery/pkg/api/errors NewGenericServerResponse.
+func generic(code int, body string) *status {
+	g := map[int]status{
+		http.StatusUnauthorized:        {Reason: "Unauthorized", Message: "the server has asked for the client to provide credentials"},
+		http.StatusForbidden:           {Reason: "Forbidden", Message: body},
+		http.StatusNotFound:            {Reason: "NotFound", Message: "the server could not find the requested resource"},
+		http.StatusInternalServerError: {Reason: "InternalError", Message: fmt.Sprintf("an error on the server (%q) has prevented the request from succeeding", body)},
+		http.StatusServiceUnavailable:  {Reason: "ServiceUnavailable", Message: "the server is currently unable to handle the request"},
+	}
+	s, ok := g[code]
+	if !ok {
+		s = status{Message: body}
+	}
+	return &s
 }
 
 // do sends a request and warns of what the server warns of.

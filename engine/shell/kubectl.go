@@ -22,7 +22,9 @@ type kubectlFlags struct {
 	files, groups, users, accounts                                      []string
 	all, watch, labels, noHeaders, force, everywhere, managed           bool
 	ignoreMissing, client, quiet                                        bool
-	clusterrole, as                                                     string
+	clusterrole, as, container, since                                   string
+	insecureBackend, timestamps, previous, stdin, tty                   bool
+	tail                                                                int64
 	asGroups                                                            []string
 }
 
@@ -42,6 +44,9 @@ var verbs = map[string]struct {
 	"api-resources": {"api-group no-headers output", apiResources},
 	"cluster-info":  {"", clusterInfo},
 	"config":        {"", config},
+	"logs":          {"container insecure-skip-tls-verify-backend tail timestamps previous since", logs},
+	"exec":          {"container stdin tty", execute},
+	"top":           {"no-headers all-namespaces", top},
 }
 
 // optional defines the flags that only some verbs take.
@@ -70,7 +75,17 @@ var optional = map[string]func(f *kubectlFlags){
 	"subresource":         func(f *kubectlFlags) { f.StringVar(&f.subresource, "subresource", "", "") },
 	"quiet":               func(f *kubectlFlags) { f.BoolVarP(&f.quiet, "quiet", "q", false, "") },
 	"client":              func(f *kubectlFlags) { f.BoolVar(&f.client, "client", false, "") },
-	"api-group":           func(f *kubectlFlags) { f.StringVar(&f.group, "api-group", "", "") },
+	"container":           func(f *kubectlFlags) { f.StringVarP(&f.container, "container", "c", "", "") },
+	"timestamps":          func(f *kubectlFlags) { f.BoolVar(&f.timestamps, "timestamps", false, "") },
+	"previous":            func(f *kubectlFlags) { f.BoolVarP(&f.previous, "previous", "p", false, "") },
+	"since":               func(f *kubectlFlags) { f.StringVar(&f.since, "since", "0s", "") },
+	"stdin":               func(f *kubectlFlags) { f.BoolVarP(&f.stdin, "stdin", "i", false, "") },
+	"tty":                 func(f *kubectlFlags) { f.BoolVarP(&f.tty, "tty", "t", false, "") },
+	"tail":                func(f *kubectlFlags) { f.Int64Var(&f.tail, "tail", -1, "") },
+	"insecure-skip-tls-verify-backend": func(f *kubectlFlags) {
+		f.BoolVar(&f.insecureBackend, "insecure-skip-tls-verify-backend", false, "")
+	},
+	"api-group": func(f *kubectlFlags) { f.StringVar(&f.group, "api-group", "", "") },
 }
 
 func newFlags(some string) *kubectlFlags {
