@@ -64,3 +64,26 @@ func (r *rotation) ttl(c *sim.Ctx) string {
 	}
 	return fmt.Sprint(int64(r.Cert.NotAfter.Sub(c.Clock()) / time.Second))
 }
+
+// What a machine uses here: nothing runs on it but its system, in thousandths of
+// a core and in bytes.
+const (
+	usedCPU    = 43
+	usedMemory = 487 << 20
+)
+
+// resourceMetrics are what metrics-server asks for (Models pkg/kubelet/metrics/collectors
+// resource_metrics.go).
+func (k *Kubelet) resourceMetrics(c *sim.Ctx) string {
+	at := c.Clock().UnixMilli()
+	used := c.Now.Sub(k.Start).Milliseconds() * usedCPU / 1000
+	var b strings.Builder
+	for _, m := range []struct{ name, kind, help, value string }{
+		{"node_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the node in core-seconds", fmt.Sprintf("%d.%03d", used/1000, used%1000)},
+		{"node_memory_working_set_bytes", "gauge", "Current working set of the node in bytes", fmt.Sprint(usedMemory)},
+	} {
+		fmt.Fprintf(&b, "# HELP %s [STABLE] %s\n# TYPE %s %s\n%s %s %d\n", m.name, m.help, m.name, m.kind, m.name, m.value, at)
+	}
+	b.WriteString("# HELP resource_scrape_error [STABLE] 1 if there was an error while getting container metrics, 0 otherwise\n# TYPE resource_scrape_error gauge\nresource_scrape_error 0\n")
+	return b.String()
+}

@@ -61,7 +61,11 @@ func (k *Kubelet) handle(c *sim.Ctx, r *sim.Request) {
 	case "pods", "runningpods":
 		k.replyPods(c, r)
 	case "metrics":
-		k.reply(c, r, 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", k.metrics(c))
+		text := k.metrics
+		if len(parts) > 1 && parts[1] == "resource" {
+			text = k.resourceMetrics
+		}
+		k.reply(c, r, 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", text(c))
 	case "containerLogs":
 		k.containerLogs(c, r, parts[1:], query.Get("tailLines"), query.Get("timestamps") != "")
 	case "exec", "attach", "run", "portForward":
