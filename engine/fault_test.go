@@ -215,11 +215,12 @@ func TestARequestThatArrivesTwice(t *testing.T) {
 func TestAHostThatLosesPower(t *testing.T) {
 	w := joined(t, engine.Config{Seed: "power"})
 	said(t, w, "node-1", "(sleep 1000) &")
+	before := w.View().Hosts
 	fault(t, w, "host node-1 restart")
 	after(w, 10*time.Second)
-	for _, h := range w.View().Hosts {
-		for _, u := range h.Units {
-			require.Equal(t, h.Name != "node-1", u.State == "active", "%s/%s", h.Name, u.Name)
+	for i, h := range w.View().Hosts {
+		for j, u := range h.Units {
+			require.Equal(t, h.Name != "node-1" && before[i].Units[j].State == "active", u.State == "active", "%s/%s", h.Name, u.Name)
 		}
 	}
 	after(w, time.Minute)

@@ -89,22 +89,24 @@ func (m *machine) log(now time.Time, name string, pid int, line string) {
 }
 
 // binaries are the programs that can be a unit.
-var binaries = map[string]func(w *World, args []string) (sim.Actor, error){
-	"kube-apiserver": func(w *World, args []string) (sim.Actor, error) {
-		return actor(api.New(w.era, args, w.Store))
+var binaries = map[string]func(w *World, f *unitFile) (sim.Actor, error){
+	"kube-apiserver": func(w *World, f *unitFile) (sim.Actor, error) {
+		return actor(api.New(w.era, f.Args[1:], w.Store))
 	},
-	"kube-controller-manager": func(w *World, args []string) (sim.Actor, error) {
-		return actor(controllers.New(w.era, args))
+	"kube-controller-manager": func(w *World, f *unitFile) (sim.Actor, error) {
+		return actor(controllers.New(w.era, f.Args[1:]))
 	},
-	"kubelet": func(w *World, args []string) (sim.Actor, error) {
-		return actor(kubelet.New(w.era, args))
+	"kubelet": func(w *World, f *unitFile) (sim.Actor, error) {
+		return actor(kubelet.New(w.era, f.Args[1:]))
 	},
-	"etcd": func(*World, []string) (sim.Actor, error) { return &etcd{}, nil },
+	"etcd": func(*World, *unitFile) (sim.Actor, error) { return &etcd{}, nil },
 }
 
 func init() {
 	for _, name := range controllers.Programs() {
-		binaries[name] = func(w *World, args []string) (sim.Actor, error) { return controllers.NewProgram(w.era, name, args), nil }
+		binaries[name] = func(w *World, f *unitFile) (sim.Actor, error) {
+			return controllers.NewProgram(w.era, name, f.Args[1:]), nil
+		}
 		blank[name] = func() sim.Actor { return new(controllers.ControllerManager) }
 	}
 }
@@ -161,7 +163,7 @@ func (w *World) startUnit(m *machine, name string) error {
 		w.fail(m, name, f, 203)
 		return nil
 	}
-	a, err := make(w, f.Args[1:])
+	a, err := make(w, f)
 	if err != nil {
 		w.refuse(m, name, pid, kind, err)
 		w.fail(m, name, f, 1)

@@ -175,6 +175,9 @@ func (w *World) resolve(addr string) (string, error) {
 	if m := w.machine(host); m != nil {
 		return m.IP + ":" + port, nil
 	}
+	if to, ok := w.service(host, port); ok {
+		return to, nil
+	}
 	if strings.Trim(host, "0123456789.") == "" {
 		return addr, nil
 	}

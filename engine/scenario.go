@@ -174,6 +174,11 @@ func (w *World) build() ([][]byte, error) {
 	for _, m := range append(w.controlHosts(), adminHost) {
 		files = append(files, file{m, "/etc/hosts", 0o644, []byte(hosts)})
 	}
+	more, err := w.clientFiles(caPEM, issue)
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, more...)
 	for _, f := range files {
 		if err := f.m.Disk.MkdirAll(path.Dir(f.name), 0o755, now); err != nil {
 			return nil, err

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/joinery-lab/joinery/engine/client"
 )
 
 const unitDir = "/etc/systemd/system/"
@@ -18,6 +20,8 @@ type unitFile struct {
 	RestartSec  time.Duration
 	// Env are the variables that the process has.
 	Env map[string]string
+	// Pod: the unit stands for a pod.
+	Pod *client.Pod
 }
 
 // unitText is a unit's file and after it its drop-ins, each with its path.
@@ -50,6 +54,7 @@ func (m *machine) readUnit(name string) (*unitFile, error) {
 		for line := range strings.Lines(strings.ReplaceAll(file[1], "\\\n", " ")) {
 			if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
 				m.setting(f, env, key, value)
+				f.podSetting(name, key, value)
 			}
 		}
 	}
