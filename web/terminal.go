@@ -56,11 +56,19 @@ func (c *terminal) input() app.UI {
 		c.tell(desk.TypeLine{Host: s.Host, Line: line})
 	}
 	row := []app.UI{app.Span().Class("prompt").Text(s.Prompt),
-		app.Textarea().DataSet("test", "terminal-input").Class("typed").Rows(1).Aria("label", s.Hint).Placeholder(s.Hint).Spellcheck(false).Attr("autocomplete", "off").Disabled(s.Disabled).OnKeyDown(send, s.Host, len(s.History))}
+		app.Textarea().DataSet("test", "terminal-input").Class("typed").Rows(1).Aria("label", s.Hint).Placeholder(s.Hint).Spellcheck(false).Attr("autocomplete", "off").Disabled(s.Disabled).OnKeyDown(send, s.Host, len(s.History)).OnInput(tidy)}
 	if s.Busy {
 		row = append(row, c.tell.button(s.Stop, "stop"))
 	}
 	return app.Div().Class("inline").Body(row...)
+}
+
+// tidy takes away a line's end that is all there is: go-app hands the Enter that
+// sent a line to us when the browser has already decided to write it.
+func tidy(ctx app.Context, _ app.Event) {
+	if input := ctx.JSSrc(); input.Get("value").String() == "\n" {
+		input.Set("value", "")
+	}
 }
 
 // recall puts an earlier line into the input: back in time with step 1. How far

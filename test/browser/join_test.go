@@ -42,6 +42,7 @@ func TestJoin(t *testing.T) {
 			p.met("files")
 			p.met("node")
 			p.types("kubectl get nodes", "node-1")
+			p.until("an empty line to type the next command on", find("terminal-input")+".value === ''")
 			p.shot("joined-" + lang)
 
 			p.press("bind-renewal")

@@ -90,7 +90,8 @@ func (m *Model) inspectRequest(r *Inspector) {
 
 func (m *Model) serverRow(x *Exchange) Row {
 	t := m.text()
-	r := Row{Key: t("request.server"), Value: "—"}
+	// A connection may be older than all that the page has heard of.
+	r := Row{Key: t("request.server"), Value: t("request.server.early")}
 	if h := x.Handshake; h != nil {
 		r.Value = t("request.verified", "cn", h.Args["server"], "version", h.Args["version"])
 		if x.Failed() {
