@@ -71,3 +71,26 @@ func TestThreeControlPlanes(t *testing.T) {
 	}
 	require.Equal(t, w.DigestNow(), other.DigestNow())
 }
+
+// TestNamespaceGoes: kube-controller-manager fills a new namespace, and empties
+// it before it goes.
+func TestNamespaceGoes(t *testing.T) {
+	w, err := New(Config{Seed: "ns"})
+	require.NoError(t, err)
+	say(t, w, "admin", "kubectl create -f - <<EOF\n{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"team\"}}\nEOF")
+	w.AdvanceTo(w.Now().Add(10 * time.Second))
+	require.Contains(t, say(t, w, "admin", "kubectl get serviceaccounts -n team"), "default")
+	require.Contains(t, say(t, w, "admin", "kubectl get configmaps -n team"), "kube-root-ca.crt")
+	say(t, w, "admin", "kubectl delete ns team")
+	w.AdvanceTo(w.Now().Add(30 * time.Second))
+	require.Contains(t, say(t, w, "admin", "kubectl get ns team"), `namespaces "team" not found`)
+	require.Nil(t, w.Store.Get("configmaps", "team", "kube-root-ca.crt"))
+	require.Nil(t, w.Store.Get("serviceaccounts", "team", "default"))
+
+	// Without it a namespace stays Terminating.
+	say(t, w, "control-1", "systemctl stop kube-controller-manager")
+	say(t, w, "admin", "kubectl create -f - <<EOF\n{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"team\"}}\nEOF")
+	say(t, w, "admin", "kubectl delete ns team")
+	w.AdvanceTo(w.Now().Add(time.Hour))
+	require.Contains(t, say(t, w, "admin", "kubectl get ns team"), "Terminating")
+}

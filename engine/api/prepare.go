@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -22,11 +24,38 @@ func namespace(_ *exchange, o, old object, sub string) {
 		return
 	}
 	was := old.(*corev1.Namespace)
-	if sub == "status" {
+	switch sub {
+	case "status":
 		n.Spec = *was.Spec.DeepCopy()
-	} else {
+	case "finalize":
+		n.Status = *was.Status.DeepCopy()
+	default:
+		n.Spec.Finalizers = was.DeepCopy().Spec.Finalizers
 		n.Status = *was.Status.DeepCopy()
 	}
+}
+
+// retireNamespace begins the end of a namespace: it is Terminating until
+// kube-controller-manager has emptied it and takes the finalizer away (Models
+// pkg/registry/core/namespace/storage).
+func retireNamespace(x *exchange, r *resource, current *Object, dry bool) (sim.Response, bool) {
+	was := current.typed.(*corev1.Namespace)
+	if was.DeletionTimestamp != nil {
+		return x.show(200, r, current), len(was.Spec.Finalizers) > 0
+	}
+	n := was.DeepCopy()
+	now := x.now()
+	n.DeletionTimestamp, n.Status.Phase = &now, corev1.NamespaceTerminating
+	if dry {
+		return x.show(200, r, written(r.Plural, n, current.Version)), true
+	}
+	return x.show(200, r, x.commit(r, "delete", n)), true
+}
+
+// namespaceOver: nothing holds it any more.
+func namespaceOver(o object) bool {
+	n := o.(*corev1.Namespace)
+	return n.DeletionTimestamp != nil && len(n.Spec.Finalizers) == 0
 }
 
 // node keeps spec and metadata apart from status. A new Node may bring its

@@ -33,6 +33,10 @@ type resource struct {
 	validate func(x *exchange, o, old object, sub string) field.ErrorList
 	// guard refuses what gives away rights that the caller does not have.
 	guard func(x *exchange, r *resource, o, old object) error
+	// retire answers a deletion that only begins with the request; over tells
+	// after an update that it ends with it.
+	retire func(x *exchange, r *resource, current *Object, dry bool) (sim.Response, bool)
+	over   func(o object) bool
 	// untracked lists top-level fields that managedFields leave out, by subresource.
 	untracked map[string][]string
 	// checkName says what is wrong with a name.
@@ -85,9 +89,10 @@ func registry() []*resource {
 		{Version: "v1", Plural: "events", Kind: "Event", Namespaced: true, Short: []string{"ev"}, Hash: "r2yiGXH7wu8=", New: func() object { return new(corev1.Event) },
 			checkName: subdomain, table: &eventTable, fields: eventFields},
 		{Version: "v1", Plural: "namespaces", Kind: "Namespace", Short: []string{"ns"}, Hash: "Q3oi5N2YM8M=", Verbs: strings.Fields("create delete get list patch update watch"), New: func() object { return new(corev1.Namespace) },
-			Subs: []sub{{Name: "finalize", Kind: "Namespace", Verbs: []string{"update"}}, part("status", "Namespace")}, checkName: label, prepare: namespace, table: &namespaceTable,
-			fields:    map[string]func(object) string{"status.phase": func(o object) string { return string(o.(*corev1.Namespace).Status.Phase) }},
-			untracked: statusApart},
+			Subs: []sub{{Name: "finalize", Kind: "Namespace", Verbs: []string{"update"}, served: true}, part("status", "Namespace")}, checkName: label, prepare: namespace, table: &namespaceTable,
+			fields: map[string]func(object) string{"status.phase": func(o object) string { return string(o.(*corev1.Namespace).Status.Phase) }},
+			retire: retireNamespace, over: namespaceOver,
+			untracked: map[string][]string{"": {"status"}, "status": {"spec"}, "finalize": {"status"}}},
 		{Version: "v1", Plural: "nodes", Kind: "Node", Short: []string{"no"}, Hash: "XwShjMxG9Fs=", New: func() object { return new(corev1.Node) },
 			Subs: []sub{{Name: "proxy", Kind: "NodeProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: nodeProxy}, part("status", "Node")}, checkName: subdomain, prepare: node, table: &nodeTable,
 			fields:    map[string]func(object) string{"spec.unschedulable": func(o object) string { return boolWord(o.(*corev1.Node).Spec.Unschedulable) }},

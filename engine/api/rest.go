@@ -256,7 +256,11 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		return x.show(200, r, next)
 	}
 	x.s.store.unfold(foldKey(r.Plural, meta(o).Namespace, meta(o).Name))
-	return x.show(200, r, x.stored(verb, x.s.store.keep(next.versioned(x.s.store.Version+1))))
+	changed := x.stored(verb, x.s.store.keep(next.versioned(x.s.store.Version+1)))
+	if r.over != nil && r.over(o) {
+		x.erase(r, changed)
+	}
+	return x.show(200, r, changed)
 }
 
 // keep restores what an update can't change (Models rest.BeforeUpdate).
@@ -312,6 +316,11 @@ func (x *exchange) delete(r *resource) sim.Response {
 	if r.Plural == "namespaces" && immortal[x.info.name] {
 		return failed(apierrors.NewForbidden(r.gr(), x.info.name, fmt.Errorf("this namespace may not be deleted")))
 	}
+	if r.retire != nil {
+		if resp, done := r.retire(x, r, current, dry); done {
+			return resp
+		}
+	}
 	if !dry {
 		x.erase(r, current)
 	}
@@ -327,17 +336,8 @@ func (x *exchange) delete(r *resource) sim.Response {
 // NamespaceLifecycle plugin).
 var immortal = map[string]bool{"default": true, "kube-system": true, "kube-public": true}
 
-// erase removes an object; with a namespace goes all that is in it.
+// erase removes an object.
 func (x *exchange) erase(r *resource, o *Object) {
-	if r.Plural == "namespaces" {
-		for _, in := range rows {
-			if in.Namespaced {
-				for _, o := range append([]*Object(nil), x.s.store.in(in.Plural, o.Name)...) {
-					x.erase(in, o)
-				}
-			}
-		}
-	}
 	if gone := x.s.store.remove(r.Plural, o.Namespace, o.Name); gone != nil {
 		x.changed("delete", gone, "")
 	}

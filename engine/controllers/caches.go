@@ -116,6 +116,7 @@ func (m *ControllerManager) namespaceChanged(c *sim.Ctx, object json.RawMessage)
 		m.each(c, kindRootCA, ns.Name)
 	}
 	m.each(c, kindDefaultAccount, ns.Name)
+	m.each(c, kindNamespace, ns.Name)
 	return ns.Name
 }
 

@@ -54,6 +54,10 @@ type work struct {
 	// Reason and Message are what will be written.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Todo and Content are what is still to be asked for (namespace.go). They
+	// are only appended to and cut at the head.
+	Todo    []string `json:"todo,omitempty"`
+	Content []string `json:"content,omitempty"`
 }
 
 func (l *loop) clone() *loop {
@@ -64,6 +68,7 @@ func (l *loop) clone() *loop {
 	l.Queue = slices.Clip(l.Queue)
 	n.Waiting, n.Fails = maps.Clone(l.Waiting), maps.Clone(l.Fails)
 	n.Work.Tried = slices.Clone(l.Work.Tried)
+	n.Work.Todo, n.Work.Content = slices.Clone(l.Work.Todo), slices.Clone(l.Work.Content)
 	return &n
 }
 

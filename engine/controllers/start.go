@@ -34,6 +34,7 @@ func init() {
 		{cleaning, always, (*ControllerManager).startCleaner},
 		{rootCA, (*ControllerManager).buildRootCA, (*ControllerManager).startRootCA},
 		{defaultAccounts, always, (*ControllerManager).startDefaultAccounts},
+		{endings, always, (*ControllerManager).startNamespaces},
 		{tokenCleaner, always, (*ControllerManager).startTokenCleaner},
 		{bootstrapSigner, always, (*ControllerManager).startBootstrapSigner},
 	}

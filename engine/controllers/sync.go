@@ -32,6 +32,7 @@ const (
 	kindAccountToken    = "account-token"
 	kindCSRApprover     = "csr-approver"
 	kindServingApprover = "serving-approver"
+	kindNamespace       = "namespace"
 )
 
 var kinds map[string]kind
@@ -45,6 +46,7 @@ func init() {
 		kindBootstrapSigner: {(*manager).signInfo, (*manager).infoSigned, nil, unhandled("bootstrapsigner.go:208", "%s: %s"), era.ControllerRetry, []string{"secrets", "configmaps"}},
 		kindRootCA:          {(*manager).publish, (*manager).published, nil, unhandled("publisher.go:183", "syncing %q failed: %s"), era.ControllerRetry, []string{"configmaps"}},
 		kindDefaultAccount:  {(*manager).ensureDefault, (*manager).defaultMade, (*manager).namespaceFinished, unhandled("serviceaccounts_controller.go:177", "%s failed with : %s"), era.ControllerRetry, []string{"serviceaccounts", "namespaces"}},
+		kindNamespace:       {(*manager).endNamespace, (*manager).namespaceEnds, nil, unhandled("namespace_controller.go:164", "deletion of namespace %s failed: %s"), era.ControllerRetry, []string{"namespaces"}},
 		kindAccountToken:    {(*manager).fillToken, (*manager).tokenFilled, nil, (*manager).tokenFillFailed, era.ControllerRetry, []string{"secrets", "serviceaccounts"}},
 		kindCSRApprover:     {(*manager).judgeCSR, (*manager).judged, nil, (*manager).reconcilerError, era.ControllerRetry, []string{"csrs"}},
 		kindServingApprover: {(*manager).readServing, (*manager).serving, nil, (*manager).reconcilerError, era.ControllerRetry, []string{"csrs"}},

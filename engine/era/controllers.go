@@ -93,7 +93,7 @@ var controllers = []Controller{
 	{Name: "job-controller", Alias: "job"},
 	{Name: "kube-apiserver-serving-clustertrustbundle-publisher-controller"},
 	{Name: "legacy-serviceaccount-token-cleaner-controller", Alias: "legacy-service-account-token-cleaner"},
-	{Name: "namespace-controller", Alias: "namespace"},
+	{Name: "namespace-controller", Alias: "namespace", Account: "namespace-controller"},
 	{Name: "node-ipam-controller", Alias: "nodeipam"},
 	{Name: "node-lifecycle-controller", Alias: "nodelifecycle"},
 	{Name: "node-route-controller", Alias: "route"},
