@@ -46,6 +46,12 @@ var (
 	KubeletCSRPoll = row("kubelet/csr-poll", Fact[time.Duration]{Value: 32 * time.Second, Source: certManager + "; recorded: q-kubelet-timings/07"})
 	// KubeletCSRWait is how long a kubelet waits for one CSR.
 	KubeletCSRWait = row("kubelet/csr-wait", Fact[time.Duration]{Value: 15 * time.Minute, Source: certManager + "; recorded: q-kubelet-timings/01"})
+	// KubeletServerWait is the wait for the API server before the older bootstrap's
+	// request, KubeletSyncWait the wait for its certificate.
+	KubeletServerWait = row("kubelet/server-wait", Fact[Backoff]{
+		Value: Backoff{First: 2 * time.Second, Factor: 1, Max: 2 * time.Second, Jitter: 20, Steps: 30}, Source: "pkg/kubelet/certificate/bootstrap waitForServer; recorded: q-kubelet-timings/04",
+	})
+	KubeletSyncWait = row("kubelet/sync-wait", Fact[time.Duration]{Value: time.Hour, Source: "pkg/kubelet/certificate/bootstrap requestNodeCertificate"})
 	// KubeletCSRUsages are the usages that a kubelet with an ECDSA key asks for.
 	KubeletCSRUsages = row("kubelet/csr-usages", Fact[[]string]{Value: []string{"digital signature", "client auth"}, Source: "recorded: c/csr-pending.json"})
 	// KubeletServingUsages are those for its serving certificate.

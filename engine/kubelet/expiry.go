@@ -48,6 +48,12 @@ func (k *Kubelet) expired(c *sim.Ctx) {
 		k.watchExpiry(c)
 		return
 	}
+	if !k.Rotate {
+		// Nobody looks: the server refuses it from now on.
+		k.leaseDue(c)
+		k.note(c, PhaseExpired, "identity", "client-cert", "user", k.Client.Cert.CN, "notAfter", stamp(k.Client.Cert.NotAfter))
+		return
+	}
 	k.logCert(c, &k.Client, lineExpired)
 	k.Health.LastGood = c.Now.Add(-era.KubeletTick.In(k.era()))
 	lost := k.Health.LastGood.Add(era.KubeletExitAfter.In(k.era()))

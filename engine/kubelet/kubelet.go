@@ -115,6 +115,8 @@ var wakes = map[string]func(k *Kubelet, c *sim.Ctx, what string){
 	"port":     alone((*Kubelet).openPort),
 	"template": alone((*Kubelet).checkTemplate),
 	"unserve":  alone((*Kubelet).present),
+	"server":   alone((*Kubelet).tryServer),
+	"late":     alone((*Kubelet).serverLate),
 	"source":   (*Kubelet).ask,
 }
 
@@ -141,6 +143,9 @@ var answers = map[string]func(k *Kubelet, c *sim.Ctx, a answer){
 	"source.watch":  (*Kubelet).sourceWatched,
 	"source.list":   (*Kubelet).sourceListed,
 	"source.single": (*Kubelet).sourceListed,
+	"sync.healthz":  (*Kubelet).serverTried,
+	"sync.create":   (*Kubelet).syncCreated,
+	"sync.get":      (*Kubelet).syncGot,
 	"port.token":    (*Kubelet).tokenReviewed,
 	"port.access":   (*Kubelet).accessReviewed,
 }
@@ -172,7 +177,7 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgGone:
 		delete(k.Port.Waiting, m.Stream)
 	case sim.MsgStop:
-		if k.Port.ClientCA != "" && k.Port.Addr != "" {
+		if k.Port.CAs != nil {
 			k.log(c, lineStopping)
 		}
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:

@@ -18,6 +18,15 @@ var (
 	lineStillValid    = line{'I', 2, "bootstrap.go:85", "Current kubeconfig file contents are still valid, no bootstrap necessary"}
 	lineBootstrap     = line{'I', 2, "bootstrap.go:101", "Use the bootstrap credentials to request a cert, and set kubeconfig to point to the certificate dir"}
 	lineNotValid      = line{'E', 0, "bootstrap.go:267", "Unhandled Error"}
+	lineNoBootstrap   = line{'I', 2, "bootstrap.go:65", "No bootstrapping requested, will use kubeconfig"}
+	lineSkipping      = line{'I', 2, "bootstrap.go:117", "Kubeconfig exists and is valid, skipping bootstrap"}
+	lineSync          = line{'I', 2, "bootstrap.go:121", "Using bootstrap kubeconfig to generate TLS client cert, key and kubeconfig file"}
+	lineNoKey         = line{'I', 2, "bootstrap.go:152", "No valid private key and/or certificate found, reusing existing private key or creating a new one"}
+	lineNoServer      = line{'I', 2, "bootstrap.go:297", "Failed to connect to apiserver"}
+	lineServerLate    = line{'I', 0, "bootstrap.go:162", "Error waiting for apiserver to come up"}
+	lineAwaiting      = line{'I', 2, "bootstrap.go:359", "Waiting for client certificate to be issued"}
+	lineReusing       = line{'I', 2, "csr.go:90", "csr for this node already exists, reusing"}
+	lineStillGood     = line{'I', 2, "csr.go:98", "csr for this node is still valid"}
 	lineLoading       = line{'I', 2, "certificate_store.go:147", "Loading cert/key pair from a file"}
 	lineStarting      = line{'I', 2, "server.go:1048", "Starting client certificate rotation"}
 	lineEnabled       = line{'I', 2, "certificate_manager.go:422", "Certificate rotation is enabled"}
@@ -65,7 +74,10 @@ func (k *Kubelet) log(c *sim.Ctx, l line, kv ...any) {
 
 // logCert writes a line of a life: it carries the signer's name.
 func (k *Kubelet) logCert(c *sim.Ctx, r *rotation, l line, kv ...any) {
-	k.log(c, l, append([]any{"logger", r.life().signer}, kv...)...)
+	if !r.Sync {
+		kv = append([]any{"logger", r.life().signer}, kv...)
+	}
+	k.log(c, l, kv...)
 }
 
 // logCertError writes an error of a life.

@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
@@ -60,13 +61,8 @@ func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
 	k.stop("overdue "+r.Use, "rewatch "+r.Use)
 	k.logCert(c, r, lineRotating)
 
-	// Each key has its number in the stream of chance, so that a restarted
-	// kubelet does not make the keys of its predecessor again.
 	life := r.life()
-	stream := c.Host + "/" + life.prefix
-	n := c.Chance.Drawn[stream]
-	c.Chance.Uint64(stream)
-	key := pki.Keyring{Seed: c.Chance.Seed}.ECDSA(fmt.Sprintf("%s/%d", stream, n))
+	key := k.newKey(c, life.prefix)
 	a.Key = pki.KeyPEM(key)
 	csr, err := pki.NewRequest(key, pki.Request{Subject: pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}, DNS: r.DNS, IPs: addresses(r.IPs)})
 	if err != nil {
@@ -75,15 +71,20 @@ func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
 	}
 	a.Conn = k.connFor(c, r)
 	k.noteLife(c, r, k.phaseOf(c, r), "try", strconv.Itoa(a.Try), "deadline", r.deadline())
-	usages := make([]certv1.KeyUsage, 0, 3)
-	for _, u := range life.usages.In(k.era()) {
-		usages = append(usages, certv1.KeyUsage(u))
-	}
 	k.send(c, "csr.create "+r.Use, a.Conn, "POST", csrPath, &certv1.CertificateSigningRequest{
 		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: "certificates.k8s.io/v1"},
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
-		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: life.signer, Usages: usages},
+		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: life.signer, Usages: keyUsages(life.usages.In(k.era()))},
 	})
+}
+
+// newKey makes a key. Each has its number in the stream of chance, so that a
+// restarted kubelet does not make the keys of its predecessor again.
+func (k *Kubelet) newKey(c *sim.Ctx, prefix string) crypto.Signer {
+	stream := c.Host + "/" + prefix
+	n := c.Chance.Drawn[stream]
+	c.Chance.Uint64(stream)
+	return pki.Keyring{Seed: c.Chance.Seed}.ECDSA(fmt.Sprintf("%s/%d", stream, n))
 }
 
 // connFor is the connection that a life's request goes over, by whose rights it
@@ -234,7 +235,11 @@ func (k *Kubelet) judge(c *sim.Ctx, r *rotation, event string, csr *certv1.Certi
 
 // csrOverdue: the wait for this CSR is over; the CSR itself stays.
 func (k *Kubelet) csrOverdue(c *sim.Ctx, r *rotation) {
-	k.failed(c, r, lineNotSigned, "timed out waiting for the condition")
+	why := "timed out waiting for the condition"
+	if r.Sync {
+		why = "cannot watch on the certificate signing request: " + why
+	}
+	k.failed(c, r, lineNotSigned, why)
 }
 
 // failed ends a try and sets the time of the next: after 2, 4, 8 and 16 s and
@@ -243,6 +248,10 @@ func (k *Kubelet) csrOverdue(c *sim.Ctx, r *rotation) {
 // ticker keeps one tick. Models the loop of certificate_manager.go.
 func (k *Kubelet) failed(c *sim.Ctx, r *rotation, l line, err string) {
 	k.leaveCSR(c, r)
+	if r.Sync {
+		k.die(c, "failed to run Kubelet: "+err)
+		return
+	}
 	k.logCertError(c, r, l, err)
 	r.Errors++
 	a := &r.Attempt
@@ -289,7 +298,7 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 	case conn == connBootstrap:
 		h.Set("Authorization", "Bearer "+k.Token)
 	case k.Client.Cert == nil:
-	case conn == connRenewal, k.Client.valid(c):
+	case conn == connRenewal, !k.Rotate, k.Client.valid(c):
 		d.Cert, d.Key = k.Client.Cert.Cert, k.Client.Cert.Key
 	}
 	var b []byte

@@ -34,6 +34,8 @@ type rotation struct {
 	Use     string       `json:"use"`
 	Cert    *certificate `json:"cert,omitempty"`
 	Attempt attempt      `json:"attempt"`
+	// Sync: the process waits for this certificate before it does anything else.
+	Sync bool `json:"sync,omitempty"`
 	// DNS and IPs are the names that are asked for.
 	DNS []string `json:"dns,omitempty"`
 	IPs []string `json:"ips,omitempty"`
@@ -89,6 +91,11 @@ func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 		return
 	}
 	k.leaveCSR(c, r)
+	if r.Sync {
+		r.Attempt = attempt{}
+		k.synced(c)
+		return
+	}
 	first := r.Cert == nil
 	if !first {
 		r.Lived = append(r.Lived[:len(r.Lived):len(r.Lived)], c.Clock().Sub(r.Cert.NotBefore))

@@ -45,10 +45,34 @@ func (k *Kubelet) start(c *sim.Ctx) {
 		k.note(c, PhaseStandalone)
 		return
 	}
+	if !k.Rotate && k.Flags.BootstrapKubeconfig != "" {
+		if l, why, ok := stillValid(c.Disk, k.Flags.Kubeconfig, c.Clock()); ok {
+			k.log(c, lineSkipping, "path", k.Flags.Kubeconfig)
+		} else {
+			if why != "" {
+				k.log(c, l, "err", why, "logger", "UnhandledError")
+			}
+			k.beginSync(c)
+			return
+		}
+	}
+	k.run(c)
+}
+
+// run goes on once there is something to ask the API server with.
+func (k *Kubelet) run(c *sim.Ctx) {
 	if !k.loadClient(c) || !k.loadCertificate(c) {
 		return
 	}
-	k.log(c, lineStarting)
+	if k.Port.ClientCA != "" {
+		if _, err := c.Disk.ReadFile(k.Port.ClientCA); err != nil {
+			k.die(c, "failed to run Kubelet: "+err.Error())
+			return
+		}
+	}
+	if k.Rotate {
+		k.log(c, lineStarting)
+	}
 	if _, err := c.Disk.Stat(k.Flags.RootDir); err != nil {
 		if err := c.Disk.MkdirAll(k.Flags.RootDir, 0o750, c.Clock()); err != nil {
 			k.die(c, "failed to run Kubelet: error creating root directory: "+err.Error())
@@ -72,36 +96,30 @@ func (k *Kubelet) loadClient(c *sim.Ctx) bool {
 		k.log(c, lineRotationOn)
 	}
 	boot, conf := k.Flags.BootstrapKubeconfig, k.Flags.Kubeconfig
-	fatal := func(what string, err any) bool {
-		k.die(c, fmt.Sprintf("failed to run Kubelet: unable to load %s: %v", what, err))
-		return false
-	}
-	if boot == "" {
-		k.log(c, line{'I', 2, "bootstrap.go:65", "No bootstrapping requested, will use kubeconfig"})
+	use := func(l line) bool {
 		cl, _, err := readKubeconfig(c.Disk, conf)
+		if err != nil {
+			return k.fatal(c, "kubeconfig", err)
+		}
 		k.Cluster = cl
-		return err == nil || fatal("kubeconfig", err)
+		if k.Rotate {
+			k.log(c, l)
+		}
+		return true
+	}
+	if boot == "" || !k.Rotate {
+		return use(lineNoBootstrap)
 	}
 	l, why, ok := stillValid(c.Disk, conf, c.Clock())
 	if ok {
-		k.log(c, lineStillValid)
-		cl, _, err := readKubeconfig(c.Disk, conf)
-		k.Cluster = cl
-		return err == nil || fatal("kubeconfig", err)
+		return use(lineStillValid)
 	}
 	if why != "" {
 		k.log(c, l, "err", why, "logger", "UnhandledError")
 	}
-	if !k.Rotate {
-		k.die(c, "failed to run Kubelet: bootstrapping with rotateCertificates: false is not simulated yet; set it to true in "+k.Flags.Config)
+	cl, u, ok := k.loadBootstrap(c)
+	if !ok {
 		return false
-	}
-	if _, err := c.Disk.Stat(boot); err != nil {
-		return fatal("bootstrap kubeconfig", err)
-	}
-	cl, u, err := readKubeconfig(c.Disk, boot)
-	if err != nil {
-		return fatal("bootstrap kubeconfig", err)
 	}
 	k.log(c, lineBootstrap)
 	k.Cluster, k.Token = cl, u.Token
@@ -112,9 +130,36 @@ func (k *Kubelet) loadClient(c *sim.Ctx) bool {
 	return true
 }
 
+func (k *Kubelet) fatal(c *sim.Ctx, what string, err error) bool {
+	k.die(c, fmt.Sprintf("failed to run Kubelet: unable to load %s: %v", what, err))
+	return false
+}
+
+// loadBootstrap reads the bootstrap kubeconfig.
+func (k *Kubelet) loadBootstrap(c *sim.Ctx) (cluster, userInfo, bool) {
+	boot := k.Flags.BootstrapKubeconfig
+	if _, err := c.Disk.Stat(boot); err != nil {
+		return cluster{}, userInfo{}, k.fatal(c, "bootstrap kubeconfig", err)
+	}
+	cl, u, err := readKubeconfig(c.Disk, boot)
+	if err != nil {
+		return cl, u, k.fatal(c, "bootstrap kubeconfig", err)
+	}
+	return cl, u, true
+}
+
 // loadCertificate takes the certificate from the store, else the one embedded
 // in the kubeconfig, which is then rotated at once.
 func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
+	if !k.Rotate {
+		// What the kubeconfig names is presented for as long as the process lives.
+		_, u, _ := readKubeconfig(c.Disk, k.Flags.Kubeconfig)
+		if cert, err := parsePair(u.CertData, u.KeyData); err == nil {
+			cert.Noticed = true
+			k.Client.Cert, k.Health.Had = cert, true
+		}
+		return true
+	}
 	// What only passes through this directory must exist; a kubelet makes it.
 	if err := c.Disk.MkdirAll(k.Flags.CertDir, 0o755, c.Clock()); err != nil {
 		k.die(c, "failed to run Kubelet: failed to initialize certificate manager: "+err.Error())
@@ -157,10 +202,10 @@ func (k *Kubelet) beginCertificate(c *sim.Ctx) {
 	k.watchExpiry(c)
 	r := &k.Client
 	switch {
+	case !k.Rotate:
 	case r.Cert == nil:
 		k.after(c, "lost", era.KubeletExitAfter.In(k.era()))
 		k.rotate(c, r)
-	case !k.Rotate:
 	case r.Attempt.Forced:
 		k.rotate(c, r)
 	case r.Cert.CN != k.user():

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"fmt"
+	"math/big"
 	"math/rand/v2"
 )
 
@@ -46,23 +47,59 @@ func (k Keyring) Ed25519(name string) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
-//go:embed toys/rsa-0.pem toys/rsa-1.pem
+// toys are primes of 1024, 1536 and 2048 bits, as crypto/rand.Prime made them
+// once: their two top bits are set, and 65537 does not divide one less.
+//
+//go:embed toys/primes-1024.bin toys/primes-1536.bin toys/primes-2048.bin
 var toys embed.FS
 
-// rsaToys is how many RSA keys there are.
+// rsaToys is how many keys RSA has.
 const rsaToys = 2
 
 // RSA returns one of a few RSA-2048 keys, by n modulo their number, n >= 0.
 // They do not depend on the seed: finding primes is slow, and rsa.GenerateKey
 // ignores a seeded reader. Everybody has them.
-func (k Keyring) RSA(n int) *rsa.PrivateKey {
-	data, err := toys.ReadFile(fmt.Sprintf("toys/rsa-%d.pem", n%rsaToys))
+func (k Keyring) RSA(n int) *rsa.PrivateKey { return toy(2048, n%rsaToys*2, n%rsaToys*2+1) }
+
+// Toy returns an RSA key of 2048, 3072 or 4096 bits; n >= 0 is how many were
+// made before it. Any two primes of the toys make a key, so there are 276 of
+// 2048 bits and 15 of the others, and those of one seed come in an order of its
+// own before one is there again. Like all that RSA gives, everybody has them.
+func (k Keyring) Toy(bits, n int) *rsa.PrivateKey {
+	count := len(primes(bits)) / (bits / 16)
+	pairs := count * (count - 1) / 2
+	// 97 shares no factor with either number of pairs, so it visits all.
+	at := (int(k.stream("rsa", "toys").Uint64()%uint64(pairs)) + n%pairs*97) % pairs
+	i := 0
+	for ; at >= count-1-i; i++ {
+		at -= count - 1 - i
+	}
+	return toy(bits, i, i+1+at)
+}
+
+func primes(bits int) []byte {
+	data, err := toys.ReadFile(fmt.Sprintf("toys/primes-%d.bin", bits/2))
 	if err != nil {
 		panic("pki: " + err.Error())
 	}
-	key, err := ParseKey(data)
-	if err != nil {
-		panic("pki: a toy that is no key: " + err.Error())
-	}
-	return key.(*rsa.PrivateKey)
+	return data
+}
+
+var built = newMemo[*rsa.PrivateKey]()
+
+// toy is the key of two primes.
+func toy(bits, i, j int) *rsa.PrivateKey {
+	size := bits / 16
+	data := primes(bits)
+	a, b := data[i*size:(i+1)*size], data[j*size:(j+1)*size]
+	return built.get(digest("toy", a, b), func() *rsa.PrivateKey {
+		p, q, one, e := new(big.Int).SetBytes(a), new(big.Int).SetBytes(b), big.NewInt(1), big.NewInt(65537)
+		p1, q1 := new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)
+		// The private exponent as crypto/rsa makes it: modulo the least common
+		// multiple.
+		totient := new(big.Int).Div(new(big.Int).Mul(p1, q1), new(big.Int).GCD(nil, nil, p1, q1))
+		key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537}, D: new(big.Int).ModInverse(e, totient), Primes: []*big.Int{p, q}}
+		key.Precompute()
+		return key
+	})
 }

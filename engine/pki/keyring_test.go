@@ -86,3 +86,25 @@ func TestParseErrors(t *testing.T) {
 	_, err = pki.ParseRequest(nil)
 	require.EqualError(t, err, "PEM block type must be CERTIFICATE REQUEST")
 }
+
+// Toys differ as long as there are others, are as long as they should be, and
+// come in another order for another seed.
+func TestToys(t *testing.T) {
+	for bits, pairs := range map[int]int{2048: 276, 3072: 15, 4096: 15} {
+		seen := map[string]bool{}
+		kr := pki.Keyring{Seed: "toys"}
+		for n := range pairs {
+			key := kr.Toy(bits, n)
+			require.Equal(t, bits, key.N.BitLen())
+			seen[key.N.String()] = true
+		}
+		require.Len(t, seen, pairs)
+		require.NoError(t, kr.Toy(bits, 1).Validate())
+		require.True(t, kr.Toy(bits, 0).Equal(kr.Toy(bits, pairs)))
+	}
+	require.False(t, pki.Keyring{Seed: "toys"}.Toy(2048, 0).Equal(pki.Keyring{Seed: "others"}.Toy(2048, 0)))
+	key := pki.Keyring{}.Toy(4096, 3)
+	again, err := pki.ParseKey(pki.KeyPEM(key))
+	require.NoError(t, err)
+	require.True(t, key.Equal(again))
+}

@@ -39,5 +39,6 @@ var claims = []claim{
 	// was done, and which file shows what came of it.
 	{"b2-real-kubelet-refused/*", "engine", "run"},
 	{"c-bootstrap-manual-approval/*", "engine", "run"},
+	{"c2-bootstrap-rotateCertificates-false/*", "engine", "run"},
 	{"c3-pending-csr-deleted/*", "engine", "run"},
 }
