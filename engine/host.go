@@ -105,7 +105,7 @@ var binaries = map[string]func(w *World, f *unitFile) (sim.Actor, error){
 func init() {
 	for _, name := range controllers.Programs() {
 		binaries[name] = func(w *World, f *unitFile) (sim.Actor, error) {
-			return controllers.NewProgram(w.era, name, f.Args[1:]), nil
+			return controllers.NewProgram(w.era, name, f.Args[1:], f.Env), nil
 		}
 		blank[name] = func() sim.Actor { return new(controllers.ControllerManager) }
 	}
@@ -168,9 +168,6 @@ func (w *World) startUnit(m *machine, name string) error {
 		w.refuse(m, name, pid, kind, err)
 		w.fail(m, name, f, 1)
 		return nil
-	}
-	if a, ok := a.(interface{ Environ(map[string]string) }); ok {
-		a.Environ(f.Env)
 	}
 	w.Life++
 	p := &proc{Kind: kind, Life: w.Life, PID: pid, actor: a}

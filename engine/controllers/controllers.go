@@ -136,6 +136,8 @@ func (m *ControllerManager) Step(c *sim.Ctx, msg sim.Msg) {
 		m.start(c)
 	case sim.MsgWake:
 		m.wake(c, msg.Tag)
+	case sim.MsgFile:
+		m.fileChanged(c, msg.Tag)
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
 		x, ok := m.Streams[msg.Stream]
 		if !ok {

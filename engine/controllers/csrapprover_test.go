@@ -23,8 +23,7 @@ func newProgram(t *testing.T, name string, env map[string]string, args ...string
 	r.file("/root/.kube/config", func() []byte { b, _ := r.disk.ReadFile("/etc/kubernetes/controller-manager.conf"); return b }())
 	r.file("/etc/hosts", []byte("127.0.0.1 localhost\n10.0.0.11 node-1 # here\n"))
 	r.queue = sim.Queue{}
-	r.m = NewProgram(era.Must("1.36"), name, args)
-	r.m.Environ(env)
+	r.m = NewProgram(era.Must("1.36"), name, args, env)
 	r.post(r.now, sim.Msg{Kind: sim.MsgStart})
 	return r
 }

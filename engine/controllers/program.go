@@ -32,13 +32,11 @@ func init() {
 func Programs() []string { return []string{csrApprover, servingApprover} }
 
 // NewProgram returns an approver that is started with the command line args,
-// without the program's name. What it does not take it tells when it starts.
-func NewProgram(e era.Era, name string, args []string) *ControllerManager {
-	return &ControllerManager{Release: e.String(), Program: name, Args: args, Flags: Flags{QPS: -1}}
+// without the program's name, and an environment. What it does not take it tells
+// when it starts.
+func NewProgram(e era.Era, name string, args []string, env map[string]string) *ControllerManager {
+	return &ControllerManager{Release: e.String(), Program: name, Args: args, Env: env, Flags: Flags{QPS: -1}}
 }
-
-// Environ gives the process its environment.
-func (m *ControllerManager) Environ(env map[string]string) { m.Env = env }
 
 // prints writes a line that is no log, and ends the process.
 func (m *ControllerManager) prints(c *sim.Ctx, code int, line string) {

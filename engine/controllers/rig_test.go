@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,7 @@ type rig struct {
 	// folds: a Lease is renewed by itself; silent: the server answers nothing.
 	folds  bool
 	silent bool
+	notify []string
 	// may is asked with the user and the subresource; down is a transport error.
 	may   func(user, permission string) bool
 	down  string
@@ -77,6 +79,9 @@ users: [{name: u, user: {client-certificate-data: %s, client-key-data: %s}}]
 }
 
 func (r *rig) file(name string, data []byte) {
+	if slices.Contains(r.notify, name) {
+		r.post(r.now, sim.Msg{Kind: sim.MsgFile, Tag: name})
+	}
 	require.NoError(r.t, r.disk.MkdirAll(name[:strings.LastIndex(name, "/")], 0o755, newYear))
 	require.NoError(r.t, r.disk.WriteFile(name, data, 0o600, newYear))
 }
@@ -126,6 +131,8 @@ func (r *rig) step(msg sim.Msg) {
 			r.post(e.At, sim.Msg{Kind: sim.MsgWake, Tag: e.Tag})
 		case sim.EffExit:
 			r.code = &e.Code
+		case sim.EffNotify:
+			r.notify = append(r.notify, e.Tag)
 		case sim.EffSend:
 			r.sent = append(r.sent, *e.Req)
 			r.dials = append(r.dials, string(e.Dial.Cert))

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"time"
@@ -14,45 +13,6 @@ import (
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
-
-// pair are signing files as last read with success.
-type pair struct {
-	Cert []byte `json:"cert"`
-	Key  []byte `json:"key"`
-}
-
-// authority reads the signing files. While the manager runs, files that can't
-// be read as a pair leave the last good pair in use; two certificates in the
-// file are a pair and an error all the same. Words as recorded in o.
-func (m *ControllerManager) authority(c *sim.Ctx, certFile, keyFile string, starting bool) (*pki.Authority, error) {
-	id := certFile + "::" + keyFile
-	cert, err := c.Disk.ReadFile(certFile)
-	var key []byte
-	if err == nil {
-		key, err = c.Disk.ReadFile(keyFile)
-	}
-	if err == nil && (len(cert) == 0 || len(key) == 0) {
-		err = fmt.Errorf("missing content for serving cert %q", "csr-controller::"+id)
-	}
-	if err == nil {
-		last := m.Pairs[id]
-		if string(last.Cert) != string(cert) || string(last.Key) != string(key) {
-			if _, err = tls.X509KeyPair(cert, key); err == nil {
-				m.Pairs[id] = pair{cert, key}
-				m.log(c, 'I', 0, "dynamic_serving_content.go:116", "Loaded a new cert/key pair", "name", "csr-controller::"+id)
-			}
-		}
-	}
-	if err != nil && starting {
-		return nil, fmt.Errorf("error reading CA cert file %q: %w", certFile, err)
-	}
-	now := m.Pairs[id]
-	a, err := pki.ParseAuthority(now.Cert, now.Key)
-	if err != nil {
-		return nil, fmt.Errorf("error reading CA cert file %q: %w", "csr-controller::"+id, err)
-	}
-	return a, nil
-}
 
 // sign signs a CSR that is approved, or writes why its signer does not.
 func (m *ControllerManager) sign(c *sim.Ctx, l *loop) {
@@ -105,7 +65,7 @@ func (m *ControllerManager) signed(c *sim.Ctx, l *loop, a answer) {
 
 // issue makes the certificate.
 func (m *ControllerManager) issue(c *sim.Ctx, l *loop, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) ([]byte, error) {
-	ca, err := m.authority(c, l.CertFile, l.KeyFile, false)
+	ca, err := m.authority(l.CertFile, l.KeyFile)
 	if err != nil {
 		return nil, err
 	}

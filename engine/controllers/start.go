@@ -226,7 +226,7 @@ func (m *ControllerManager) buildSigners(c *sim.Ctx) (bool, error) {
 			}
 			cert, key = p[0], p[1]
 		}
-		if _, err := m.authority(c, cert, key, true); err != nil {
+		if err := m.firstAuthority(c, cert, key); err != nil {
 			return false, fmt.Errorf("failed to init %s certificate controller: %w", s.name, err)
 		}
 		m.loop(&loop{Name: s.loop, Kind: kindSign, Logger: signing, Controller: signing, Signer: s.name, CertFile: cert, KeyFile: key}, cl)
@@ -238,8 +238,10 @@ func (m *ControllerManager) startSigners(c *sim.Ctx) {
 	for _, l := range m.Loops {
 		if l.Signer != "" {
 			m.log(c, 'I', 0, "certificate_controller.go:120", "Starting certificate controller", "name", l.Name)
+			m.log(c, 'I', 0, "dynamic_serving_content.go:135", "Starting controller", "name", contentName+l.CertFile+"::"+l.KeyFile)
 		}
 	}
+	m.watchFiles(c)
 	m.addFeed(c, "csrs", csrPath)
 }
 

@@ -41,4 +41,16 @@ var claims = []claim{
 	{"c-bootstrap-manual-approval/*", "engine", "run"},
 	{"c2-bootstrap-rotateCertificates-false/*", "engine", "run"},
 	{"c3-pending-csr-deleted/*", "engine", "run"},
+
+	// kube-controller-manager in a world of its own.
+	{"e2-signer-verdicts/*.json", "engine", "verdict"},
+	{"e4-signing-durations/*", "engine", "durations"},
+	{"o-signing-files/17-*", "engine", "files replaced"},
+	{"o-signing-files/*", "engine", "signing files"},
+	{"h-tokencleaner-bootstrapsigner/0[1-5]-*.json", "engine", "cluster-info"},
+	{"h-tokencleaner-bootstrapsigner/tokencleaner*", "engine", "tokens"},
+	{"s-cleaners-rootca-tokens/0[12]-*", "engine", "cleaner"},
+	{"s-cleaners-rootca-tokens/03-*", "engine", "tokens"},
+	{"s-cleaners-rootca-tokens/0[4-7]-*", "engine", "root CA"},
+	{"s-cleaners-rootca-tokens/12-*", "engine", "token of a Secret"},
 }
