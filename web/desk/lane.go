@@ -142,7 +142,7 @@ func upright(l *Lane, x, top, bottom int) {
 	l.Request = fmt.Sprintf("M%d %dL%d %d", x, bottom, x, top+3)
 	l.Answer = fmt.Sprintf("M%d %dL%d %d", x+158, top, x+158, bottom-3)
 	mid := (top + bottom) / 2
-	l.LabelAt = boxed(x+10+63, mid, 126, labelH)
+	l.LabelAt = boxed(x+10+67, mid, 134, labelH)
 	l.CodeAt = boxed(x+168+48, mid, 100, codeH)
 }
 
