@@ -62,7 +62,7 @@ func (s *Server) authorize(a *attributes) (bool, string) {
 // note tells in "would" which default roles would have allowed it.
 func (s *Server) allowed(c *sim.Ctx, a *attributes) (bool, string) {
 	ok, reason := s.authorize(a)
-	args := map[string]string{"verdict": "yes", "user": a.user.Name, "verb": a.verb, "reason": reason}
+	args := map[string]string{"verdict": "yes", "user": a.user.Name, "groups": strings.Join(a.user.Groups, ","), "verb": a.verb, "reason": reason}
 	subject := a.path
 	if a.resource != "" {
 		subject = a.full()
@@ -73,7 +73,6 @@ func (s *Server) allowed(c *sim.Ctx, a *attributes) (bool, string) {
 	}
 	if !ok {
 		args["verdict"] = "no"
-		args["groups"] = strings.Join(a.user.Groups, ",")
 		if w := s.would(a); w != nil {
 			b, _ := json.Marshal(w)
 			args["would"] = string(b)

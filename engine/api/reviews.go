@@ -142,7 +142,7 @@ func (x *exchange) decide(a *attributes) authorizationv1.SubjectAccessReviewStat
 	if a.resource != "" {
 		subject = a.full()
 	}
-	x.c.Note(trace.Authz, subject, map[string]string{"verdict": verdict, "user": a.user.Name, "groups": strings.Join(a.user.Groups, ","), "verb": a.verb, "resource": a.full(), "reason": reason, "asked": "yes"}, "")
+	x.c.Note(trace.Authz, subject, map[string]string{"verdict": verdict, "user": a.user.Name, "groups": strings.Join(a.user.Groups, ","), "verb": a.verb, "resource": a.full(), "group": a.group, "name": a.name, "namespace": a.namespace, "reason": reason, "asked": "yes"}, "")
 	return authorizationv1.SubjectAccessReviewStatus{Allowed: ok, Reason: reason}
 }
 

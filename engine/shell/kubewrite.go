@@ -207,7 +207,8 @@ func (k *kube) applyOne(m manifest, query string) error {
 		return err
 	}
 	var last map[string]any
-	if text, _ := current.get("metadata", "annotations").(map[string]any)[lastApplied].(string); text != "" {
+	annotations, _ := current.get("metadata", "annotations").(map[string]any)
+	if text, _ := annotations[lastApplied].(string); text != "" {
 		last, _ = parseObject([]byte(text))
 	} else {
 		fmt.Fprintf(k.errs, "Warning: resource %s/%s is missing the %s annotation which is required by kubectl apply. kubectl apply should only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.\n", m.r.name, name, lastApplied)

@@ -1,0 +1,251 @@
+package engine_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	certv1 "k8s.io/api/certificates/v1"
+
+	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+var (
+	master  = pkix.Name{Organization: []string{"system:masters"}, CommonName: "simulation"}
+	someone = pkix.Name{Organization: []string{"system:nodes"}, CommonName: "system:node:someone"}
+)
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+type observation = trace.Observation
+
+// law is what must hold after every event; it says what does not.
+type law struct {
+	name  string
+	holds func(l *laws, w *engine.World, o *observation) string
+}
+
+// laws is what the laws remember of a world.
+type laws struct {
+	ca      *x509.Certificate
+	version uint64
+	issued  map[string]bool
+	oracle  oracle
+}
+
+var allLaws = []law{
+	{"versions rise", versionsRise},
+	{"a certificate is approved, and is what was asked for", issuedAsAsked},
+	{"current leads to a key of its own", currentIsOwn},
+	{"what is allowed is allowed by a rule", allowedByARule},
+	{"observations are of a known kind", func(_ *laws, _ *engine.World, o *observation) string {
+		if !o.Kind.Valid() {
+			return string(o.Kind)
+		}
+		return ""
+	}},
+	{"a cause comes before its effect", func(_ *laws, _ *engine.World, o *observation) string {
+		if o.Cause >= o.ID {
+			return fmt.Sprintf("%d is caused by %d", o.ID, o.Cause)
+		}
+		return ""
+	}},
+}
+
+func newLaws(w *engine.World) *laws {
+	l := &laws{issued: map[string]bool{}}
+	b, _ := w.Disk("control-1").ReadFile("/etc/kubernetes/pki/ca.crt")
+	certs, err := pki.ParseCerts(b)
+	if err != nil {
+		panic(err)
+	}
+	l.ca = certs[0]
+	w.Drain()
+	l.oracle.learn(w)
+	return l
+}
+
+// look looks at what happened since the last look.
+func (l *laws) look(w *engine.World) *breach {
+	obs := w.Drain()
+	for i := range obs {
+		o := &obs[i]
+		if o.Kind == trace.Object {
+			l.oracle.see(o)
+		}
+		for _, x := range allLaws {
+			if says := x.holds(l, w, o); says != "" {
+				return &breach{x.name, says, w.Now()}
+			}
+		}
+	}
+	return nil
+}
+
+// end is looked at when all is healed: every node has joined.
+func (l *laws) end(w *engine.World, p *plan) *breach {
+	v := w.View()
+	for _, h := range v.Hosts {
+		if h.Role != "node" {
+			continue
+		}
+		i := slices.IndexFunc(h.Units, func(u engine.UnitView) bool { return u.Name == "kubelet" })
+		if u := h.Units[i]; u.State != "active" || u.Phase != "joined" {
+			return &breach{"when the faults end, every node joins", fmt.Sprintf("%s is %s, %s %v", h.Name, u.State, u.Phase, u.PhaseArgs), w.Now()}
+		}
+		if !slices.ContainsFunc(v.Nodes, func(n engine.NodeView) bool { return n.Name == h.Name }) {
+			return &breach{"when the faults end, every node joins", "there is no Node " + h.Name, w.Now()}
+		}
+	}
+	return nil
+}
+
+func versionsRise(l *laws, _ *engine.World, o *observation) string {
+	if o.Kind != trace.Object || o.Args["version"] == "" {
+		return ""
+	}
+	n, err := strconv.ParseUint(o.Args["version"], 10, 64)
+	if err != nil || n <= l.version {
+		return fmt.Sprintf("%s has version %s after %d", o.Subject, o.Args["version"], l.version)
+	}
+	l.version = n
+	return ""
+}
+
+func issuedAsAsked(l *laws, _ *engine.World, o *observation) string {
+	if o.Kind != trace.Object || o.Payload == "" || !strings.HasPrefix(o.Subject, "certificatesigningrequests/") {
+		return ""
+	}
+	var csr certv1.CertificateSigningRequest
+	if err := json.Unmarshal([]byte(o.Payload), &csr); err != nil {
+		return err.Error()
+	}
+	if len(csr.Status.Certificate) == 0 || l.issued[string(csr.UID)] {
+		return ""
+	}
+	l.issued[string(csr.UID)] = true
+	has := func(t certv1.RequestConditionType) bool {
+		return slices.ContainsFunc(csr.Status.Conditions, func(c certv1.CertificateSigningRequestCondition) bool { return c.Type == t && c.Status == "True" })
+	}
+	if !has(certv1.CertificateApproved) || has(certv1.CertificateDenied) || has(certv1.CertificateFailed) {
+		return fmt.Sprintf("%s has a certificate and the conditions %v", csr.Name, csr.Status.Conditions)
+	}
+	req, err := pki.ParseRequest(csr.Spec.Request)
+	if err != nil {
+		return err.Error()
+	}
+	certs, err := pki.ParseCerts(csr.Status.Certificate)
+	if err != nil {
+		return err.Error()
+	}
+	c := certs[0]
+	if !bytes.Equal(c.RawSubjectPublicKeyInfo, req.RawSubjectPublicKeyInfo) {
+		return csr.Name + " has another key than was asked for"
+	}
+	if c.Subject.String() != req.Subject.String() {
+		return fmt.Sprintf("%s is for %s, asked for was %s", csr.Name, c.Subject, req.Subject)
+	}
+	if c.NotAfter.After(l.ca.NotAfter) {
+		return fmt.Sprintf("%s ends at %s, its CA at %s", csr.Name, c.NotAfter, l.ca.NotAfter)
+	}
+	if err := c.CheckSignatureFrom(l.ca); err != nil {
+		return csr.Name + ": " + err.Error()
+	}
+	if c.IsCA {
+		return csr.Name + " is a CA"
+	}
+	if e := csr.Spec.ExpirationSeconds; e != nil {
+		// Backdated by 5 minutes, which count.
+		if d := c.NotAfter.Sub(c.NotBefore); d > time.Duration(*e)*time.Second+5*time.Minute {
+			return fmt.Sprintf("%s lives for %s", csr.Name, d)
+		}
+	}
+	return policies[csr.Spec.SignerName].holds(c, req)
+}
+
+// policy is what a signer may put into a certificate.
+type policy struct {
+	usages []x509.ExtKeyUsage
+	org    string
+	names  bool
+}
+
+var policies = map[string]policy{
+	"kubernetes.io/kube-apiserver-client":         {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
+	"kubernetes.io/kube-apiserver-client-kubelet": {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, org: "system:nodes"},
+	"kubernetes.io/kubelet-serving":               {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, org: "system:nodes", names: true},
+	"kubernetes.io/legacy-unknown":                {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, names: true},
+}
+
+func (p policy) holds(c *x509.Certificate, req *x509.CertificateRequest) string {
+	if p.usages == nil {
+		return "nobody signs that"
+	}
+	for _, u := range c.ExtKeyUsage {
+		if !slices.Contains(p.usages, u) {
+			return fmt.Sprintf("extended key usage %v", u)
+		}
+	}
+	if p.org != "" && (!slices.Equal(c.Subject.Organization, []string{p.org}) || !strings.HasPrefix(c.Subject.CommonName, "system:node:")) {
+		return "the subject is " + c.Subject.String()
+	}
+	if slices.Contains(c.Subject.Organization, "system:masters") {
+		return "it is for system:masters"
+	}
+	got, want := fmt.Sprint(c.DNSNames, c.IPAddresses, c.URIs, c.EmailAddresses), fmt.Sprint(req.DNSNames, req.IPAddresses, req.URIs, req.EmailAddresses)
+	if got != want || !p.names && got != "[] [] [] []" {
+		return fmt.Sprintf("names %s, asked for were %s", got, want)
+	}
+	return ""
+}
+
+const pkiDir = "/var/lib/kubelet/pki/"
+
+// currentIsOwn: a current link leads to a certificate with its key, of this node.
+func currentIsOwn(_ *laws, w *engine.World, o *observation) string {
+	if o.Kind != trace.File || !strings.HasPrefix(o.Subject, pkiDir) {
+		return ""
+	}
+	d := w.Disk(o.Host())
+	for _, use := range []string{"client", "server"} {
+		link := pkiDir + "kubelet-" + use + "-current.pem"
+		if _, err := d.ReadLink(link); err != nil {
+			continue
+		}
+		b, err := d.ReadFile(link)
+		if err != nil {
+			return fmt.Sprintf("on %s: %v", o.Host(), err)
+		}
+		p, err := tls.X509KeyPair(b, b)
+		if err != nil {
+			return fmt.Sprintf("on %s, %s: %v", o.Host(), link, err)
+		}
+		if cn := p.Leaf.Subject.CommonName; cn != "system:node:"+o.Host() {
+			return fmt.Sprintf("on %s, %s is for %s", o.Host(), link, cn)
+		}
+	}
+	return ""
+}
+
+func allowedByARule(l *laws, _ *engine.World, o *observation) string {
+	if o.Kind != trace.Authz || o.Args["verdict"] != "yes" {
+		return ""
+	}
+	a := maps.Clone(o.Args)
+	a["path"] = o.Subject
+	if l.oracle.allows(a) {
+		return ""
+	}
+	return fmt.Sprintf("%v was allowed, and no rule says so", o.Args)
+}

@@ -1,0 +1,268 @@
+package engine_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// plan is a random world as plain data: all that will be done to it.
+type plan struct {
+	Seed   uint64
+	Config engine.Config
+	Inputs []engine.Input
+	End    time.Time
+	// Forks are the inputs before which the world goes on in a copy.
+	Forks []int
+}
+
+func typing(at time.Time, host, line string) engine.Input {
+	return engine.Input{At: at, Typed: &engine.Typed{Host: host, Line: line}}
+}
+
+// planner draws a plan.
+type planner struct {
+	*rand.Rand
+	*plan
+	now time.Time
+	// life is how long certificates live, and the measure of all waiting.
+	life  time.Duration
+	admin [][]byte
+	csr   []byte
+	// scarred: what happened needs a person to heal.
+	scarred bool
+}
+
+func (p *planner) node() string            { return fmt.Sprintf("node-%d", 1+p.IntN(p.Config.Nodes)) }
+func (p *planner) one(of ...string) string { return of[p.IntN(len(of))] }
+func (p *planner) do(in engine.Input)      { in.At = p.now; p.Inputs = append(p.Inputs, in) }
+func (p *planner) typ(host, line string)   { p.do(typing(p.now, host, line)) }
+
+// span is a duration from a second up to most, small ones as often as large.
+func (p *planner) span(most time.Duration) time.Duration {
+	d := time.Second
+	for d < most && p.IntN(4) > 0 {
+		d *= 4
+	}
+	return min(d+time.Duration(p.Int64N(int64(d))), most).Truncate(time.Millisecond)
+}
+
+// lives are the lifetimes of certificates that plans draw from.
+var lives = []time.Duration{time.Hour, time.Hour, 6 * time.Hour, 24 * time.Hour}
+
+func newPlan(seed uint64) *plan {
+	p := &planner{Rand: rand.New(rand.NewPCG(seed, 36)), plan: &plan{Seed: seed}, now: engine.Start}
+	p.Config = engine.Config{Seed: fmt.Sprint("simulation ", seed), Nodes: 1 + p.IntN(3)}
+	p.life = lives[p.IntN(len(lives))]
+	p.admin, p.csr = identities(p.Config)
+	p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "cluster-signing-duration", Value: p.life.String()}})
+	// Acts: much happens within minutes, then all is brought in order, and then
+	// nothing happens for long: a kubelet that is refused asks every second and
+	// ends every five minutes, so that a day of it costs as much as years do.
+	p.order()
+	for range 2 + p.IntN(3) {
+		for range 4 + p.IntN(6) {
+			p.move()
+			p.now = p.now.Add(p.span(2 * time.Minute))
+			if p.IntN(8) == 0 {
+				p.Forks = append(p.Forks, len(p.Inputs)-1)
+			}
+		}
+		p.order()
+		p.now = p.now.Add(p.span(2 * p.life))
+	}
+	if p.scarred {
+		for i := range p.Config.Nodes {
+			p.typ(fmt.Sprintf("node-%d", i+1), "systemctl stop kubelet; rm -rf /var/lib/kubelet/pki /etc/kubernetes/kubelet.conf")
+		}
+	}
+	p.order()
+	p.End = p.now.Add(40 * time.Minute)
+	return p.plan
+}
+
+// identities are the admin's chain in a world, and a CSR of someone's.
+func identities(c engine.Config) (admin [][]byte, csr []byte) {
+	kr := pki.Keyring{Seed: c.Seed}
+	ca, err := pki.NewAuthority(kr, "ca", "kubernetes", engine.Start.AddDate(-1, 0, 0), engine.Start.AddDate(30, 0, 0))
+	if err != nil {
+		panic(err)
+	}
+	leaf, err := ca.Leaf(pki.LeafSpec{Subject: master, Client: true, NotBefore: engine.Start.AddDate(-1, 0, 0), NotAfter: engine.Start.AddDate(30, 0, 0), Serial: []byte{1}}, kr.ECDSA("simulation").Public())
+	if err != nil {
+		panic(err)
+	}
+	certs, err := pki.ParseCerts(leaf)
+	if err != nil {
+		panic(err)
+	}
+	csr, err = pki.NewRequest(kr.ECDSA("someone"), pki.Request{Subject: someone})
+	if err != nil {
+		panic(err)
+	}
+	return [][]byte{certs[0].Raw}, csr
+}
+
+// moves are what may happen, each as often as its weight.
+var moves = []struct {
+	weight int
+	do     func(p *planner)
+}{
+	{6, func(p *planner) {
+		p.typ(p.node(), "systemctl "+p.one("start", "start", "start", "stop", "restart")+" kubelet")
+	}},
+	{6, func(p *planner) { p.typ("admin", p.one(bindings...)) }},
+	{2, func(p *planner) {
+		p.typ("admin", "kubectl delete clusterrolebinding "+p.one("kubelet-bootstrap", "approve-client", "approve-renewal"))
+	}},
+	{4, func(p *planner) { p.typ("admin", "kubectl certificate approve $(kubectl get csr -o name)") }},
+	{2, func(p *planner) { p.typ("admin", "kubectl certificate deny $(kubectl get csr -o name)") }},
+	{1, func(p *planner) { p.typ("admin", "kubectl delete csr --all") }},
+	{2, func(p *planner) { p.typ("admin", "kubectl delete node "+p.node()) }},
+	{1, func(p *planner) {
+		p.typ("admin", p.one("kubectl get csr -w | head -n 2", "kubectl get nodes,csr", "sleep 1h"))
+	}},
+	{1, func(p *planner) { p.do(engine.Input{Interrupt: &engine.Interrupt{Host: p.one("admin", p.node())}}) }},
+	{2, func(p *planner) {
+		p.typ("control-1", "systemctl "+p.one("restart", "stop", "start")+" "+p.one("kube-apiserver", "kube-controller-manager"))
+	}},
+	{2, func(p *planner) {
+		f := controllerFlags[p.IntN(len(controllerFlags))]
+		p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: f[0], Value: f[1]}})
+	}},
+	{10, func(p *planner) { p.fault() }},
+	{4, func(p *planner) { p.probe() }},
+	{3, func(p *planner) { p.request() }},
+	{2, func(p *planner) {
+		p.typ(p.node(), fmt.Sprintf("date -s '%+d minutes'", p.IntN(2000)-1000))
+	}},
+}
+
+var bindings = []string{bindBootstrap, bindApproval, bindRenewal}
+
+var controllerFlags = [][2]string{
+	{"controllers", "*"}, {"controllers", "*,-csrapproving"}, {"controllers", "*,-csrsigning"}, {"controllers", "*,bootstrapsigner,tokencleaner"},
+	{"v", "2"}, {"v", "5"},
+}
+
+func (p *planner) move() {
+	sum := 0
+	for _, m := range moves {
+		sum += m.weight
+	}
+	n := p.IntN(sum)
+	for _, m := range moves {
+		if n -= m.weight; n < 0 {
+			m.do(p)
+			return
+		}
+	}
+}
+
+// fault draws a fault that ends by itself, mostly.
+func (p *planner) fault() {
+	node := p.node()
+	host := p.one(node, node, "control-1")
+	text := p.one(
+		"link "+node+" control-1 drop", "link "+node+" control-1 drop 30%", "link "+node+" control-1 delay "+p.one("50ms", "2s", "9s"),
+		"link "+node+" control-1 duplicate 50%", "link "+node+" control-1 cut 40%", "link "+node+" control-1 refuse",
+		"host "+host+" drop", "host "+host+" stop", "host "+host+" restart", "host "+node+" suspend",
+		"disk "+node+" deny-write "+p.one("/var/lib/kubelet/pki", "/etc/kubernetes", "/"), "disk "+node+" full",
+		"clock "+node+" skew "+p.one("-10m", "+1h", "-3d", "+40d"), "clock "+p.one(node, "control-1", "admin")+" drift "+p.one("50", "-300"),
+		"clock control-1 skew "+p.one("-1m", "+4m", "+2h"),
+		"apiserver control-1 status "+p.one("429", "500", "503")+" "+p.one("", "PUT", "GET", "POST", "/apis/certificates.k8s.io/*")+" "+p.one("", "30%"),
+		"apiserver control-1 drop "+p.one("", "20%", "PUT 50%"), "apiserver control-1 delay "+p.one("1s", "20s"), "apiserver control-1 duplicate 50%", "apiserver control-1 stop", "apiserver control-1 restart",
+	)
+	if strings.Contains(text, "control-1 skew +2h") {
+		p.scarred = true
+	}
+	if !strings.HasSuffix(text, "restart") && p.IntN(6) > 0 {
+		text += fmt.Sprintf(" for %dms", p.span(10*time.Minute).Milliseconds())
+	}
+	f, err := engine.ParseFault(text, p.now)
+	if err != nil {
+		panic(text + ": " + err.Error())
+	}
+	p.do(engine.Input{Fault: &f})
+}
+
+// probe is a question of authorization: the admin asks as someone else.
+func (p *planner) probe() {
+	user := p.one("jane", "system:bootstrap:07401b", "system:node:"+p.node(), "system:serviceaccount:kube-system:certificate-controller", "system:kube-controller-manager", "system:anonymous")
+	h := http.Header{"Impersonate-User": {user}, "Accept": {"application/json"}}
+	for range p.IntN(3) {
+		h.Add("Impersonate-Group", p.one("system:nodes", "system:bootstrappers", "system:authenticated", "developers", "system:bootstrappers:kubeadm:default-node-token"))
+	}
+	p.external(p.one("GET", "GET", "DELETE", "POST", "PUT"), p.path(), h, nil)
+}
+
+func (p *planner) path() string {
+	name := p.one("", "", "/"+p.node(), "/x")
+	return p.one("/api/v1/nodes"+name, "/api/v1/nodes/"+p.node()+"/status", "/api/v1/namespaces/kube-system/secrets"+name, "/apis/certificates.k8s.io/v1/certificatesigningrequests"+name,
+		"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"+name, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"+name, "/api/v1/namespaces/kube-public/configmaps"+name, "/api", "/version", "/healthz", "/metrics", "/apis/storage.k8s.io/v1/csinodes"+name)
+}
+
+// request is a CSR that may be any, of the admin.
+func (p *planner) request() {
+	signer := p.one("kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving", "example.com/serving", "kubernetes.io/legacy-unknown")
+	usages := p.one(`"client auth"`, `"server auth"`, `"client auth","digital signature"`, `"digital signature","key encipherment","client auth"`, `"any"`)
+	body := fmt.Sprintf(`{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"generateName":"someone-"},"spec":{"signerName":%q,"usages":[%s],"expirationSeconds":%d,"request":%q}}`,
+		signer, usages, []int{600, 3600, 99999999}[p.IntN(3)], base64Of(p.csr))
+	p.external("POST", "/apis/certificates.k8s.io/v1/certificatesigningrequests", http.Header{}, []byte(body))
+}
+
+func (p *planner) external(method, url string, h http.Header, body []byte) {
+	h.Set("Content-Type", "application/json")
+	p.do(engine.Input{External: &engine.External{ID: fmt.Sprint("probe ", len(p.Inputs)), Addr: "10.0.0.10:6443", Request: sim.Request{Method: method, URL: url, Header: h, Body: body, Peer: p.admin}}})
+}
+
+// order ends all faults and does what a person does who wants every node to
+// join.
+func (p *planner) order() {
+	p.do(engine.Input{Lift: &engine.Lift{Faults: "all"}})
+	// Hosts that were off boot.
+	p.now = p.now.Add(time.Minute)
+	hosts := []string{"control-1", "admin"}
+	for i := range p.Config.Nodes {
+		hosts = append(hosts, fmt.Sprintf("node-%d", i+1))
+	}
+	for _, h := range hosts {
+		p.do(engine.Input{Interrupt: &engine.Interrupt{Host: h}})
+		if h != "admin" { // only root sets clocks, and nobody set the admin's
+			p.typ(h, "date -s @"+fmt.Sprint(p.now.Unix()))
+		}
+	}
+	p.typ("control-1", "systemctl restart kube-apiserver")
+	p.now = p.now.Add(10 * time.Second)
+	p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "controllers", Value: "*"}})
+	p.typ("control-1", "systemctl restart kube-controller-manager")
+	p.now = p.now.Add(10 * time.Second)
+	for _, b := range bindings {
+		p.typ("admin", b)
+	}
+	p.typ("admin", "kubectl apply -f - <<EOF\n"+fmt.Sprintf(freshToken, engine.TokenID, engine.TokenID, engine.TokenSecret, p.now.AddDate(1, 0, 0).Format(time.RFC3339))+"EOF")
+	for _, h := range hosts[2:] {
+		p.typ(h, "systemctl restart kubelet")
+	}
+	p.now = p.now.Add(time.Minute)
+}
+
+const freshToken = `apiVersion: v1
+kind: Secret
+metadata:
+  name: bootstrap-token-%s
+  namespace: kube-system
+type: bootstrap.kubernetes.io/token
+stringData:
+  token-id: "%s"
+  token-secret: "%s"
+  expiration: "%s"
+  usage-bootstrap-authentication: "true"
+  auth-extra-groups: system:bootstrappers:kubeadm:default-node-token
+`
