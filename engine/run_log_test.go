@@ -41,6 +41,9 @@ var sayings = []saying{
 	say("port", `^"(loaded certificate and key pair|Loaded client CA|Starting DynamicServing|Shutting down DynamicServing)`, "what the port presents and trusts"),
 	say("lease", `^"(Failed to ensure lease exists|Failed to update lease)`, "the first sign that the API server refuses"),
 	say("node", `^"(Unable to register node|Error updating node status)`, "the first sign that the API server refuses"),
+	say("signers", `logger="certificatesigningrequest-signing-controller" (csr|old)=`, "what the signers see"),
+	say("approver", `logger="certificatesigningrequest-approving-controller" (csr|old)=`, "what the approver sees"),
+	say("approver's tries", `^"Sync certificate request failed"`, "why nobody approves, and when it is tried again"),
 	say("authentication", `^"Unable to authenticate the request"`, "the reason of a 401, which only the server knows"),
 }
 
@@ -49,6 +52,7 @@ var unsaid = []saying{
 	say("", `^"?(Kubelet version|Golang settings|Systemd watchdog|Updated" featureGates|Detected umount)`, "about the process and its machine"),
 	say("", `^"(Attempting to register node|Successfully registered node|Node was previously registered)`, "the recorder kept no line of success about the Node"),
 	say("", `^("HTTP" |No secret of name|Bootstrap secret|Expired bootstrap Token)`, "of the API server the recorder kept only the errors here; b1 has these lines"),
+	say("", `^"Finished syncing certificate request"`, "of each worker, in no order"),
 	say("", `tls-transport-cache`, "client-go's own cache of connections, which nothing here needs"),
 }
 
