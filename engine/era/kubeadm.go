@@ -75,9 +75,12 @@ var (
 	KubeadmDiscovery      = row("kubeadm/discovery", Fact[time.Duration]{Value: 5 * time.Minute, Source: "cmd/kubeadm/app/apis/kubeadm/v1beta4 SetDefaults_Timeouts"})
 	KubeadmDiscoveryRetry = row("kubeadm/discovery-retry", Fact[time.Duration]{Value: 5 * time.Second, Source: "cmd/kubeadm/app/constants DiscoveryRetryInterval; golden h/19"})
 	KubeadmHealthCheck    = row("kubeadm/health-check", Fact[time.Duration]{Value: 4 * time.Minute, Source: "cmd/kubeadm/app/apis/kubeadm/v1beta4 SetDefaults_Timeouts"})
-	KubeadmHealthRetry    = row("kubeadm/health-retry", Fact[time.Duration]{Value: 500 * time.Millisecond, Source: "cmd/kubeadm/app/constants KubernetesAPICallRetryInterval; golden r3/03"})
-	KubeadmTLSBootstrap   = row("kubeadm/tls-bootstrap", Fact[time.Duration]{Value: 5 * time.Minute, Source: "cmd/kubeadm/app/apis/kubeadm/v1beta4 SetDefaults_Timeouts"})
-	KubeadmTLSRetry       = row("kubeadm/tls-retry", Fact[time.Duration]{Value: time.Second, Source: "cmd/kubeadm/app/constants TLSBootstrapRetryInterval"})
+	// KubeadmAPIRetry is the pause between tries of a call of an API server or of
+	// the kubelet, KubeadmAPICall how long an API server's is tried.
+	KubeadmAPIRetry     = row("kubeadm/api-retry", Fact[time.Duration]{Value: 500 * time.Millisecond, Source: "cmd/kubeadm/app/constants KubernetesAPICallRetryInterval; golden h/16-join-ok-audit.json, r3/03"})
+	KubeadmAPICall      = row("kubeadm/api-call", Fact[time.Duration]{Value: time.Minute, Source: "cmd/kubeadm/app/apis/kubeadm/v1beta4 SetDefaults_Timeouts; golden h/16-join-ok-audit.json"})
+	KubeadmTLSBootstrap = row("kubeadm/tls-bootstrap", Fact[time.Duration]{Value: 5 * time.Minute, Source: "cmd/kubeadm/app/apis/kubeadm/v1beta4 SetDefaults_Timeouts"})
+	KubeadmTLSRetry     = row("kubeadm/tls-retry", Fact[time.Duration]{Value: time.Second, Source: "cmd/kubeadm/app/constants TLSBootstrapRetryInterval"})
 	// KubeadmShortRetry and KubeadmShortTry: how long it tries to get a
 	// ConfigMap that it can do without.
 	KubeadmShortRetry = row("kubeadm/short-retry", Fact[time.Duration]{Value: 50 * time.Millisecond, Source: "cmd/kubeadm/app/util/apiclient GetConfigMapWithShortRetry; golden r3/08"})

@@ -286,7 +286,7 @@ func (a *adm) poll(interval, timeout time.Duration, f func() bool) bool {
 		for !next.After(now) {
 			next = next.Add(interval)
 		}
-		if end := begin.Add(timeout); next.After(end) {
+		if end := begin.Add(timeout); !next.Before(end) {
 			if now.Before(end) {
 				a.live.sleep(end.Sub(now))
 			}

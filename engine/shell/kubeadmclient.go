@@ -84,13 +84,24 @@ func (c *admClient) do(method, target string, body any) (object, error) {
 	return parseObject(m.Resp.Body)
 }
 
-// put creates an object, or updates the one that is there.
-func (c *admClient) put(list, name string, o any) error {
-	_, err := c.do("POST", list, o)
-	if isReason(err, "AlreadyExists") {
-		_, err = c.do("PUT", list+"/"+name, o)
+// put creates an object, or updates the one that is there; it tries for a
+// while. Models cmd/kubeadm/app/util/apiclient CreateOrUpdate.
+func (c *admClient) put(list, name string, o object) error {
+	var err error
+	doing := "create"
+	c.poll(era.KubeadmAPIRetry.In(c.era()), era.KubeadmAPICall.In(c.era()), func() bool {
+		doing = "create"
+		_, err = c.do("POST", list, o)
+		if isReason(err, "AlreadyExists") {
+			doing = "update"
+			_, err = c.do("PUT", list+"/"+name, o)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return fmt.Errorf("unable to %s *v1.%s: %w", doing, o.text("kind"), err)
 	}
-	return err
+	return nil
 }
 
 // loadKubeconfig reads a kubeconfig with Go's own words for a missing file.

@@ -35,7 +35,11 @@ func (a *adm) readConfig(wanted ...string) (*admConfig, error) {
 	if a.f.config == "" {
 		return c, nil
 	}
-	a.log('I', 1, "initconfiguration.go:269", "loading configuration from %q", a.f.config)
+	source := "initconfiguration.go:269"
+	if slices.Contains(wanted, "JoinConfiguration") {
+		source = "joinconfiguration.go:82"
+	}
+	a.log('I', 1, source, "loading configuration from %q", a.f.config)
 	b, err := a.readFile(a.path(a.f.config))
 	if err != nil {
 		return nil, fmt.Errorf("unable to read config from %q : %v", a.f.config, err)
@@ -264,7 +268,7 @@ func (a *adm) clusterConfig(prefix string) (*admConfig, error) {
 	if k, err := a.loadKubeconfig(a.path(file)); err == nil {
 		if client, err := a.clientOf(k, etcKubernetes); err == nil {
 			defer client.close()
-			c, err := client.fetchConfig(prefix)
+			c, err := client.fetchConfig(prefix, 0)
 			if err == nil {
 				a.printf("\n")
 				return c, c.settle(a)
@@ -276,14 +280,22 @@ func (a *adm) clusterConfig(prefix string) (*admConfig, error) {
 	return c, c.settle(a)
 }
 
-// fetchConfig reads the cluster's configuration out of its ConfigMaps. Models
-// cmd/kubeadm/app/util/config FetchInitConfigurationFromCluster.
-func (c *admClient) fetchConfig(prefix string) (*admConfig, error) {
+// fetchConfig reads the cluster's configuration out of its ConfigMaps, and
+// tries for so long to get the first: join has time (recorded: h/16), commands
+// on certificates have none (r-kubeadm/09). Models cmd/kubeadm/app/util/config
+// FetchInitConfigurationFromCluster.
+func (c *admClient) fetchConfig(prefix string, patience time.Duration) (*admConfig, error) {
 	c.printf("[%s] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...\n", prefix)
 	c.printf("[%s] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.\n", prefix)
 	out := &admConfig{init: object{}, cluster: object{}, kubelet: object{}, join: object{}}
 	const maps = "/api/v1/namespaces/kube-system/configmaps/"
-	o, err := c.do("GET", maps+"kubeadm-config", nil)
+	e := c.era()
+	var o object
+	var err error
+	c.poll(era.KubeadmAPIRetry.In(e), patience, func() bool {
+		o, err = c.do("GET", maps+"kubeadm-config", nil)
+		return err == nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("failed to get config map: %w", err)
 	}
@@ -294,7 +306,6 @@ func (c *admClient) fetchConfig(prefix string) (*admConfig, error) {
 	if err := yaml.Unmarshal([]byte(text), &out.cluster); err != nil {
 		return nil, fmt.Errorf("failed to decode cluster configuration data: %w", err)
 	}
-	e := c.era()
 	for _, x := range []struct{ name, group, key string }{
 		{"kube-proxy", "kubeproxy.config.k8s.io/v1alpha1", "config.conf"},
 		{"kubelet-config", "kubelet.config.k8s.io/v1beta1", "kubelet"},

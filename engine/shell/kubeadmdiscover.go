@@ -18,12 +18,12 @@ const clusterInfo1 = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 
 // joinConfig is what join was told, by flags or by a file.
 type joinConfig struct {
-	token, endpoint, file, tlsToken, caPath string
-	pins, ignored                           []string
-	unpinned                                bool
-	name, socket                            string
-	extraArgs                               []string
-	discovery, health, tlsBootstrap         time.Duration
+	token, endpoint, file, tlsToken, caPath  string
+	pins, ignored                            []string
+	unpinned                                 bool
+	name, socket                             string
+	extraArgs                                []string
+	discovery, health, tlsBootstrap, apiCall time.Duration
 }
 
 // joinConfig puts flags, file and defaults together and says what is wrong.
@@ -41,7 +41,7 @@ func (a *adm) joinConfig(args []string) (*joinConfig, error) {
 	}
 	e, f := a.era(), a.f
 	j := &joinConfig{token: f.discoveryToken, file: f.discoveryFile, tlsToken: f.tlsToken, pins: f.pins, unpinned: f.unpinned, ignored: f.ignored, caPath: etcKubernetes + "/pki/ca.crt",
-		discovery: era.KubeadmDiscovery.In(e), health: era.KubeadmHealthCheck.In(e), tlsBootstrap: era.KubeadmTLSBootstrap.In(e)}
+		discovery: era.KubeadmDiscovery.In(e), health: era.KubeadmHealthCheck.In(e), tlsBootstrap: era.KubeadmTLSBootstrap.In(e), apiCall: era.KubeadmAPICall.In(e)}
 	if f.token != "" {
 		j.token, j.tlsToken = orText(j.token, f.token), orText(j.tlsToken, f.token)
 	}
@@ -96,7 +96,7 @@ func (a *adm) joinFile(j *joinConfig) (bool, error) {
 	for _, t := range []struct {
 		field string
 		d     *time.Duration
-	}{{"discovery", &j.discovery}, {"kubeletHealthCheck", &j.health}, {"tlsBootstrap", &j.tlsBootstrap}} {
+	}{{"discovery", &j.discovery}, {"kubeletHealthCheck", &j.health}, {"tlsBootstrap", &j.tlsBootstrap}, {"kubernetesAPICall", &j.apiCall}} {
 		if s := o.text("timeouts", t.field); s != "" {
 			if *t.d, err = time.ParseDuration(s); err != nil {
 				return false, err

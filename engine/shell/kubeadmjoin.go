@@ -117,7 +117,7 @@ func (j *joining) checks() []check {
 			}
 			return []string{fmt.Sprintf("hostname %q could not be reached", j.name), fmt.Sprintf("hostname %q: %s", j.name, words)}
 		}, true},
-		{"Service-Kubelet", "checks.go:166", `validating if the "kubelet" service is enabled and active`, func(j *joining) []string {
+		{"Service-kubelet", "checks.go:166", `validating if the "kubelet" service is enabled and active`, func(j *joining) []string {
 			if _, ok := j.unit("kubelet"); !ok {
 				return []string{"kubelet service does not exist"}
 			}
@@ -185,7 +185,7 @@ func (j *joining) learn() error {
 		return fmt.Errorf("unable to access the cluster: %w", err)
 	}
 	defer client.close()
-	c, err := client.fetchConfig("preflight")
+	c, err := client.fetchConfig("preflight", j.apiCall)
 	if err != nil {
 		return fmt.Errorf("unable to fetch the kubeadm-config ConfigMap: %w", err)
 	}
@@ -346,7 +346,7 @@ func (j *joining) waitKubelet() error {
 	j.printf("[kubelet-check] Waiting for a healthy kubelet at %s/healthz. This can take up to %v\n", client.server, j.health)
 	begin := j.moment()
 	var last error
-	ok := j.poll(era.KubeadmHealthRetry.In(j.era()), j.health, func() bool {
+	ok := j.poll(era.KubeadmAPIRetry.In(j.era()), j.health, func() bool {
 		last = client.healthy()
 		return last == nil
 	})
