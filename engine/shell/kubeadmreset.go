@@ -48,6 +48,7 @@ func phaseCleanup(a *adm, _ []string) error {
 	dirs = append(dirs, varLibKubelet)
 	slices.Sort(dirs)
 	a.printf("[reset] Deleting contents of directories: [%s]\n", strings.Join(dirs, " "))
+	a.printf("[reset] Deleting files: [%s]\n", strings.Join(files, " "))
 	return a.change(func(d *sim.Disk, _ time.Time) error {
 		for _, dir := range dirs {
 			names, _ := d.ReadDir(dir)

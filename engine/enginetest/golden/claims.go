@@ -53,4 +53,28 @@ var claims = []claim{
 	{"s-cleaners-rootca-tokens/03-*", "engine", "tokens"},
 	{"s-cleaners-rootca-tokens/0[4-7]-*", "engine", "root CA"},
 	{"s-cleaners-rootca-tokens/12-*", "engine", "token of a Secret"},
+
+	// kubeadm's commands are typed again, each at its number: what they print is
+	// compared, and what they leave behind. engine/testdata/runs/FOLDER.txt tells
+	// what was done besides. A form ends with the number of the command after
+	// which a file was made that has no number of its own.
+	{"h-tokencleaner-bootstrapsigner/*-kubeadm-*.txt", "engine", "typed"},
+	{"h-tokencleaner-bootstrapsigner/*-audit.json", "engine", "calls"},
+	{"h-tokencleaner-bootstrapsigner/07-*.json", "engine", "answer"},
+	{"h-tokencleaner-bootstrapsigner/kubeadm-rbac-*.yaml", "engine", "object @6"},
+	{"h-tokencleaner-bootstrapsigner/kubeadm-token-secret.json", "engine", "object @6"},
+	{"h-tokencleaner-bootstrapsigner/kubeadm-cluster-info.json", "engine", "object @6"},
+	{"r-kubeadm/*-kubeadm-*.txt", "engine", "typed"},
+	{"r-kubeadm/*-files.txt", "engine", "listing"},
+	{"r-kubeadm/*x509.txt", "engine", "certificate"},
+	{"r-kubeadm/*-form.txt", "engine", "key"},
+	{"r-kubeadm/*-generate-csr-*.txt", "engine", "request"},
+	{"r-kubeadm/*.conf", "engine", "kubeconfig"},
+	{"r2-kubeadm-join-phase/*-kubeadm-*.txt", "engine", "typed"},
+	{"r2-kubeadm-join-phase/*-files.txt", "engine", "files"},
+	{"r2-kubeadm-join-phase/*-configmap-*.json", "engine", "answer"},
+	{"r2-kubeadm-join-phase/*-audit.json", "engine", "calls"},
+	{"r3-kubeadm-join/*-kubeadm-*.txt", "engine", "typed"},
+	{"r3-kubeadm-join/*-files.txt", "engine", "files"},
+	{"r3-kubeadm-join/*-audit.json", "engine", "calls"},
 }

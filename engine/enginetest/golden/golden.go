@@ -37,9 +37,9 @@ func (r Recording) Text(t *testing.T) string {
 // Play replays one recording.
 type Play func(t *testing.T, r Recording)
 
-// Run plays all recordings that a test claims, folder by folder in the order of
-// their numbers. Folder is called before the first file of each.
-func Run(t *testing.T, test string, folder func(t *testing.T, folder string) Play) {
+// Claimed are the recordings that a test claims, by folder, in the order of
+// their numbers.
+func Claimed(t *testing.T, test string) map[string][]Recording {
 	t.Helper()
 	mine := map[string][]Recording{}
 	list := exceptions(t)
@@ -50,6 +50,14 @@ func Run(t *testing.T, test string, folder func(t *testing.T, folder string) Pla
 		}
 	}
 	require.NotEmpty(t, mine, "no row of claims names %s", test)
+	return mine
+}
+
+// Run plays all recordings that a test claims, folder by folder in the order of
+// their numbers. Folder is called before the first file of each.
+func Run(t *testing.T, test string, folder func(t *testing.T, folder string) Play) {
+	t.Helper()
+	mine := Claimed(t, test)
 	folders := make([]string, 0, len(mine))
 	for f := range mine {
 		folders = append(folders, f)
