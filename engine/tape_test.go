@@ -36,7 +36,7 @@ type tape struct {
 	steps  []tapeStep
 	host   string
 	beside string
-	played map[string]played
+	played map[string]did
 }
 
 type tapeStep struct {
@@ -44,9 +44,9 @@ type tapeStep struct {
 	where, line string
 }
 
-// played is what a command did: what it printed, its status, and the calls of
+// did is what a command did: what it printed, its status, and the calls of
 // API servers that it made.
-type played struct {
+type did struct {
 	stdout, stderr, status string
 	calls                  []string
 }
@@ -69,7 +69,7 @@ func form(rec golden.Recording) (string, int) {
 
 func newTape(t *testing.T, folder string, recs []golden.Recording) *tape {
 	t.Helper()
-	p := &tape{folder: folder, recs: recs, host: "node-1", played: map[string]played{}}
+	p := &tape{folder: folder, recs: recs, host: "node-1", played: map[string]did{}}
 	file := filepath.Join("testdata/runs", folder+".txt")
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -164,29 +164,29 @@ func (p *tape) perform(t *testing.T, rec golden.Recording) {
 	obs, err := p.w.Say(p.host, line, 20*time.Minute)
 	require.NoError(t, err)
 	p.obs = append(p.obs, obs...)
-	did := played{status: "none"}
+	got := did{status: "none"}
 	asked, users := map[uint64]string{}, map[uint64]string{}
 	for _, o := range obs {
 		switch {
 		case o.Kind == trace.Printed && o.Args["stream"] == "stderr":
-			did.stderr += o.Payload
+			got.stderr += o.Payload
 		case o.Kind == trace.Printed:
-			did.stdout += o.Payload
+			got.stdout += o.Payload
 		case o.Kind == trace.Done:
-			did.status = o.Args["status"]
+			got.status = o.Args["status"]
 		case o.Kind == trace.Request && o.Actor == p.host+"/terminal" && strings.HasPrefix(o.Args["agent"], "kubeadm/"):
 			asked[o.ID] = strings.ToLower(o.Subject)
 		case o.Kind == trace.Authn && o.Args["verdict"] != "no":
 			users[o.Cause] = o.Subject
 		case o.Kind == trace.Response && asked[o.Cause] != "":
-			did.calls = append(did.calls, asked[o.Cause]+" "+users[o.Cause]+" "+o.Args["code"])
+			got.calls = append(got.calls, asked[o.Cause]+" "+users[o.Cause]+" "+o.Args["code"])
 		}
 	}
-	p.played[rec.File] = did
+	p.played[rec.File] = got
 }
 
 // of is what the command of a number did.
-func (p *tape) of(t *testing.T, number int) played {
+func (p *tape) of(t *testing.T, number int) did {
 	t.Helper()
 	for _, r := range p.recs {
 		if w, n := form(r); w == "typed" && n == number {
@@ -194,7 +194,7 @@ func (p *tape) of(t *testing.T, number int) played {
 		}
 	}
 	require.Fail(t, "no command was typed", "number %d of %s", number, p.folder)
-	return played{}
+	return did{}
 }
 
 func compareTyped(t *testing.T, p *tape, rec golden.Recording) {
