@@ -4,11 +4,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"net"
+	"net/netip"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/joinery-lab/joinery/engine/client"
+	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -35,17 +38,19 @@ func (f *unitFile) podSetting(unit, key, value string) {
 	}
 }
 
-// serviceRange is where the addresses of Services are.
-const serviceRange = "10.96."
+// serviceRange is where the addresses of Services are; the first is the API's.
+var serviceRange = netip.MustParsePrefix("10.96.0.0/12")
+
+const apiService = "10.96.0.1"
 
 // service is what the address of a Service leads to, as kube-proxy has every host
 // know it: the first one to the API, another one to the unit with the Service's
 // name.
 func (w *World) service(host, port string) (string, bool) {
-	if !strings.HasPrefix(host, serviceRange) {
+	if a, err := netip.ParseAddr(host); err != nil || !serviceRange.Contains(a) {
 		return "", false
 	}
-	if host == serviceRange+"0.1" && port == "443" {
+	if host == apiService && port == "443" {
 		return w.Config.endpoint(), true
 	}
 	for _, b := range w.Store.List("services") {
@@ -95,6 +100,32 @@ func (w *World) clientFiles(ca []byte, issue issuer) (files []file, err error) {
 		for _, m := range []*machine{first, w.machine("admin")} {
 			files = append(files, file{m, "/etc/kubernetes/addons/" + name + ".yaml", 0o644, []byte(text)})
 		}
+	}
+	return files, nil
+}
+
+// frontProxyFiles are the CA and the certificate by which aggregated API servers
+// know the API server in front of them.
+func (w *World) frontProxyFiles(notBefore time.Time) (files []file, err error) {
+	kr := pki.Keyring{Seed: w.Config.Seed}
+	until := w.Clock.AddDate(10, 0, 0)
+	ca, err := pki.NewAuthority(kr, "front-proxy-ca", "front-proxy-ca", notBefore, until)
+	if err != nil {
+		return nil, err
+	}
+	serial := make([]byte, 16)
+	w.Chance.Fill("pki/front-proxy-serial", serial)
+	key := kr.ECDSA("front-proxy-client")
+	cert, err := ca.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "front-proxy-client"}, Client: true, NotBefore: notBefore, NotAfter: ca.Cert.NotAfter, Serial: serial}, key.Public())
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range w.controlHosts() {
+		files = append(files,
+			file{m, "/etc/kubernetes/pki/front-proxy-ca.crt", 0o644, ca.CertPEM()},
+			file{m, "/etc/kubernetes/pki/front-proxy-ca.key", 0o600, pki.KeyPEM(ca.Key)},
+			file{m, "/etc/kubernetes/pki/front-proxy-client.crt", 0o644, cert},
+			file{m, "/etc/kubernetes/pki/front-proxy-client.key", 0o600, pki.KeyPEM(key)})
 	}
 	return files, nil
 }
@@ -200,6 +231,34 @@ spec:
     targetPort: 4443
   selector:
     k8s-app: metrics-server
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata:
+  name: v1beta1.metrics.k8s.io
+spec:
+  group: metrics.k8s.io
+  groupPriorityMinimum: 100
+  insecureSkipTLSVerify: true
+  service:
+    name: metrics-server
+    namespace: kube-system
+  version: v1beta1
+  versionPriority: 100
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: metrics-server-auth-reader
+  namespace: kube-system
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: extension-apiserver-authentication-reader
+subjects:
+- kind: ServiceAccount
+  name: metrics-server
+  namespace: kube-system
 `,
 	"coredns": account("kube-system", "coredns") + clusterRole("system:coredns", `- apiGroups: [""]
   resources: ["endpoints", "services", "pods", "namespaces"]

@@ -178,7 +178,11 @@ func (w *World) build() ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files = append(files, more...)
+	front, err := w.frontProxyFiles(notBefore)
+	if err != nil {
+		return nil, err
+	}
+	files = append(append(files, more...), front...)
 	for _, f := range files {
 		if err := f.m.Disk.MkdirAll(path.Dir(f.name), 0o755, now); err != nil {
 			return nil, err
@@ -353,6 +357,13 @@ ExecStart=/usr/bin/kube-apiserver \
   --kubelet-client-certificate=/etc/kubernetes/pki/apiserver-kubelet-client.crt \
   --kubelet-client-key=/etc/kubernetes/pki/apiserver-kubelet-client.key \
   --kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname \
+  --requestheader-client-ca-file=/etc/kubernetes/pki/front-proxy-ca.crt \
+  --requestheader-allowed-names=front-proxy-client \
+  --requestheader-username-headers=X-Remote-User \
+  --requestheader-group-headers=X-Remote-Group \
+  --requestheader-extra-headers-prefix=X-Remote-Extra- \
+  --proxy-client-cert-file=/etc/kubernetes/pki/front-proxy-client.crt \
+  --proxy-client-key-file=/etc/kubernetes/pki/front-proxy-client.key \
   --service-cluster-ip-range=10.96.0.0/12 \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local \
   --service-account-key-file=/etc/kubernetes/pki/sa.pub \

@@ -15,7 +15,7 @@ import (
 )
 
 // groups is the order of API groups in discovery.
-var groups = []string{"authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io", "coordination.k8s.io", "node.k8s.io"}
+var groups = []string{"apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io", "coordination.k8s.io", "node.k8s.io"}
 
 // page answers a path that is no resource.
 func (x *exchange) page() sim.Response {
@@ -41,9 +41,9 @@ func (x *exchange) page() sim.Response {
 	case path == "/version":
 		return asJSON(200, encode(x.s.version()))
 	case path == "/api" && f.as == "APIGroupDiscoveryList":
-		return aggregated([]string{""})
+		return aggregated([]string{""}, nil)
 	case path == "/apis" && f.as == "APIGroupDiscoveryList":
-		return aggregated(groups)
+		return aggregated(groups, x.s)
 	case path == "/api":
 		return x.finish(200, encode(metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"},
 			ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: net.JoinHostPort(x.s.address(x.c), strconv.Itoa(x.s.opts.port))}}}))
@@ -52,9 +52,16 @@ func (x *exchange) page() sim.Response {
 		for _, g := range groups {
 			list.Groups = append(list.Groups, group(g))
 		}
+		for _, g := range x.s.foreign() {
+			list.Groups = append(list.Groups, x.s.foreignGroup(g))
+		}
 		return x.finish(200, encode(list))
 	case path == "/api/v1":
 		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList"}, GroupVersion: "v1", APIResources: listed("")}))
+	case parts[0] == "apis" && len(parts) == 2 && slices.Contains(x.s.foreign(), parts[1]):
+		g := x.s.foreignGroup(parts[1])
+		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
+		return x.finish(200, encode(g))
 	case parts[0] == "apis" && slices.Contains(groups, parts[1]) && len(parts) == 2:
 		g := group(parts[1])
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
@@ -136,7 +143,7 @@ type discoverySub struct {
 }
 
 // aggregated is the discovery of many groups in one document.
-func aggregated(names []string) sim.Response {
+func aggregated(names []string, s *Server) sim.Response {
 	list := discoveryList{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}
 	for _, n := range names {
 		g := discoveryGroup{}
@@ -157,6 +164,11 @@ func aggregated(names []string) sim.Response {
 		}
 		g.Versions = []discoveryVersion{v}
 		list.Items = append(list.Items, g)
+	}
+	if s != nil {
+		for _, n := range s.foreign() {
+			list.Items = append(list.Items, s.foreignDiscovery(n))
+		}
 	}
 	body := encode(list)
 	resp := asJSON(200, body)

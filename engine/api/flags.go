@@ -35,7 +35,10 @@ type options struct {
 	kubeletAddresses                   []string
 
 	proxyCert, proxyKey string
-	abac, webhook       string
+	// Those of the front proxy, as aggregated servers are told of them.
+	requestCA                                                string
+	requestNames, requestUsers, requestGroups, requestExtras []string
+	abac, webhook                                            string
 }
 
 // flagKind is a type of flags that are read, so that a value that can't be is
@@ -52,12 +55,12 @@ var inert = []flagKind{
 		authentication-token-webhook-version authorization-config authorization-webhook-version cert-dir debug-socket-path egress-selector-config-file
 		encryption-provider-config endpoint-reconciler-type etcd-cafile etcd-certfile etcd-keyfile etcd-prefix feature-gates emulated-version min-compatibility-version
 		logging-format oidc-ca-file oidc-client-id oidc-groups-claim oidc-groups-prefix oidc-issuer-url oidc-username-claim oidc-username-prefix
-		peer-advertise-ip peer-advertise-port peer-ca-file requestheader-client-ca-file runtime-config service-account-jwks-uri service-account-signing-endpoint
+		peer-advertise-ip peer-advertise-port peer-ca-file  runtime-config service-account-jwks-uri service-account-signing-endpoint
 		service-node-port-range show-hidden-metrics-for-version storage-backend storage-media-type tls-min-version tls-sni-cert-key tracing-config-file version vmodule
 		log-json-info-buffer-size log-text-info-buffer-size`,
 		func(f *pflag.FlagSet, n string) { f.String(n, "", "") }},
-	{`admission-control cors-allowed-origins disabled-metrics etcd-servers-overrides oidc-required-claim oidc-signing-algs requestheader-allowed-names
-		requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers requestheader-username-headers strict-transport-security-directives
+	{`admission-control cors-allowed-origins disabled-metrics etcd-servers-overrides oidc-required-claim oidc-signing-algs
+		requestheader-uid-headers strict-transport-security-directives
 		tls-cipher-suites watch-cache-sizes allow-metric-labels tls-curve-preferences`,
 		func(f *pflag.FlagSet, n string) { f.StringSlice(n, nil, "") }},
 	{`aggregator-reject-forwarding-redirect allow-privileged audit-log-batch-throttle-enable audit-log-compress audit-log-truncate-enabled
@@ -123,6 +126,11 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.kubeletCert, "kubelet-client-certificate", "", "")
 	f.StringVar(&o.kubeletKey, "kubelet-client-key", "", "")
 	f.StringSliceVar(&o.kubeletAddresses, "kubelet-preferred-address-types", defaultAddresses, "")
+	f.StringVar(&o.requestCA, "requestheader-client-ca-file", "", "")
+	f.StringSliceVar(&o.requestNames, "requestheader-allowed-names", nil, "")
+	f.StringSliceVar(&o.requestUsers, "requestheader-username-headers", nil, "")
+	f.StringSliceVar(&o.requestGroups, "requestheader-group-headers", nil, "")
+	f.StringSliceVar(&o.requestExtras, "requestheader-extra-headers-prefix", nil, "")
 	f.StringVar(&o.proxyCert, "proxy-client-cert-file", "", "")
 	f.StringVar(&o.proxyKey, "proxy-client-key-file", "", "")
 	f.StringVar(&o.serviceRange, "service-cluster-ip-range", "", "")

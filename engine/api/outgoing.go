@@ -37,6 +37,8 @@ var passers = map[string]passer{
 	"log":     {logAnswer, logFailed},
 	"proxy":   {proxied, proxyFailed},
 	"upgrade": {upgraded, upgradeFailed},
+
+	"aggregated": {forwarded, forwardFailed},
 }
 
 // later is what ServeHTTP returns for a request whose answer comes as an
@@ -58,6 +60,11 @@ func (x *exchange) ask(kind, name, conn string, d sim.Dial, r sim.Request) sim.R
 func (s *Server) cameBack(c *sim.Ctx, m sim.Msg) {
 	o := s.Outgoing[m.Stream]
 	if o == nil {
+		return
+	}
+	if o.Kind == "look" {
+		delete(s.Outgoing, m.Stream)
+		s.looked(c, o, m)
 		return
 	}
 	client := o.Req.Stream
@@ -100,7 +107,7 @@ func (s *Server) pass(c *sim.Ctx, o *outgoing, r sim.Response) {
 // leave takes back what was asked for a client that is gone.
 func (s *Server) leave(c *sim.Ctx, client uint64) {
 	for _, id := range sortedStreams(s.Outgoing) {
-		if s.Outgoing[id].Req.Stream == client {
+		if r := s.Outgoing[id].Req; r != nil && r.Stream == client {
 			c.Cancel(id)
 			delete(s.Outgoing, id)
 		}

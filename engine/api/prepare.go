@@ -1,7 +1,9 @@
 package api
 
 import (
+	"encoding/binary"
 	"maps"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -86,7 +88,7 @@ func pod(_ *exchange, o, old object, sub string) {
 	}
 }
 
-func service(_ *exchange, o, old object, sub string) {
+func service(x *exchange, o, old object, sub string) {
 	s := o.(*corev1.Service)
 	switch {
 	case old == nil:
@@ -97,9 +99,45 @@ func service(_ *exchange, o, old object, sub string) {
 		if s.Spec.SessionAffinity == "" {
 			s.Spec.SessionAffinity = corev1.ServiceAffinityNone
 		}
+		if s.Spec.ClusterIP == "" && s.Spec.Type != corev1.ServiceTypeExternalName {
+			s.Spec.ClusterIP = x.freeAddress()
+		}
+		if s.Spec.ClusterIP != "" && len(s.Spec.ClusterIPs) == 0 {
+			s.Spec.ClusterIPs = []string{s.Spec.ClusterIP}
+		}
 	case sub == "status":
 		s.Spec = *old.(*corev1.Service).Spec.DeepCopy()
 	default:
 		s.Status = *old.(*corev1.Service).Status.DeepCopy()
+		if was := old.(*corev1.Service).Spec; s.Spec.ClusterIP == "" && s.Spec.Type == was.Type {
+			s.Spec.ClusterIP, s.Spec.ClusterIPs = was.ClusterIP, was.ClusterIPs
+		}
+	}
+}
+
+// freeAddress is an address of --service-cluster-ip-range that no Service has: not
+// the first, which is the API's, nor those after it, which are left for choosing
+// (Models pkg/registry/core/service/ipallocator).
+func (x *exchange) freeAddress() string {
+	p, err := netip.ParsePrefix(x.s.opts.serviceRange)
+	if err != nil || !p.Addr().Is4() {
+		return ""
+	}
+	base := binary.BigEndian.Uint32(p.Masked().Addr().AsSlice())
+	size := uint64(1) << (32 - p.Bits())
+	kept := min(max(size/16, 16), 256)
+	if size <= kept+1 {
+		return ""
+	}
+	taken := map[string]bool{}
+	for _, o := range x.s.store.in("services", "") {
+		taken[o.typed.(*corev1.Service).Spec.ClusterIP] = true
+	}
+	for {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], base+uint32(kept+x.c.Chance.N("cluster-ip", size-kept-1)))
+		if a := netip.AddrFrom4(b).String(); !taken[a] {
+			return a
+		}
 	}
 }

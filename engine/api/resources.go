@@ -108,6 +108,9 @@ func registry() []*resource {
 			Subs:      []sub{{Name: "proxy", Kind: "ServiceProxyOptions", Verbs: strings.Fields("create delete get patch update")}, part("status", "Service")},
 			checkName: label, prepare: service, table: &serviceTable, fields: serviceFields, untracked: statusApart},
 
+		{Group: "apiregistration.k8s.io", Version: "v1", Plural: "apiservices", Kind: "APIService", Categories: []string{"api-extensions"}, New: func() object { return new(apiService) },
+			Subs: []sub{part("status", "APIService")}, checkName: subdomain, prepare: prepareAPIService, validate: validateAPIService, table: &apiServiceTable, untracked: statusApart},
+
 		{Group: "certificates.k8s.io", Version: "v1", Plural: "certificatesigningrequests", Kind: "CertificateSigningRequest", Short: []string{"csr"}, Hash: "95fRKMXA+00=",
 			New:  func() object { return new(certificatesv1.CertificateSigningRequest) },
 			Subs: []sub{part("approval", "CertificateSigningRequest"), part("status", "CertificateSigningRequest")}, prepare: prepareCSR, validate: validateCSR, table: &csrTable,

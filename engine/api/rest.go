@@ -171,6 +171,9 @@ func (x *exchange) changed(verb string, o *Object, payload string) {
 	version := strconv.FormatUint(o.Version, 10)
 	x.c.Note(trace.Stored, o.Resource+"/"+o.key(), map[string]string{"verdict": "yes", "verb": verb, "resource": o.Resource, "version": version}, "")
 	x.s.announce(x.c, o, map[string]string{"verb": verb, "version": version, "by": x.user.Name}, payload)
+	if (o.Resource == "apiservices" || o.Resource == "services") && x.user.Name != "system:apiserver" {
+		x.s.lookAll(x.c)
+	}
 }
 
 // update answers PUT and, with a patch, PATCH.

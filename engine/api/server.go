@@ -44,6 +44,10 @@ type Server struct {
 	KubeletCARead time.Time `json:"kubeletCARead,omitzero"`
 	// Outgoing are the server's own requests that clients wait for, by stream.
 	Outgoing map[uint64]*outgoing `json:"outgoing,omitempty"`
+	// RequestCA is the content of --requestheader-client-ca-file.
+	RequestCA []byte `json:"requestCA,omitempty"`
+	// Foreign is what is known of aggregated servers, by APIService.
+	Foreign map[string]foreign `json:"foreign"`
 	// Watches are the open ones, in the order in which they began. Told is the
 	// version of the last change that they were told.
 	Watches []*watch `json:"watches,omitempty"`
@@ -72,7 +76,7 @@ type Server struct {
 // New makes a server from the flags of its command line. The error is the
 // flag package's ("unknown flag: --x") or names a value that can't be.
 func New(e era.Era, args []string, store *Store) (*Server, error) {
-	s := &Server{Release: e.String(), Args: slices.Clone(args)}
+	s := &Server{Release: e.String(), Args: slices.Clone(args), Foreign: map[string]foreign{}}
 	if err := s.derive(); err != nil {
 		return nil, err
 	}
@@ -121,7 +125,7 @@ func (s *Server) Clone() sim.Actor {
 		c := *w
 		n.Watches[i] = &c
 	}
-	n.Outgoing = maps.Clone(s.Outgoing)
+	n.Outgoing, n.Foreign = maps.Clone(s.Outgoing), maps.Clone(s.Foreign)
 	n.index, n.verified, n.believed = nil, nil, nil
 	return &n
 }
@@ -165,6 +169,10 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgWake:
 		if m.Tag == Changed {
 			s.Poke(c)
+			return
+		}
+		if name, ok := strings.CutPrefix(m.Tag, lookTag); ok {
+			s.lookAgain(c, name)
 			return
 		}
 		s.expire(c, m.Tag)
@@ -229,6 +237,9 @@ func (x *exchange) serve() sim.Response {
 	a := x.attributes()
 	if ok, reason := x.s.allowed(x.c, a); !ok {
 		return forbidden(a, reason)
+	}
+	if a := x.s.elsewhere(x.info.path); a != nil {
+		return x.forward(a)
 	}
 	if !x.info.isResource {
 		return x.page()

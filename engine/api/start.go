@@ -100,6 +100,17 @@ func (s *Server) load(c *sim.Ctx) error {
 		s.log(c, 'I', 0, "dynamic_cafile_content.go:161", sim.KV("Starting controller", "name", name))
 		s.logCAs(c, name)
 	}
+	s.RequestCA = nil
+	if s.opts.requestCA != "" {
+		ca, err := c.Disk.ReadFile(s.opts.requestCA)
+		if err != nil {
+			return err
+		}
+		if err := checkBundle(ca); err != nil {
+			return fmt.Errorf("error loading CA bundle for %q: %w", "request-header::"+s.opts.requestCA, err)
+		}
+		s.RequestCA = ca
+	}
 	s.Tokens = nil
 	if s.opts.tokenFile != "" {
 		data, err := c.Disk.ReadFile(s.opts.tokenFile)
@@ -150,6 +161,8 @@ func (s *Server) bootstrap(c *sim.Ctx) {
 	for _, n := range []string{"kube-system", "kube-public", "kube-node-lease", "default"} {
 		x.ensure("namespaces", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}})
 	}
+	s.publishTrust(x)
+	s.lookAll(c)
 	if !slices.Contains(s.opts.modes, "RBAC") {
 		return
 	}

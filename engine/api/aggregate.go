@@ -1,0 +1,359 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/joinery-lab/joinery/engine/sim"
+)
+
+// An APIService says that another server answers for a version of a group
+// (Models k8s.io/kube-aggregator/pkg/apis/apiregistration/v1).
+type apiService struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	Spec              apiServiceSpec   `json:"spec,omitempty"`
+	Status            apiServiceStatus `json:"status,omitempty"`
+}
+
+type apiServiceSpec struct {
+	Service       *serviceReference `json:"service,omitempty"`
+	Group         string            `json:"group,omitempty"`
+	Version       string            `json:"version,omitempty"`
+	Insecure      bool              `json:"insecureSkipTLSVerify,omitempty"`
+	CABundle      []byte            `json:"caBundle,omitempty"`
+	GroupPriority int32             `json:"groupPriorityMinimum"`
+	Priority      int32             `json:"versionPriority"`
+}
+
+type serviceReference struct {
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Port      *int32 `json:"port,omitempty"`
+}
+
+type apiServiceStatus struct {
+	Conditions []apiServiceCondition `json:"conditions,omitempty"`
+}
+
+type apiServiceCondition struct {
+	Type       string      `json:"type"`
+	Status     string      `json:"status"`
+	Transition metav1.Time `json:"lastTransitionTime,omitempty"`
+	Reason     string      `json:"reason,omitempty"`
+	Message    string      `json:"message,omitempty"`
+}
+
+// available is the condition Available; nil while nobody looked.
+func (a *apiService) available() *apiServiceCondition {
+	for i := range a.Status.Conditions {
+		if a.Status.Conditions[i].Type == "Available" {
+			return &a.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+func prepareAPIService(_ *exchange, o, old object, sub string) {
+	a := o.(*apiService)
+	switch {
+	case sub == "status":
+		a.Spec = old.(*apiService).Spec
+	case old == nil:
+		a.Status = apiServiceStatus{}
+	default:
+		a.Status = old.(*apiService).Status
+	}
+	if a.Spec.Service != nil && a.Spec.Service.Port == nil {
+		port := int32(443)
+		a.Spec.Service.Port = &port
+	}
+}
+
+func validateAPIService(_ *exchange, o, _ object, _ string) (errs field.ErrorList) {
+	a := o.(*apiService)
+	spec := field.NewPath("spec")
+	if want := a.Spec.Version + "." + a.Spec.Group; a.Name != want {
+		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), a.Name, fmt.Sprintf("must be `spec.version+\".\"+spec.group`: %q", want)))
+	}
+	if a.Spec.GroupPriority <= 0 || a.Spec.GroupPriority > 20000 {
+		errs = append(errs, field.Invalid(spec.Child("groupPriorityMinimum"), a.Spec.GroupPriority, "must be positive and less than 20000"))
+	}
+	if a.Spec.Priority <= 0 || a.Spec.Priority > 1000 {
+		errs = append(errs, field.Invalid(spec.Child("versionPriority"), a.Spec.Priority, "must be positive and less than 1000"))
+	}
+	if a.Spec.Service != nil && a.Spec.Insecure && len(a.Spec.CABundle) > 0 {
+		errs = append(errs, field.Invalid(spec.Child("insecureSkipTLSVerify"), true, "may not be true if caBundle is present"))
+	}
+	return errs
+}
+
+var apiServiceTable = table{columns{nameColumn(), column("Service", "The reference to the service that hosts this API endpoint."),
+	column("Available", "Whether this service is available."), ageColumn()}, func(t moment, o object) []any {
+	a := o.(*apiService)
+	service, state := "Local", "Unknown"
+	if s := a.Spec.Service; s != nil {
+		service = s.Namespace + "/" + s.Name
+	}
+	if c := a.available(); c != nil {
+		if state = c.Status; state != "True" {
+			state += " (" + c.Reason + ")"
+		}
+	}
+	return []any{a.Name, service, state, t.age(a.CreationTimestamp)}
+}}
+
+// services are the APIServices that another server answers for, by name.
+func (s *Server) apiServices() (out []*apiService) {
+	for _, o := range s.store.in("apiservices", "") {
+		if a := o.typed.(*apiService); a.Spec.Service != nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// elsewhere is the APIService whose server answers for a path.
+func (s *Server) elsewhere(path string) *apiService {
+	for _, a := range s.apiServices() {
+		base := "/apis/" + a.Spec.Group + "/" + a.Spec.Version
+		if path == base || strings.HasPrefix(path, base+"/") {
+			return a
+		}
+	}
+	return nil
+}
+
+// foreign are the groups that other servers answer for.
+func (s *Server) foreign() (out []string) {
+	for _, a := range s.apiServices() {
+		if !slices.Contains(groups, a.Spec.Group) && !slices.Contains(out, a.Spec.Group) {
+			out = append(out, a.Spec.Group)
+		}
+	}
+	return out
+}
+
+// foreignGroup is such a group as discovery shows it.
+func (s *Server) foreignGroup(name string) metav1.APIGroup {
+	g := metav1.APIGroup{Name: name}
+	for _, a := range s.apiServices() {
+		if a.Spec.Group == name {
+			g.Versions = append(g.Versions, metav1.GroupVersionForDiscovery{GroupVersion: name + "/" + a.Spec.Version, Version: a.Spec.Version})
+		}
+	}
+	g.PreferredVersion = g.Versions[0]
+	return g
+}
+
+// foreignDiscovery is such a group in the one document of discovery: what its
+// server said of itself, or Stale while it is not available.
+func (s *Server) foreignDiscovery(name string) discoveryGroup {
+	g := discoveryGroup{}
+	g.Metadata.Name = name
+	for _, a := range s.apiServices() {
+		if a.Spec.Group != name {
+			continue
+		}
+		v := discoveryVersion{Version: a.Spec.Version, Resources: []discoveryResource{}, Freshness: "Stale"}
+		if c := a.available(); c != nil && c.Status == "True" {
+			v.Freshness = "Current"
+			var list metav1.APIResourceList
+			json.Unmarshal(s.Foreign[a.Name].Resources, &list)
+			for _, r := range list.APIResources {
+				d := discoveryResource{Resource: r.Name, ResponseKind: discoveryKind{name, a.Spec.Version, r.Kind}, Scope: "Cluster", SingularResource: r.SingularName, Verbs: r.Verbs}
+				if r.Namespaced {
+					d.Scope = "Namespaced"
+				}
+				v.Resources = append(v.Resources, d)
+			}
+		}
+		g.Versions = append(g.Versions, v)
+	}
+	return g
+}
+
+// foreign is what a server knows of an aggregated one.
+type foreign struct {
+	// Resources is its own list of resources, as it last gave it.
+	Resources []byte `json:"resources,omitempty"`
+	// Since is when the present looks at it began; Looks is when the next comes,
+	// zero when none is set.
+	Since time.Time `json:"since,omitzero"`
+	Looks time.Time `json:"looks,omitzero"`
+}
+
+// How often an aggregated server that does not answer is looked at again, and for
+// how long. A real one is looked at for ever; here it is asked again when someone
+// wants something of it.
+const (
+	lookEvery = 30 * time.Second
+	lookFor   = 5 * time.Minute
+)
+
+// lookTag begins the tag of the wake for the next look.
+const lookTag = "look "
+
+// reach is where the server of an APIService is, and what it is trusted by.
+func (s *Server) reach(c *sim.Ctx, a *apiService) (d sim.Dial, reason, message string) {
+	ref := a.Spec.Service
+	o := s.store.Get("services", ref.Namespace, ref.Name)
+	if o == nil {
+		return d, "ServiceNotFound", fmt.Sprintf("service/%s in %q is not present", ref.Name, ref.Namespace)
+	}
+	d = sim.Dial{Addr: net.JoinHostPort(o.typed.(*corev1.Service).Spec.ClusterIP, strconv.Itoa(int(*ref.Port))), ServerName: ref.Name + "." + ref.Namespace + ".svc",
+		Insecure: a.Spec.Insecure, Roots: a.Spec.CABundle}
+	if s.opts.proxyCert != "" {
+		d.Cert, _ = c.Disk.ReadFile(s.opts.proxyCert)
+		d.Key, _ = c.Disk.ReadFile(s.opts.proxyKey)
+	}
+	return d, "", ""
+}
+
+// lookAll begins to look at all aggregated servers.
+func (s *Server) lookAll(c *sim.Ctx) {
+	for _, a := range s.apiServices() {
+		s.Foreign[a.Name] = foreign{Resources: s.Foreign[a.Name].Resources, Since: c.Now}
+		s.look(c, a.Name)
+	}
+}
+
+// look asks an aggregated server for its resources (Models
+// kube-aggregator/pkg/controllers/status/remote).
+func (s *Server) look(c *sim.Ctx, name string) {
+	o := s.store.Get("apiservices", "", name)
+	if o == nil {
+		delete(s.Foreign, name)
+		return
+	}
+	a := o.typed.(*apiService)
+	f := s.Foreign[name]
+	f.Looks = time.Time{}
+	s.Foreign[name] = f
+	d, reason, message := s.reach(c, a)
+	if reason != "" {
+		s.judge(c, a, "False", reason, message)
+		return
+	}
+	h := http.Header{"User-Agent": {"Go-http-client/2.0"}, "X-Remote-User": {"system:kube-aggregator"}, "X-Remote-Group": {"system:masters"}}
+	stream := c.Send("apiservice "+name+" "+fingerprint(d.Roots, d.Cert), d, sim.Request{Method: "GET", URL: "/apis/" + a.Spec.Group + "/" + a.Spec.Version, Header: h})
+	if s.Outgoing == nil {
+		s.Outgoing = map[uint64]*outgoing{}
+	}
+	s.Outgoing[stream] = &outgoing{Kind: "look", Name: name, URL: "https://" + d.Addr + "/apis/" + a.Spec.Group + "/" + a.Spec.Version}
+}
+
+// looked is the answer.
+func (s *Server) looked(c *sim.Ctx, o *outgoing, m sim.Msg) {
+	got := s.store.Get("apiservices", "", o.Name)
+	if got == nil {
+		return
+	}
+	a := got.typed.(*apiService)
+	f := s.Foreign[o.Name]
+	switch {
+	case m.Kind != sim.MsgResponse:
+		s.judge(c, a, "False", "FailedDiscoveryCheck", fmt.Sprintf("failing or missing response from %s: Get %q: %s", o.URL, o.URL, m.Err))
+	case m.Resp.Code/100 != 2:
+		s.judge(c, a, "False", "FailedDiscoveryCheck", fmt.Sprintf("failing or missing response from %s: bad status from %s: %d", o.URL, o.URL, m.Resp.Code))
+	default:
+		f.Resources = m.Resp.Body
+		s.Foreign[o.Name] = f
+		s.judge(c, a, "True", "Passed", "all checks passed")
+		return
+	}
+	if c.Now.Sub(f.Since) < lookFor {
+		f.Looks = c.Now.Add(lookEvery)
+		s.Foreign[o.Name] = f
+		c.Wake(f.Looks, lookTag+o.Name)
+	}
+}
+
+// lookAgain is a wake: old ones are passed over.
+func (s *Server) lookAgain(c *sim.Ctx, name string) {
+	if f, ok := s.Foreign[name]; ok && f.Looks.Equal(c.Now) {
+		s.look(c, name)
+	}
+}
+
+// judge writes what was found into the APIService, when it is new.
+func (s *Server) judge(c *sim.Ctx, a *apiService, status, reason, message string) {
+	if old := a.available(); old != nil && old.Status == status && old.Reason == reason && old.Message == message {
+		return
+	}
+	n := *a
+	at := metav1.NewTime(c.Clock().Truncate(time.Second).UTC())
+	if old := a.available(); old != nil && old.Status == status {
+		at = old.Transition
+	}
+	n.Status.Conditions = []apiServiceCondition{{Type: "Available", Status: status, Transition: at, Reason: reason, Message: message}}
+	x := &exchange{s: s, c: c, r: &sim.Request{}, user: &user{Name: "system:apiserver", Groups: []string{masters}}}
+	x.commit(resources["apiservices"], "update", &n)
+}
+
+// forward hands a request to the server that answers for it, in the name of who
+// asks (Models kube-aggregator/pkg/apiserver proxyHandler).
+func (x *exchange) forward(a *apiService) sim.Response {
+	f := x.s.Foreign[a.Name]
+	d, reason, _ := x.s.reach(x.c, a)
+	if c := a.available(); reason != "" || c != nil && c.Status != "True" && !f.Looks.IsZero() {
+		return text(http.StatusServiceUnavailable, "service unavailable\n")
+	}
+	h := http.Header{}
+	for n, v := range x.r.Header {
+		if n != "Authorization" && !strings.HasPrefix(n, "Impersonate-") && !strings.HasPrefix(n, "X-Remote-") {
+			h[n] = v
+		}
+	}
+	h.Set("X-Remote-User", x.user.Name)
+	h["X-Remote-Group"] = slices.Clone(x.user.Groups)
+	return x.ask("aggregated", a.Name, "apiservice "+a.Name+" "+fingerprint(d.Roots, d.Cert), d, sim.Request{Method: x.r.Method, URL: x.r.URL, Header: h, Body: x.r.Body})
+}
+
+// forwardFailed: the words of the transport, as they are; the server is looked at.
+func forwardFailed(s *Server, c *sim.Ctx, o *outgoing, words string) sim.Response {
+	s.log(c, 'E', 0, "handler_proxy.go:299", "Error while proxying request: "+words)
+	f := s.Foreign[o.Name]
+	f.Since = c.Now
+	s.Foreign[o.Name] = f
+	s.look(c, o.Name)
+	return text(http.StatusServiceUnavailable, words+"\n")
+}
+
+// forwarded passes an answer on; one of a server that was given up shows that it
+// is back.
+func forwarded(_ *outgoing, r sim.Response) sim.Response { return proxied(nil, r) }
+
+// authenticationMap is where aggregated servers learn whose word to take.
+const authenticationMap = "extension-apiserver-authentication"
+
+// publishTrust writes the CAs of clients and of the front proxy into the ConfigMap
+// that aggregated servers read (Models
+// pkg/controlplane/controller/clusterauthenticationtrust).
+func (s *Server) publishTrust(x *exchange) {
+	if len(s.RequestCA) == 0 {
+		return
+	}
+	list := func(v []string) string {
+		b, _ := json.Marshal(v)
+		return string(b)
+	}
+	x.ensure("configmaps", &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: authenticationMap}, Data: map[string]string{
+		"client-ca-file":                     string(s.CA),
+		"requestheader-client-ca-file":       string(s.RequestCA),
+		"requestheader-allowed-names":        list(s.opts.requestNames),
+		"requestheader-username-headers":     list(s.opts.requestUsers),
+		"requestheader-group-headers":        list(s.opts.requestGroups),
+		"requestheader-extra-headers-prefix": list(s.opts.requestExtras),
+	}})
+}
