@@ -36,6 +36,7 @@ func TestSpeed(t *testing.T) {
 	if os.Getenv("JOINERY_BENCH") == "" {
 		t.Skip("a measurement, not a check of every run: make bench sets JOINERY_BENCH")
 	}
+	engine.Tidy(1 << 30) // as the shells do
 	const rounds, each = 9, 20
 	var join, bare time.Duration
 	var tally counts
@@ -79,6 +80,7 @@ func TestScale(t *testing.T) {
 	if os.Getenv("JOINERY_BENCH") == "" {
 		t.Skip("a measurement, not a check of every run: make bench sets JOINERY_BENCH")
 	}
+	engine.Tidy(1 << 30) // as the shells do
 	const apart = 20 * time.Millisecond
 	per := map[int]time.Duration{}
 	sizes := []int{100, 1000, 5000}

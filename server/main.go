@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/joinery-lab/joinery/engine"
 	"github.com/joinery-lab/joinery/lessons"
 )
 
@@ -27,6 +28,7 @@ type coded struct {
 func (c coded) Unwrap() error { return c.error }
 
 func main() {
+	engine.Tidy(1 << 30)
 	os.Exit(command(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall/js"
 
+	"github.com/joinery-lab/joinery/engine"
 	"github.com/joinery-lab/joinery/web/desk"
 	"github.com/joinery-lab/joinery/web/desk/text"
 )
@@ -19,6 +20,7 @@ func InWorker() bool { return js.Global().Get("document").IsUndefined() }
 
 // ServeEngine runs the player in a Worker. It does not return.
 func ServeEngine() {
+	engine.Tidy(128 << 20)
 	in := make(chan string, 64)
 	host().Set("hear", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		// Never wait here: the browser waits for us.

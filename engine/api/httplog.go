@@ -40,7 +40,7 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	b := make([]byte, 0, 512)
 	q := func(k, v string) {
 		b = append(append(append(b, ' '), k...), '=')
-		b = strconv.AppendQuote(b, v)
+		b = sim.AppendQuote(b, v)
 	}
 	b = append(b, `"HTTP"`...)
 	verb := x.r.Method

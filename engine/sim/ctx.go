@@ -188,20 +188,31 @@ func logArgs(level byte, v int) map[string]string {
 	return map[string]string{"level": string(rune(level)), "v": strconv.Itoa(v)}
 }
 
+// AppendQuote is strconv.AppendQuote, quicker for what is nearly always quoted:
+// printable ASCII.
+func AppendQuote(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(b, s)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
 // KV renders structured log text as klog's text format does: KV("msg", "k", v …)
 // gives `"msg" k="v"`. Strings are quoted, other values printed plainly.
 func KV(msg string, kv ...any) string {
-	b := strconv.AppendQuote(make([]byte, 0, 128), msg)
+	b := AppendQuote(make([]byte, 0, 128), msg)
 	for i := 0; i+1 < len(kv); i += 2 {
 		name, _ := kv[i].(string)
 		b = append(append(append(b, ' '), name...), '=')
 		switch v := kv[i+1].(type) {
 		case string:
-			b = strconv.AppendQuote(b, v)
+			b = AppendQuote(b, v)
 		case error:
-			b = strconv.AppendQuote(b, v.Error())
+			b = AppendQuote(b, v.Error())
 		case fmt.Stringer:
-			b = strconv.AppendQuote(b, v.String())
+			b = AppendQuote(b, v.String())
 		default:
 			b = fmt.Append(b, v)
 		}
