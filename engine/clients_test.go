@@ -404,3 +404,46 @@ func TestAggregatedAPI(t *testing.T) {
 	require.Contains(t, w.say("admin", "kubectl get apiservice v1beta1.metrics.k8s.io -o jsonpath='{.status.conditions[0].message}'"), "/apis/metrics.k8s.io/v1beta1\": tls: failed to verify certificate: x509: certificate is valid for localhost, not metrics-server.kube-system.svc")
 	require.Equal(t, unable+" (get nodes.metrics.k8s.io)\n", w.say("admin", "kubectl top nodes"))
 }
+
+// With all of them at work, a clone, a snapshot and other steps of time lead to
+// the same world.
+func TestClientsAreDeterministic(t *testing.T) {
+	w := joinedWith(t, "deterministic", true)
+	w.say("control-1", "kubectl create -f /etc/kubernetes/addons/app.yaml -f /etc/kubernetes/addons/coredns.yaml; systemctl start app coredns kube-scheduler kube-proxy")
+	w.pass(time.Minute)
+	go1 := func(w *engine.World, steps int) string {
+		tell := func(line string) {
+			_, err := w.Say("control-1", line, time.Minute)
+			require.NoError(t, err)
+		}
+		wait := func(d time.Duration) {
+			end := w.Now().Add(d)
+			for range steps {
+				w.AdvanceTo(w.Now().Add(d / time.Duration(steps)))
+			}
+			w.AdvanceTo(end)
+		}
+		tell("kubectl certificate approve $(kubectl get csr -o name)")
+		wait(90 * time.Second)
+		tell("kubectl top nodes; systemctl restart kube-apiserver")
+		wait(3 * time.Hour)
+		tell("date -s '+20 minutes'; systemctl stop metrics-server; kubectl top nodes")
+		wait(40 * 24 * time.Hour)
+		tell("kubectl get apiservices; kubectl get lease -A")
+		return w.DigestNow().String()
+	}
+	cloned := w.Clone()
+	t.Cleanup(cloned.Close)
+	b, err := w.Snapshot()
+	require.NoError(t, err)
+	restored, err := engine.Restore(b)
+	require.NoError(t, err)
+	t.Cleanup(restored.Close)
+	want := go1(w.World, 1)
+	require.Equal(t, want, go1(cloned, 7), "a clone, in other steps")
+	require.Equal(t, want, go1(restored, 3), "a snapshot, in other steps")
+	replayed, err := engine.Replay(w.Journal(), time.Time{})
+	require.NoError(t, err)
+	t.Cleanup(replayed.Close)
+	require.Equal(t, want, replayed.DigestNow().String(), "its journal")
+}
