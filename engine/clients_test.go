@@ -72,10 +72,18 @@ func (w *city) cluster() *pki.Authority {
 
 // leaf is a certificate and its key.
 func (w *city) leaf(ca *pki.Authority, cn string, life time.Duration, server bool) (cert, key string) {
-	k := pki.Keyring{Seed: "leaf"}.ECDSA(cn + life.String())
-	s := pki.LeafSpec{Subject: pkix.Name{CommonName: cn}, Server: server, Client: !server, NotBefore: w.Now().Add(-time.Minute), NotAfter: w.Now().Add(life), Serial: []byte{9}}
 	if server {
-		s.IPs = []net.IP{net.IPv4(10, 0, 0, 10).To4(), net.IPv4(10, 96, 0, 1).To4()}
+		return w.leafFor(ca, cn, life, "10.0.0.10", "10.96.0.1")
+	}
+	return w.leafFor(ca, cn, life)
+}
+
+// leafFor is a server's certificate for addresses, or a client's for none.
+func (w *city) leafFor(ca *pki.Authority, cn string, life time.Duration, ips ...string) (cert, key string) {
+	k := pki.Keyring{Seed: "leaf"}.ECDSA(cn + life.String())
+	s := pki.LeafSpec{Subject: pkix.Name{CommonName: cn}, Server: len(ips) > 0, Client: len(ips) == 0, NotBefore: w.Now().Add(min(-time.Minute, 2*life)), NotAfter: w.Now().Add(life), Serial: []byte{9}}
+	for _, ip := range ips {
+		s.IPs = append(s.IPs, net.ParseIP(ip).To4())
 	}
 	c, err := ca.Leaf(s, k.Public())
 	require.NoError(w.t, err)

@@ -40,6 +40,7 @@ var forms map[string]func(t *testing.T, folder string) golden.Play
 func init() {
 	forms = map[string]func(t *testing.T, folder string) golden.Play{
 		"run":               func(t *testing.T, folder string) golden.Play { return playRun(t, folder).compare },
+		"terminal":          playTerminal,
 		"verdict":           playVerdicts,
 		"durations":         playDurations,
 		"signing files":     playSigningFiles,

@@ -30,6 +30,7 @@ var claims = []claim{
 	{"j2-ca-rotation-and-bad-client-certs/*-apiserver.log", "engine/api", "log of a request"},
 	{"n-apiserver-to-kubelet/*-log.json", "engine/api", "exchange"},
 	{"n-apiserver-to-kubelet/*-node-proxy.json", "engine/api", "exchange"},
+	{"n-apiserver-to-kubelet/*.txt", "engine", "terminal"},
 	{"s-cleaners-rootca-tokens/08-serviceaccount-token.json", "engine/api", "claims of a token"},
 	{"s-cleaners-rootca-tokens/09-serviceaccount-tokenreview.json", "engine/api", "answer to a token"},
 	{"s-cleaners-rootca-tokens/10-serviceaccount-whoami.json", "engine/api", "answer to a token"},
