@@ -49,8 +49,12 @@ func New(cfg Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Scenario != "" {
-		return nil, fmt.Errorf("there is no scenario %q; leave it out", cfg.Scenario)
+	begin, ok := scenarios[cfg.Scenario]
+	if cfg.Scenario != "" && !ok {
+		return nil, fmt.Errorf("there is no scenario %q; there is %s, or leave it out", cfg.Scenario, strings.Join(keys(scenarios), ", "))
+	}
+	if ok && cfg.controls() > 1 {
+		return nil, fmt.Errorf("the scenario %s has one control plane, not %d", cfg.Scenario, cfg.controls())
 	}
 	if cfg.Nodes < 0 || cfg.Nodes > MaxNodes {
 		return nil, fmt.Errorf("%d nodes: a cluster has 1 to %d", cfg.Nodes, MaxNodes)
@@ -67,11 +71,21 @@ func New(cfg Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ok {
+		if err := begin.before(w); err != nil {
+			return nil, err
+		}
+	}
 	if err := w.startControl(); err != nil {
 		return nil, err
 	}
 	w.AdvanceTo(Start.Add(-5 * time.Second))
-	if err := w.seedToken(admin); err != nil {
+	if ok {
+		err = begin.after(w)
+	} else {
+		err = w.seedToken(admin)
+	}
+	if err != nil {
 		return nil, err
 	}
 	w.AdvanceTo(Start)

@@ -21,17 +21,21 @@ func joinery(stdin string, args ...string) (status int, stdout, stderr string) {
 }
 
 // TestSessions plays testdata. The name of a file begins with the exit status
-// that it must have.
+// that it must have; a first line "# runs with: FLAGS" gives the command flags.
 func TestSessions(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.session")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) {
-			status, out, errs := joinery("", "run", f)
-			require.Equal(t, filepath.Base(f)[:1], string(rune('0'+status)), "%s%s", out, errs)
 			first, _ := os.ReadFile(f)
 			head, _, _ := strings.Cut(string(first), "\n")
+			args := []string{"run"}
+			if flags, ok := strings.CutPrefix(head, "# runs with: "); ok {
+				args = append(args, strings.Fields(flags)...)
+			}
+			status, out, errs := joinery("", append(args, f)...)
+			require.Equal(t, filepath.Base(f)[:1], string(rune('0'+status)), "%s%s", out, errs)
 			if says, ok := strings.CutPrefix(head, "# says: "); ok {
 				require.Contains(t, errs, says)
 			}
@@ -47,10 +51,11 @@ func TestBadArguments(t *testing.T) {
 		"run no-such-file": "the session can't be read: open no-such-file",
 		"run -":            "standard input:1:1: this session has no steps",
 		"run --sed 1 -":    "unknown flag: --sed",
-		"site":             "site needs --out DIR",
-		"play":             `joinery has no command "play"`,
-		"era show":         `joinery era has no command "show"`,
-		"version 3":        `joinery version takes no argument "3"`,
+		"run --scenario x testdata/0-broken-manifest.session": "there is no scenario \"x\"; there is kubeadm, or leave it out",
+		"site":      "site needs --out DIR",
+		"play":      `joinery has no command "play"`,
+		"era show":  `joinery era has no command "show"`,
+		"version 3": `joinery version takes no argument "3"`,
 	} {
 		status, out, errs := joinery("", strings.Fields(args)...)
 		require.Equal(t, unreadable, status, args)

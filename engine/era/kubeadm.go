@@ -117,6 +117,18 @@ var KubeadmReaders = row("kubeadm/readers", Fact[map[string]KubeadmGrant]{Source
 	"kubelet-config": {RBACDefaults: reading("kubeadm:kubelet-config", "kubelet-config")},
 }})
 
+// KubeadmMarking is how a control plane's Node is marked.
+type KubeadmMarking struct {
+	Labels        []string
+	Taint, Effect string
+}
+
+// KubeadmMark is what init phase mark-control-plane adds to the Node.
+var KubeadmMark = row("kubeadm/mark", Fact[KubeadmMarking]{Since: "1.24", Source: "cmd/kubeadm/app/phases/markcontrolplane; cmd/kubeadm/app/constants ControlPlaneTaint", Value: KubeadmMarking{
+	Labels: []string{"node-role.kubernetes.io/control-plane", "node.kubernetes.io/exclude-from-external-load-balancers"},
+	Taint:  "node-role.kubernetes.io/control-plane", Effect: "NoSchedule",
+}})
+
 // KubeadmGrant is what kubeadm says, and the roles and bindings that it makes.
 type KubeadmGrant struct {
 	Line string

@@ -69,6 +69,11 @@ func init() {
 		{"init phase certs sa", "Generate a private key for signing service account tokens along with its public key", "cert-dir config", 0, phaseServiceAccount},
 		{"init phase kubeconfig", "Generate all kubeconfig files necessary to establish the control plane and the admin kubeconfig file", "", 0, nil},
 		{"init phase kubeconfig all", "Generate all kubeconfig files", "config cert-dir kubeconfig-dir", 0, phaseKubeconfigAll},
+		{"init phase kubelet-finalize", "Updates settings relevant to the kubelet after TLS bootstrap", "", 0, nil},
+		{"init phase kubelet-finalize all", "Run all kubelet-finalize phases", "config cert-dir", 0, phaseFinalize},
+		{"init phase kubelet-finalize enable-client-cert-rotation", "Enable kubelet client certificate rotation", "config cert-dir", 0, phaseFinalize},
+		{"init phase kubelet-start", "Write kubelet settings and (re)start the kubelet", "config", 0, phaseInitKubelet},
+		{"init phase mark-control-plane", "Mark a node as a control-plane", "config kubeconfig", 0, phaseMark},
 		{"init phase upload-config", "Upload the kubeadm and kubelet configuration to ConfigMaps", "", 0, nil},
 		{"init phase upload-config all", "Upload all configuration to ConfigMaps", "config kubeconfig", 0, phaseUploadAll},
 		{"init phase upload-config kubeadm", "Upload the kubeadm ClusterConfiguration to a ConfigMap", "config kubeconfig", 0, phaseUploadKubeadm},
@@ -328,10 +333,4 @@ func admVersion(a *adm, _ []string) error {
 	minor, _, _ = strings.Cut(minor, ".")
 	a.printf("kubeadm version: &version.Info{Major:%q, Minor:%q, GitVersion:%q}\n", major, minor, v)
 	return nil
-}
-
-// initialize is init as a whole: what it would find on the host, and no more.
-// Static pods are not run here, so its phases are what there is.
-func initialize(a *adm, _ []string) error {
-	return fmt.Errorf("kubeadm init as a whole is not in this shell: the control plane here is not made of static pods; its phases are (kubeadm init phase --help)")
 }

@@ -60,7 +60,7 @@ func (c *admClient) do(method, target string, body any) (object, error) {
 		if b, err = json.Marshal(body); err != nil {
 			return nil, err
 		}
-		h.Set("Content-Type", "application/json")
+		h.Set("Content-Type", map[bool]string{true: "application/strategic-merge-patch+json", false: "application/json"}[method == "PATCH"])
 	}
 	if c.token != "" {
 		h.Set("Authorization", "Bearer "+c.token)

@@ -89,10 +89,7 @@ func (a *adm) joinFile(j *joinConfig) (bool, error) {
 	for _, x := range o.list("nodeRegistration", "ignorePreflightErrors") {
 		j.ignored = append(j.ignored, fmt.Sprint(x))
 	}
-	for _, x := range o.list("nodeRegistration", "kubeletExtraArgs") {
-		m, _ := x.(map[string]any)
-		j.extraArgs = append(j.extraArgs, fmt.Sprintf("--%v=%v", m["name"], m["value"]))
-	}
+	j.extraArgs = extraArgs(o)
 	for _, t := range []struct {
 		field string
 		d     *time.Duration
@@ -104,6 +101,15 @@ func (a *adm) joinFile(j *joinConfig) (bool, error) {
 		}
 	}
 	return boot != nil, nil
+}
+
+// extraArgs are the flags that a configuration gives the kubelet.
+func extraArgs(o object) (out []string) {
+	for _, x := range o.list("nodeRegistration", "kubeletExtraArgs") {
+		m, _ := x.(map[string]any)
+		out = append(out, fmt.Sprintf("--%v=%v", m["name"], m["value"]))
+	}
+	return out
 }
 
 // wrong are the complaints about what join was told.

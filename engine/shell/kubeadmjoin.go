@@ -225,19 +225,27 @@ func (j *joining) kubeletStart() error {
 	if err := j.nobodyElse(); err != nil {
 		return err
 	}
+	j.stopKubelet()
+	if err := j.kubeletFiles(); err != nil {
+		return err
+	}
+	j.startKubelet()
+	return nil
+}
+
+func (j *joining) stopKubelet() {
 	j.log('I', 1, "kubelet.go:207", "[kubelet-start] Stopping the kubelet")
 	if err := j.order("stop", "kubelet"); err != nil {
 		j.log('W', 0, "kubelet.go:63", "[kubelet-start] WARNING: unable to stop the kubelet service momentarily: [exit status 5]")
 	}
-	if err := j.kubeletFiles(); err != nil {
-		return err
-	}
+}
+
+func (j *joining) startKubelet() {
 	j.printf("[kubelet-start] Starting the kubelet\n")
 	if err := j.order("restart", "kubelet"); err != nil {
 		j.log('W', 0, "kubelet.go:43", "[kubelet-start] WARNING: unable to start the kubelet service: [exit status 5]")
 		j.printf("[kubelet-start] Please ensure kubelet is reloaded and running manually.\n")
 	}
-	return nil
 }
 
 // nobodyElse refuses to take the name of a node that is Ready.

@@ -1,0 +1,66 @@
+package engine_test
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/pki"
+)
+
+// The world of kubeadm is made by kubeadm's own commands, and still the same
+// each time; no journal has them, and a snapshot holds it.
+func TestScenarioKubeadm(t *testing.T) {
+	make := func() *engine.World {
+		w, err := engine.New(engine.Config{Seed: "kubeadm", Scenario: "kubeadm"})
+		require.NoError(t, err)
+		t.Cleanup(w.Close)
+		return w
+	}
+	a, b := make(), make()
+	require.Equal(t, engine.Start, a.Now())
+	require.Empty(t, a.Drain())
+	require.Empty(t, a.Journal().Inputs)
+	for _, w := range []*engine.World{a, b} {
+		_, err := w.Say("control-1", "kubeadm token create abcdef.0123456789abcdef", time.Minute)
+		require.NoError(t, err)
+		_, err = w.Say("node-1", "kubeadm join 10.0.0.10:6443 --token abcdef.0123456789abcdef --discovery-token-unsafe-skip-ca-verification", time.Minute)
+		require.NoError(t, err)
+	}
+	view := func(w *engine.World) string {
+		out, err := json.Marshal(w.View())
+		require.NoError(t, err)
+		return string(out)
+	}
+	require.Equal(t, view(a), view(b))
+	data, err := a.Snapshot()
+	require.NoError(t, err)
+	c, err := engine.Restore(data)
+	require.NoError(t, err)
+	require.Equal(t, view(a), view(c))
+
+	disk := a.Disk("control-1")
+	read := func(name string) []byte {
+		data, err := disk.ReadFile(name)
+		require.NoError(t, err)
+		return data
+	}
+	ca, err := pki.ParseCerts(read("/etc/kubernetes/pki/ca.crt"))
+	require.NoError(t, err)
+	require.Equal(t, x509.RSA, ca[0].PublicKeyAlgorithm)
+	require.Contains(t, string(read("/etc/kubernetes/kubelet.conf")), "client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem")
+	names := map[string]string{}
+	for _, n := range a.View().Nodes {
+		names[n.Name] = n.Status
+	}
+	require.Equal(t, map[string]string{"control-1": "Ready", "node-1": "Ready"}, names)
+
+	_, err = engine.New(engine.Config{Scenario: "kubeadm", ControlPlanes: 3})
+	require.EqualError(t, err, "the scenario kubeadm has one control plane, not 3")
+	_, err = engine.New(engine.Config{Scenario: "kubespray"})
+	require.EqualError(t, err, `there is no scenario "kubespray"; there is kubeadm, or leave it out`)
+}
