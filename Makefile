@@ -22,7 +22,7 @@ INCALLS := github.com/... k8s.io/... sigs.k8s.io/... mvdan.cc/... go.yaml.in/...
 FOR_WASM := -trimpath $(foreach p,$(INCALLS),'-gcflags=$(p)=$(SMALL)')
 NODE_EXEC = $(shell $(GO) env GOROOT)/lib/wasm/go_js_wasm_exec
 
-.PHONY: all run wasm site server test unit sim test-wasm test-browser test-size bench size lint fuzz clean
+.PHONY: all run wasm site server test unit sim test-sim test-wasm test-browser test-size bench size lint fuzz clean
 
 all: server
 
@@ -49,7 +49,7 @@ server: site
 	$(GO) build -trimpath -o joinery ./server
 
 # All tests, the browser's among them.
-test: lint unit test-wasm test-browser test-size
+test: lint unit test-sim test-wasm test-browser test-size
 
 unit:
 	$(GO) test ./...
@@ -60,6 +60,9 @@ RUNS ?= 2000
 SEED ?= 0
 sim:
 	$(GO) test ./engine -count=1 -timeout 0 -run 'TestSimulation$$' -sim.runs $(RUNS) -sim.seed $(SEED)
+
+test-sim:
+	$(GO) test ./engine -run 'TestSimulation$$' -sim.runs 200
 
 # The engine under GOOS=js in Node, with another zone and locale: the same
 # world, byte for byte, as natively.

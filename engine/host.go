@@ -169,6 +169,7 @@ func (w *World) startUnit(m *machine, name string) error {
 		w.fail(m, name, f, 1)
 		return nil
 	}
+	w.startsAnew(addr)
 	w.Life++
 	p := &proc{Kind: kind, Life: w.Life, PID: pid, actor: a}
 	w.Procs[addr] = p

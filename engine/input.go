@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -75,4 +77,16 @@ type Journal struct {
 	Inputs []Input   `json:"inputs"`
 	End    time.Time `json:"end"`
 	Digest string    `json:"digest,omitempty"`
+}
+
+// ParseFlag reads "control-1/kube-controller-manager --controllers=*,-csrsigning";
+// an empty value removes the flag. The error is one sentence.
+func ParseFlag(text string) (Flag, error) {
+	unit, flag, _ := strings.Cut(text, " ")
+	host, unit, ok := strings.Cut(unit, "/")
+	name, value, eq := strings.Cut(strings.TrimLeft(flag, "- "), "=")
+	if !ok || !eq || host == "" || unit == "" || name == "" {
+		return Flag{}, fmt.Errorf("%q sets no flag; write control-1/kube-controller-manager --controllers=*", text)
+	}
+	return Flag{Host: host, Unit: unit, Name: name, Value: value}, nil
 }

@@ -28,6 +28,7 @@ const snapshotMagic = "joinery-world\x00"
 func (w *World) Clone() *World {
 	n := &World{state: w.state, era: w.era, obs: slices.Clone(w.obs)}
 	n.Inputs = slices.Clip(w.Inputs)
+	n.Troubles, n.Waits = maps.Clone(w.Troubles), maps.Clone(w.Waits)
 	n.Faults, n.Held = slices.Clone(w.Faults), slices.Clone(w.Held)
 	n.Queue = w.Queue.Clone()
 	n.Chance = w.Chance.Clone()

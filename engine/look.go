@@ -21,18 +21,33 @@ import (
 // textLimit is how much of a file's text a View holds, in bytes.
 const textLimit = 16 << 10
 
+// explained is in how large a world every node is explained in every View.
+const explained = 20
+
 // View is the world at this moment, to be drawn.
 func (w *World) View() View {
 	v := View{V: ViewVersion, Now: w.Clock, Release: w.era.String(), Seed: w.Config.Seed, Digest: w.Digest.String(), Last: w.Obs}
 	v.Next, _ = w.Queue.Next()
+	v.Faults = w.FaultNames()
 	for _, m := range w.Machines {
-		v.Hosts = append(v.Hosts, w.lookHost(m))
+		h := w.lookHost(m)
+		if m.Role == "node" && len(w.Machines) <= explained {
+			if e, err := w.Why("node/" + m.Name); err == nil {
+				h.Why = &e
+			}
+		}
+		v.Hosts = append(v.Hosts, h)
 		v.Lives = append(v.Lives, w.lookLives(m)...)
 	}
 	w.each("certificatesigningrequests", func(b []byte) {
 		var o certificatesv1.CertificateSigningRequest
 		if json.Unmarshal(b, &o) == nil {
-			v.CSRs = append(v.CSRs, lookCSR(&o))
+			c := lookCSR(&o)
+			if c.Certificate == "" {
+				c.Why = &Explanation{V: ExplanationVersion, Object: "csr/" + o.Name}
+				w.explainCSR(c.Why, &o)
+			}
+			v.CSRs = append(v.CSRs, c)
 		}
 	})
 	w.each("nodes", func(b []byte) {

@@ -59,10 +59,12 @@ type conn struct {
 
 // stream is an exchange: a request and its answer.
 type stream struct {
-	ID         uint64       `json:"id"`
-	Client     string       `json:"client,omitempty"`
-	ClientLife uint64       `json:"clientLife,omitempty"`
-	External   string       `json:"external,omitempty"`
+	ID         uint64 `json:"id"`
+	Client     string `json:"client,omitempty"`
+	ClientLife uint64 `json:"clientLife,omitempty"`
+	External   string `json:"external,omitempty"`
+	// Request is its method and URL.
+	Request    string       `json:"request,omitempty"`
 	Conn       uint64       `json:"conn,omitempty"`
 	Server     string       `json:"server,omitempty"`
 	ServerLife uint64       `json:"serverLife,omitempty"`
@@ -124,7 +126,7 @@ func (w *World) delay(a, b string) time.Duration {
 
 // send puts a request on the client's connection, which is dialled if need be.
 func (w *World) send(addr string, p *proc, e *sim.Effect) {
-	s := &stream{ID: e.Stream, Client: addr, ClientLife: p.Life, Req: e.Req, Cause: e.Cause}
+	s := &stream{ID: e.Stream, Client: addr, ClientLife: p.Life, Req: e.Req, Cause: e.Cause, Request: e.Req.Method + " " + e.Req.URL}
 	w.Streams[s.ID] = s
 	key := poolKey(addr, e.Conn)
 	c := w.Conns[w.Pool[key]]
@@ -244,6 +246,7 @@ func (w *World) dialled(id uint64) {
 
 // connected sends what waited for a connection.
 func (w *World) connected(c *conn, l *listener, peer [][]byte, ready time.Time) {
+	w.goesWell(c.Client, aspectConn)
 	c.Ready, c.Peer, c.Server, c.ServerLife, c.Local = true, peer, l.Server, l.Life, l.Listen.Addr
 	waiting := c.Waiting
 	c.Waiting = nil
@@ -352,6 +355,7 @@ func (w *World) reply(addr string, e *sim.Effect) {
 	}
 	s.Answered = true
 	s.Over = !e.Resp.Stream
+	w.answered(s, addr, e.Resp.Code)
 	at := w.toClient(s, service)
 	args := map[string]string{"code": strconv.Itoa(e.Resp.Code), "stream": number(s.ID), "to": s.Client}
 	if e.Resp.Stream {
@@ -429,6 +433,9 @@ func (w *World) leave(id uint64) {
 // closeConn ends a connection: what is open on it fails for the client with
 // err (when it is to be told), and the server learns that it is gone.
 func (w *World) closeConn(c *conn, err string, tell bool) {
+	if tell && !c.Ready {
+		w.goesWrong(c.Client, aspectConn, trouble{Error: err, Server: c.Dial.Addr})
+	}
 	delete(w.Conns, c.ID)
 	if w.Pool[c.Key] == c.ID {
 		delete(w.Pool, c.Key)

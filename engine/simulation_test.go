@@ -18,12 +18,12 @@ import (
 )
 
 // The simulation: random topologies, flags, faults and inputs from a seed; the
-// laws are looked at after every event. `make sim RUNS=10000` runs more of it,
-// `make sim SEED=17` one world. A world that breaks a law is cut down to the
+// laws are looked at after every event. `make test` runs 200
+// of it, `make sim RUNS=10000` more, `make sim SEED=17` one world. A world that breaks a law is cut down to the
 // inputs that are needed, and its journal is printed.
 
 var (
-	simRuns = flag.Int("sim.runs", 200, "how many random worlds TestSimulation makes")
+	simRuns = flag.Int("sim.runs", 20, "how many random worlds TestSimulation makes")
 	simSeed = flag.Uint64("sim.seed", 0, "the one random world that TestSimulation makes, by its number")
 )
 

@@ -23,6 +23,8 @@ type View struct {
 	Nodes    []NodeView    `json:"nodes"`
 	Bindings []BindingView `json:"bindings"`
 	Lives    []LifeView    `json:"lives"`
+	// Faults are the names of those that are set.
+	Faults []string `json:"faults,omitempty"`
 }
 
 // HostView is a machine. Role is "control", "admin" or "node".
@@ -34,8 +36,10 @@ type HostView struct {
 	Units []UnitView `json:"units"`
 	Files []FileView `json:"files"`
 	// Busy: a command is running in the host's terminal. Dir is where it is.
-	Busy bool   `json:"busy,omitempty"`
-	Dir  string `json:"dir,omitempty"`
+	Busy bool `json:"busy,omitempty"`
+	// Why explains how far a node is, in a world of a few.
+	Why *Explanation `json:"why,omitempty"`
+	Dir string       `json:"dir,omitempty"`
 }
 
 // UnitView is a systemd unit. State is "active", "inactive" or "failed".
@@ -78,6 +82,8 @@ type CSRView struct {
 	Message     string    `json:"message,omitempty"`
 	Request     string    `json:"request"`
 	Certificate string    `json:"certificate,omitempty"`
+	// Why explains one that is not issued.
+	Why *Explanation `json:"why,omitempty"`
 }
 
 // NodeView is a Node object. Status is as kubectl prints it ("Ready").

@@ -22,7 +22,9 @@ type World struct {
 	era era.Era
 	// clock is the time as New and AdvanceTo move it; inside a step it is
 	// that of the event.
-	obs []trace.Observation
+	// verdict is the refusal that the present step of a server decided.
+	verdict map[string]string
+	obs     []trace.Observation
 
 	idle   []*sim.Ctx
 	byName map[string]*machine // and by address
@@ -52,6 +54,11 @@ type state struct {
 	Faults []Fault `json:"faults,omitempty"`
 	Rough  bool    `json:"rough,omitempty"`
 	Held   []held  `json:"held,omitempty"`
+
+	// Troubles and Waits are what goes wrong or waits now, for Why: by client and
+	// aspect, and by the subject of a controller's decision.
+	Troubles map[string]trouble           `json:"troubles,omitempty"`
+	Waits    map[string]map[string]string `json:"waits,omitempty"`
 
 	Machines  []*machine           `json:"machines"`
 	Procs     map[string]*proc     `json:"procs"`
@@ -221,6 +228,7 @@ func (w *World) observe(o trace.Observation) uint64 {
 		o.At = w.Clock
 	}
 	w.Digest.Add(&o)
+	w.hear(&o)
 	if o.Kind == trace.Phase {
 		host, name := split(o.Actor)
 		if m := w.machine(host); m != nil {
@@ -280,6 +288,7 @@ func (w *World) step(addr string, p *proc, m sim.Msg) {
 	}
 	w.lend(mc, p)
 	before := w.Store.Version
+	w.verdict = nil
 	p.actor.Step(c, m)
 	mc.Disk.Changed = nil
 	if w.Store.Version != before && w.Config.controls() > 1 {

@@ -40,6 +40,9 @@ func (s *Session) Check(hosts []string) error {
 		switch d.Verb {
 		case Type:
 			named = []string{d.Host}
+		case Set:
+			f, _ := engine.ParseFlag(d.Text)
+			named = []string{f.Host}
 		case Fault:
 			f, _ := engine.ParseFault(d.Text, engine.Start)
 			named = []string{f.Where.Host}
@@ -57,7 +60,8 @@ func (s *Session) Check(hosts []string) error {
 }
 
 // Run plays a session in a world and hands each step's observations to see, in
-// order. The error is a *SyntaxError before anything ran, or the *Failure of
+// order. An answer to why comes in the words of s.Words, as a trace.Printed of
+// nobody's. The error is a *SyntaxError before anything ran, or the *Failure of
 // the first expectation that does not hold.
 func (s *Session) Run(w *engine.World, see func(Do, []trace.Observation)) error {
 	if err := s.Check(w.Hosts()); err != nil {
@@ -78,9 +82,27 @@ func (s *Session) Run(w *engine.World, see func(Do, []trace.Observation)) error 
 			w.AdvanceTo(w.Now().Add(d.For))
 			obs = w.Drain()
 			last = listen(obs, "")
-		case Fault, Lift:
+		case Why:
+			e, err := w.Why(object(w, d.Text))
+			if err != nil {
+				return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
+			}
+			says := e.String()
+			if s.Words != nil {
+				says = s.Words(e)
+			}
+			obs = []trace.Observation{{At: w.Now(), Kind: trace.Printed, Args: map[string]string{"stream": "stdout"}, Payload: says}}
+			last = listen(obs, "")
+		case Fault, Lift, Set:
 			in := engine.Input{Lift: &engine.Lift{Faults: d.Text}}
-			if d.Verb == Fault {
+			switch d.Verb {
+			case Set:
+				f, err := engine.ParseFlag(d.Text)
+				if err != nil {
+					return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
+				}
+				in = engine.Input{Flag: &f}
+			case Fault:
 				f, err := engine.ParseFault(d.Text, w.Now())
 				if err != nil {
 					return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
@@ -145,4 +167,19 @@ func (s said) check(d Do) string {
 		return fmt.Sprintf("expected exit status %d, it was %s", d.Status, s.status)
 	}
 	return ""
+}
+
+// object is what a session asks about: csr/* is the newest request, whose name
+// no session can know.
+func object(w *engine.World, name string) string {
+	if name != "csr/*" {
+		return name
+	}
+	var newest engine.CSRView
+	for _, c := range w.View().CSRs {
+		if newest.Name == "" || c.Created.After(newest.Created) {
+			newest = c
+		}
+	}
+	return "csr/" + newest.Name
 }

@@ -20,6 +20,8 @@ type Session struct {
 	// Name is the file it was read from, for messages.
 	Name string
 	Does []Do
+	// Words puts an explanation into words; without it, it is kinds and values.
+	Words func(engine.Explanation) string
 }
 
 // Verb says what a line of a session does.
@@ -37,8 +39,12 @@ const (
 	// Exit wants Status of the step before.
 	Exit Verb = "exit"
 	// Fault sets the fault that Text describes; Lift ends those that it names.
+	// Why asks what keeps Text as it is.
+	Why   Verb = "why"
 	Fault Verb = "fault add"
-	Lift  Verb = "fault end"
+	// Set sets a flag in a unit file and restarts the unit.
+	Set  Verb = "flag"
+	Lift Verb = "fault end"
 )
 
 // Do is one step of a session, at a line and column that count from 1.
@@ -119,7 +125,7 @@ func ParseSession(name, text string) (*Session, error) {
 	return s, nil
 }
 
-const unknown = "a step is `HOST$ COMMAND`, `HOST# COMMAND`, `advance 30s`, `fault add …`, `fault end …`, `expect TEXT`, `refuse TEXT` or `exit N`; a comment begins with #"
+const unknown = "a step is `HOST$ COMMAND`, `HOST# COMMAND`, `advance 30s`, `fault add …`, `fault end …`, `flag UNIT --NAME=VALUE`, `why OBJECT`, `expect TEXT`, `refuse TEXT` or `exit N`; a comment begins with #"
 
 // fill makes d a step that is not typed. What it returns is the complaint.
 func (d *Do) fill(verb Verb, rest string) string {
@@ -142,6 +148,16 @@ func (d *Do) fill(verb Verb, rest string) string {
 			return fmt.Sprintf("exit needs a status from 0 to 255, not %q", rest)
 		}
 		d.Status = n
+	case Set:
+		if _, err := engine.ParseFlag(rest); err != nil {
+			return err.Error()
+		}
+		d.Text = rest
+	case Why:
+		if rest == "" {
+			return "why needs an object, such as csr/NAME, node/node-1, unit/control-1/kube-apiserver, cert/HOST/PATH or token/ID"
+		}
+		d.Text = rest
 	case "fault":
 		how, what, _ := strings.Cut(rest, " ")
 		d.Text = strings.TrimSpace(what)

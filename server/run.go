@@ -13,6 +13,7 @@ import (
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/trace"
 	"github.com/joinery-lab/joinery/lessons"
+	"github.com/joinery-lab/joinery/web/desk"
 )
 
 // sessionLimit is how long a session may be, in bytes.
@@ -37,6 +38,10 @@ One step a line:
   advance 30s                       let time pass (also 5m, 2h, 300d)
   fault add link node-1 control-1 drop 30% for 5m
                                     let something go wrong; fault end NAME or all ends it
+  flag control-1/kube-apiserver --v=5
+                                    set a flag in a unit file and restart the unit; an empty value removes it
+  why node/node-1                   say what keeps it as it is (also csr/NAME, csr/* for the newest,
+                                    unit/HOST/UNIT, cert/HOST/PATH, token/ID)
   expect TEXT                       the step before printed this, on stdout or stderr
   refuse TEXT                       the step before did not print this
   exit 1                            the step before ended with this status
@@ -76,6 +81,7 @@ func (o runOptions) run(name string, in io.Reader, stdout io.Writer) error {
 			return coded{err, unreadable}
 		}
 	}
+	s.Words = func(e engine.Explanation) string { return desk.Explain("en", e) }
 	out := bufio.NewWriter(stdout)
 	see := printer(out)
 	if o.json {

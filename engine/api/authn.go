@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
@@ -38,6 +39,7 @@ type authenticator func(s *Server, c *sim.Ctx, r *sim.Request) (*user, error)
 // nil means 401.
 func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
 	var errs []error
+	s.refused = refusal{}
 	for _, a := range []authenticator{byCertificate, byBearer} {
 		u, err := a(s, c, r)
 		if err != nil {
@@ -51,13 +53,20 @@ func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
 	if len(errs) == 0 && s.opts.anonymous && !slices.Contains(s.opts.modes, "AlwaysAllow") {
 		return s.known(c, &user{Name: anonymous, Groups: []string{allUnauthenticated}, method: "anonymous"})
 	}
-	reason := "no credentials"
+	args := map[string]string{"verdict": "no", "reason": "no credentials"}
 	if len(errs) > 0 {
 		err := utilerrors.NewAggregate(errs)
-		reason = err.Error()
-		s.log(c, 'E', 0, "authentication.go:75", sim.KV("Unable to authenticate the request", "err", err))
+		args["reason"] = err.Error()
+		line := refusal{0, "authentication.go:75", sim.KV("Unable to authenticate the request", "err", err)}
+		s.log(c, 'E', line.V, line.Source, line.Line)
+		// Of a bootstrap token another line, which not everyone's log shows,
+		// tells more.
+		if s.refused.Line != "" {
+			line = s.refused
+		}
+		args["log"], args["v"] = line.Line, strconv.Itoa(line.V)
 	}
-	c.Note(trace.Authn, "", map[string]string{"verdict": "no", "reason": reason}, "")
+	c.Note(trace.Authn, "", args, "")
 	return nil
 }
 

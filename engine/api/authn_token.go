@@ -65,25 +65,42 @@ const (
 	bootstrapPrefix = "bootstrap-token-"
 )
 
-// byBootstrapToken checks a token against its Secret, in the order in which
-// kube-apiserver does; the first rule that fails is told in the log, and only
-// there (Models plugin/pkg/auth/authenticator/token/bootstrap).
+// byBootstrapToken checks a token against its Secret. Why it is refused is told
+// in the log, and only there.
 func (s *Server) byBootstrapToken(c *sim.Ctx, token string) *user {
 	id, secret, ok := s.splitToken(token)
 	if !ok {
 		return nil
 	}
+	u, refused := s.judgeToken(c.Clock(), id, secret)
+	if u == nil {
+		s.refused = refused
+		s.log(c, 'I', refused.V, refused.Source, refused.Line)
+	}
+	return u
+}
+
+// refusal is a line of the log that tells why somebody is refused.
+type refusal struct {
+	V      int
+	Source string
+	Line   string
+}
+
+// judgeToken checks a token's Secret in the order in which kube-apiserver does; the
+// first rule that fails is told (Models
+// plugin/pkg/auth/authenticator/token/bootstrap).
+func (s *Server) judgeToken(now time.Time, id, secret string) (*user, refusal) {
 	name := bootstrapPrefix + id
-	refuse := func(source, format string, args ...any) *user {
-		s.log(c, 'I', 3, source, fmt.Sprintf(format, args...))
-		return nil
+	refuse := func(source, format string, args ...any) (*user, refusal) {
+		return nil, refusal{3, source, fmt.Sprintf(format, args...)}
 	}
 	stored := s.store.Get("secrets", "kube-system", name)
 	if stored == nil {
 		return refuse("bootstrap.go:101", "No secret of name %s to match bootstrap bearer token", name)
 	}
 	o := stored.typed.(*corev1.Secret)
-	wrong := func(what string) *user {
+	wrong := func(what string) (*user, refusal) {
 		return refuse("bootstrap.go:62", "Bootstrap secret kube-system/%s matching bearer token %s", name, what)
 	}
 	if o.DeletionTimestamp != nil {
@@ -103,7 +120,7 @@ func (s *Server) byBootstrapToken(c *sim.Ctx, token string) *user {
 		if err != nil {
 			return refuse("secrets.go:66", "Unparseable expiration time (%s) in kube-system/%s Secret: %v. Treating as expired.", text, name, err)
 		}
-		if !c.Clock().Before(at) {
+		if !now.Before(at) {
 			return refuse("secrets.go:73", "Expired bootstrap token in kube-system/%s Secret: %s", name, text)
 		}
 	}
@@ -120,7 +137,7 @@ func (s *Server) byBootstrapToken(c *sim.Ctx, token string) *user {
 		}
 	}
 	slices.Sort(groups)
-	return &user{Name: "system:bootstrap:" + id, Groups: slices.Compact(groups), method: "bootstrap"}
+	return &user{Name: "system:bootstrap:" + id, Groups: slices.Compact(groups), method: "bootstrap"}, refusal{}
 }
 
 // splitToken takes a bootstrap token apart. It remembers the last one: a

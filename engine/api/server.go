@@ -59,8 +59,10 @@ type Server struct {
 	defaultPlugins       []string
 	tokenForm, groupForm *regexp.Regexp
 	systemNode           []rbacv1.PolicyRule
-	lastToken            string
-	lastParts            []string
+	// refused is why the last bootstrap token was; it is no part of the state.
+	refused   refusal
+	lastToken string
+	lastParts []string
 
 	caEntry   *sim.Entry
 	pool      []*x509.Certificate

@@ -2,7 +2,8 @@
 // printed, word for word.
 //
 // A transcript is a text file of steps. A step is a line typed at a host, or
-// an advance; then a line of dashes; then everything that was printed, up to
+// an advance, a fault ("fault add link node-1 control-1 drop", "fault end all")
+// a flag ("flag control-1/kube-apiserver --v=5") or a question ("why node/node-1"); then a line of dashes; then everything that was printed, up to
 // a blank line:
 //
 //	# The kubelet is installed and stopped.
@@ -12,6 +13,8 @@
 //
 //	advance 5m
 //	----
+//
+// Names and times that chance gives are written as x.
 //
 // Output with blank lines stands between two pairs of dashed lines, as in
 // datadriven. Run the tests with -rewrite to write what is printed now into

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func play(t *testing.T, name string) {
 	var out strings.Builder
 	for i := range steps {
 		s := &steps[i]
-		got := do(t, w, s)
+		got := steady(do(t, w, s))
 		s.format(&out, got)
 		if !*rewrite {
 			require.Equal(t, s.want, got, "%s:%d: %s%s", name, s.line, s.prompt, s.text)
@@ -54,13 +55,48 @@ func play(t *testing.T, name string) {
 	}
 }
 
+// drawn are what chance gives: names, times within a second, process numbers and
+// the day of a rotation. A transcript is about none of them.
+var drawn = []struct {
+	what *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`\bcsr-[bcdfghjklmnpqrstvwxz2456789]{5}\b`), "csr-xxxxx"},
+	{regexp.MustCompile(`\b([IWE]\d{4} \d\d:\d\d:\d\d)\.\d{6} +\d+ `), "$1.xxxxxx "},
+	{regexp.MustCompile(`\b([a-z_]+\.go):\d+\]`), "$1]"},
+	{regexp.MustCompile(`(next: rotate at) \S+`), "$1 xxxx-xx-xx"},
+}
+
+func steady(s string) string {
+	for _, d := range drawn {
+		s = d.what.ReplaceAllString(s, d.with)
+	}
+	return s
+}
+
 // do does one step and returns what was printed, by whomever.
 func do(t *testing.T, w *engine.World, s *step) string {
 	var obs []trace.Observation
-	if s.host == "" {
+	switch {
+	case s.verb == "why":
+		return why(t, w, s)
+	case s.verb == "fault add":
+		f, err := engine.ParseFault(s.arg, w.Now())
+		require.NoError(t, err)
+		require.NoError(t, w.Apply(engine.Input{Fault: &f}))
+		obs = w.Drain()
+	case s.verb == "flag":
+		f, err := engine.ParseFlag(s.arg)
+		require.NoError(t, err)
+		require.NoError(t, w.Apply(engine.Input{Flag: &f}))
+		obs = w.Drain()
+	case s.verb == "fault end":
+		require.NoError(t, w.Apply(engine.Input{Lift: &engine.Lift{Faults: s.arg}}))
+		obs = w.Drain()
+	case s.host == "":
 		w.AdvanceTo(w.Now().Add(s.advance))
 		obs = w.Drain()
-	} else {
+	default:
 		var err error
 		obs, err = w.Say(s.host, s.text, Patience)
 		require.NoError(t, err)
@@ -75,4 +111,24 @@ func do(t *testing.T, w *engine.World, s *step) string {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// why is an explanation. "csr/*" means the newest request, whose name no
+// transcript can know.
+func why(t *testing.T, w *engine.World, s *step) string {
+	object := s.arg
+	if object == "csr/*" {
+		var newest engine.CSRView
+		for _, c := range w.View().CSRs {
+			if newest.Name == "" || c.Created.After(newest.Created) {
+				newest = c
+			}
+		}
+		object = "csr/" + newest.Name
+	}
+	e, err := w.Why(object)
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	return e.String()
 }

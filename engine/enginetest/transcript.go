@@ -16,7 +16,9 @@ type step struct {
 	text         string
 	prompt, host string
 	advance      time.Duration
-	want         string
+	// verb is "advance", "fault add", "fault end" or "why"; arg is what follows.
+	verb, arg string
+	want      string
 }
 
 const dashes = "----"
@@ -77,8 +79,17 @@ func (s *step) read() (err error) {
 		return nil
 	}
 	verb, arg, _ := strings.Cut(s.text, " ")
-	if verb != "advance" {
-		return fmt.Errorf("%q is no step: type at a host, or advance", s.text)
+	if verb == "fault" {
+		how, what, _ := strings.Cut(arg, " ")
+		verb, arg = verb+" "+how, what
+	}
+	s.verb, s.arg = verb, arg
+	switch verb {
+	case "why", "flag", "fault add", "fault end":
+		return nil
+	case "advance":
+	default:
+		return fmt.Errorf("%q is no step: type at a host, advance, fault add, fault end, flag, or why", s.text)
 	}
 	if days, ok := strings.CutSuffix(arg, "d"); ok {
 		var n int

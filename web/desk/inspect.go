@@ -68,6 +68,7 @@ func (m *Model) inspectRequest(r *Inspector) {
 	}
 	r.Blocks = append(r.Blocks, Block{Rows: append(rows, answer)})
 	r.Blocks = append(r.Blocks, m.verdict(x, until)...)
+	r.Blocks = append(r.Blocks, m.whyNode(hostOf(x.Client))...)
 	r.Blocks = append(r.Blocks, m.insideRequest(x)...)
 	if b := pretty(x.Body); b != "" {
 		r.Blocks = append(r.Blocks, Block{Head: t("request.body"), Pre: b})
@@ -186,6 +187,7 @@ func (m *Model) inspectCSR(r *Inspector) {
 		}
 		r.Blocks = append(r.Blocks, Block{Tone: tone, Bold: c.Reason, Text: c.Message})
 	}
+	r.Blocks = append(r.Blocks, m.whyBlocks(c.Why)...)
 	r.Blocks = append(r.Blocks, m.sheet([]byte(c.Request), t("csr.sheet"))...)
 	if c.Certificate != "" {
 		r.Blocks = append(r.Blocks, m.sheet([]byte(c.Certificate), t("csr.issued"))...)

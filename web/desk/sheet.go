@@ -124,6 +124,9 @@ func (m *Model) inspectCertificate(r *Inspector) {
 	r.Title, r.Sub = c.label, c.note
 	if l := m.lifeOf(c.id); l != nil {
 		r.Blocks = append(r.Blocks, m.validity(l))
+		if l.Current {
+			r.Blocks = append(r.Blocks, m.whyNode(l.Host)...)
+		}
 	}
 	r.Blocks = append(r.Blocks, m.sheet([]byte(c.pem), t("cert.sheet"))...)
 	list := Block{Head: t("cert.all")}

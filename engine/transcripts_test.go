@@ -1,0 +1,13 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/joinery-lab/joinery/engine/enginetest"
+)
+
+// TestPains plays what goes wrong in real clusters: each from its symptom by way
+// of the explanation to its cure.
+func TestPains(t *testing.T) { enginetest.Run(t, "testdata/p[0-9]*.txt") }
+
+func TestFirstJoin(t *testing.T) { enginetest.Run(t, "testdata/first-join.txt") }

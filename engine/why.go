@@ -1,0 +1,329 @@
+package engine
+
+import (
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/controllers"
+	"github.com/joinery-lab/joinery/engine/kubelet"
+	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/trace"
+)
+
+// ExplanationVersion is the format version of Explanation.
+const ExplanationVersion = 1
+
+// Explanation is why something is as it is: kinds and values, no words of any
+// language. It is read from what the actors decided and from their state.
+type Explanation struct {
+	V      int    `json:"v"`
+	Object string `json:"object"`
+	// State is how it is: "pending", "refused", "joined" …
+	State Reason `json:"state"`
+	// Knows is who knows why, and where it stands.
+	Knows []Reason `json:"knows,omitempty"`
+	// Needs is what would have to be different: of those of one Kind, one is
+	// enough.
+	Needs []Reason `json:"needs,omitempty"`
+	// Next is what happens if nobody does anything.
+	Next []Reason `json:"next,omitempty"`
+}
+
+// Reason is one point of an Explanation.
+type Reason struct {
+	Kind string            `json:"kind"`
+	At   time.Time         `json:"at,omitzero"`
+	Args map[string]string `json:"args,omitempty"`
+}
+
+// String is a Reason as a transcript has it.
+func (r Reason) String() string {
+	s := r.Kind
+	for _, k := range slices.Sorted(maps.Keys(r.Args)) {
+		s += fmt.Sprintf(" %s=%q", k, r.Args[k])
+	}
+	if !r.At.IsZero() {
+		s += " at " + r.At.UTC().Format(time.RFC3339)
+	}
+	return s
+}
+
+func (e Explanation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", e.Object, e.State)
+	for _, part := range []struct {
+		name string
+		list []Reason
+	}{{"knows", e.Knows}, {"needs", e.Needs}, {"next", e.Next}} {
+		for _, r := range part.list {
+			fmt.Fprintf(&b, "%s: %s\n", part.name, r)
+		}
+	}
+	return b.String()
+}
+
+func reason(kind string, pairs ...string) Reason {
+	r := Reason{Kind: kind}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			if r.Args == nil {
+				r.Args = map[string]string{}
+			}
+			r.Args[pairs[i]] = pairs[i+1]
+		}
+	}
+	return r
+}
+
+func (r Reason) at(t time.Time) Reason { r.At = t; return r }
+
+// trouble is the last thing that went wrong for a client, until the same goes
+// well.
+type trouble struct {
+	At time.Time `json:"at"`
+	// Code is the status of a refusal; 0 when there was no answer, and Error
+	// says why.
+	Code    int    `json:"code,omitempty"`
+	Error   string `json:"error,omitempty"`
+	Request string `json:"request,omitempty"`
+	Server  string `json:"server,omitempty"`
+	// Log is the line that tells why in the server's log, and V what shows it.
+	Log string `json:"log,omitempty"`
+	V   int    `json:"v,omitempty"`
+	// Args are those of the decision.
+	Args map[string]string `json:"args,omitempty"`
+}
+
+// aspects of a client that go well or wrong each by itself.
+const (
+	aspectConn  = " conn"
+	aspectCSR   = " csr"
+	aspectOther = " other"
+)
+
+func aspect(url string) string {
+	if strings.Contains(url, "/certificatesigningrequests") {
+		return aspectCSR
+	}
+	return aspectOther
+}
+
+// startsAnew forgets what went wrong for a process before it.
+func (w *World) startsAnew(addr string) {
+	for _, a := range []string{aspectConn, aspectCSR, aspectOther} {
+		w.goesWell(addr, a)
+	}
+}
+
+// goesWrong and goesWell keep the troubles.
+func (w *World) goesWrong(client, aspect string, t trouble) {
+	if w.Troubles == nil {
+		w.Troubles = map[string]trouble{}
+	}
+	t.At = w.Clock
+	w.Troubles[client+aspect] = t
+}
+
+func (w *World) goesWell(client, aspect string) {
+	if len(w.Troubles) > 0 {
+		delete(w.Troubles, client+aspect)
+	}
+}
+
+// answered keeps what an answer means for its client.
+func (w *World) answered(s *stream, server string, code int) {
+	if s.Client == "" || s.Request == "" {
+		return
+	}
+	_, url, _ := strings.Cut(s.Request, " ")
+	// That there is no such thing is an answer; a refusal it is not.
+	if code < 500 && code != 401 && code != 403 && code != 429 {
+		w.goesWell(s.Client, aspect(url))
+		return
+	}
+	t := trouble{Code: code, Request: s.Request, Server: server}
+	if v := w.verdict; v != nil {
+		t.Args, t.Log = v, v["log"]
+		t.V, _ = strconv.Atoi(v["v"])
+		if v["rule"] != "" {
+			t.Log, t.V = v["rule"], 5
+		}
+	}
+	w.goesWrong(s.Client, aspect(url), t)
+}
+
+// hear keeps of an observation what explains something later.
+func (w *World) hear(o *trace.Observation) {
+	switch o.Kind {
+	case trace.Authn, trace.Authz, trace.Admit:
+		if o.Args["verdict"] == "no" && o.Args["asked"] == "" {
+			w.verdict = o.Args
+		}
+	case trace.Decision:
+		if o.Args["verdict"] != "waits" {
+			delete(w.Waits, o.Subject)
+			return
+		}
+		if w.Waits == nil {
+			w.Waits = map[string]map[string]string{}
+		}
+		w.Waits[o.Subject] = o.Args
+	}
+}
+
+// Why explains csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH or token/ID.
+// The error is one sentence for the person who asked.
+func (w *World) Why(object string) (Explanation, error) {
+	kind, name, _ := strings.Cut(object, "/")
+	e := Explanation{V: ExplanationVersion, Object: object}
+	var err error
+	switch kind {
+	case "csr":
+		err = w.whyCSR(&e, name)
+	case "node":
+		err = w.whyNode(&e, name)
+	case "unit":
+		host, unit, _ := strings.Cut(name, "/")
+		err = w.whyUnit(&e, host, strings.TrimSuffix(unit, ".service"))
+	case "cert":
+		host, path, _ := strings.Cut(name, "/")
+		err = w.whyCert(&e, host, "/"+path)
+	case "token":
+		err = w.whyToken(&e, strings.TrimPrefix(name, "bootstrap-token-"))
+	default:
+		err = fmt.Errorf("%q can't be explained; there are csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH and token/ID", object)
+	}
+	return e, err
+}
+
+// server is the first API server that runs.
+func (w *World) server() (addr string, s *api.Server) {
+	for _, a := range keys(w.Procs) {
+		if s, ok := w.Procs[a].actor.(*api.Server); ok {
+			return a, s
+		}
+	}
+	return "", nil
+}
+
+// manager is the first kube-controller-manager that runs.
+func (w *World) manager() (addr string, m *controllers.ControllerManager) {
+	for _, a := range keys(w.Procs) {
+		if m, ok := w.Procs[a].actor.(*controllers.ControllerManager); ok && m.Program == "" {
+			return a, m
+		}
+	}
+	return "", nil
+}
+
+// log says that a unit's log holds the reason, and whether its -v shows it.
+func (w *World) log(addr, line string, v int) Reason {
+	has := 0
+	if p := w.Procs[addr]; p != nil {
+		switch a := p.actor.(type) {
+		case *api.Server:
+			has = a.Verbosity()
+		case *controllers.ControllerManager:
+			has = a.Verbosity()
+		case *kubelet.Kubelet:
+			has = a.Flags.V
+		}
+	}
+	kind := "log"
+	if has < v {
+		kind = "log-hidden"
+	}
+	return reason(kind, "unit", addr, "line", line, "v", strconv.Itoa(v), "has", strconv.Itoa(has))
+}
+
+// bindings are the needs of a permission: each a role for a user or a group.
+func bindings(would *api.Would) []Reason {
+	if would == nil || len(would.Roles) == 0 {
+		return nil
+	}
+	return []Reason{reason("binding", "role", would.Roles[0], "user", would.User, "group", narrowest(would.Groups))}
+}
+
+// narrowest is the group that fewest are in, of those that a user is in.
+func narrowest(groups []string) string {
+	best := ""
+	for _, g := range groups {
+		if g != "system:authenticated" && g != "system:unauthenticated" && (best == "" || len(g) < len(best)) {
+			best = g
+		}
+	}
+	return best
+}
+
+// whyCert explains a certificate in a file.
+func (w *World) whyCert(e *Explanation, host, path string) error {
+	m := w.machine(host)
+	if m == nil {
+		return fmt.Errorf("there is no host %q; there are %v", host, w.Hosts())
+	}
+	b, err := m.Disk.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("on %s: %w", host, err)
+	}
+	certs, err := pki.ParseCerts(b)
+	if err != nil || len(certs) == 0 {
+		return fmt.Errorf("on %s: %s holds no certificate", host, path)
+	}
+	c, now := certs[0], m.Clock.At(w.Clock)
+	args := []string{"subject", c.Subject.String(), "from", c.NotBefore.UTC().Format(time.RFC3339), "to", c.NotAfter.UTC().Format(time.RFC3339), "clock", now.UTC().Format(time.RFC3339)}
+	switch {
+	case now.Before(c.NotBefore):
+		e.State = reason("cert-early", args...)
+		e.Needs = append(e.Needs, reason("clock", "host", host, "by", c.NotBefore.Sub(now).String()))
+		e.Next = append(e.Next, reason("begins").at(w.Clock.Add(c.NotBefore.Sub(now))))
+	case now.After(c.NotAfter):
+		e.State = reason("cert-expired", args...)
+		e.Needs = append(e.Needs, reason("certificate", "subject", c.Subject.CommonName))
+	default:
+		e.State = reason("cert-valid", args...)
+		e.Next = append(e.Next, reason("expires").at(w.Clock.Add(c.NotAfter.Sub(now))))
+	}
+	if ca, err := m.Disk.ReadFile("/etc/kubernetes/pki/ca.crt"); err == nil {
+		if roots, err := pki.ParseCerts(ca); err == nil {
+			if err := pki.Verify(certs, roots, x509.ExtKeyUsageAny, now); err != nil {
+				e.Knows = append(e.Knows, reason("verify", "error", err.Error(), "ca", "/etc/kubernetes/pki/ca.crt"))
+			}
+		}
+	}
+	return nil
+}
+
+// whyToken explains a bootstrap token by its id.
+func (w *World) whyToken(e *Explanation, id string) error {
+	addr, s := w.server()
+	if s == nil {
+		return fmt.Errorf("no API server runs, and only one could say")
+	}
+	host, _ := split(addr)
+	now := w.machine(host).Clock.At(w.Clock)
+	line, v, expires, found := s.Token(now, id)
+	if line == "" {
+		e.State = reason("token-accepted", "id", id)
+		if !expires.IsZero() {
+			e.Next = append(e.Next, reason("expires").at(w.Clock.Add(expires.Sub(now))))
+		}
+		return nil
+	}
+	e.State = reason("token-refused", "id", id)
+	e.Knows = append(e.Knows, w.log(addr, line, v))
+	switch {
+	case !found:
+		e.Needs = append(e.Needs, reason("token", "secret", "bootstrap-token-"+id))
+	case !expires.IsZero() && !now.Before(expires):
+		e.Needs = append(e.Needs, reason("token-expiration", "secret", "bootstrap-token-"+id, "was", expires.UTC().Format(time.RFC3339)))
+	default:
+		e.Needs = append(e.Needs, reason("token-fields", "secret", "bootstrap-token-"+id))
+	}
+	return nil
+}

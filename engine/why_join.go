@@ -1,0 +1,341 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+
+	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/controllers"
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/kubelet"
+)
+
+// whyCSR explains a CertificateSigningRequest.
+func (w *World) whyCSR(e *Explanation, name string) error {
+	var found *certificatesv1.CertificateSigningRequest
+	w.each("certificatesigningrequests", func(b []byte) {
+		var o certificatesv1.CertificateSigningRequest
+		if json.Unmarshal(b, &o) == nil && o.Name == name {
+			found = &o
+		}
+	})
+	if found == nil {
+		return fmt.Errorf("there is no certificate signing request %q", name)
+	}
+	w.explainCSR(e, found)
+	return nil
+}
+
+func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningRequest) {
+	v := lookCSR(o)
+	addr, m := w.manager()
+	args := []string{"signer", v.Signer, "by", v.Requestor}
+	waits := w.Waits["csr/"+o.Name]
+	cleaned := func(kind string, after time.Duration) {
+		if m != nil && m.Runs("certificatesigningrequest-cleaner-controller") {
+			at := v.Created
+			for _, c := range o.Status.Conditions {
+				if t := c.LastUpdateTime.UTC(); kind != "pending" && t.After(at) {
+					at = t
+				}
+			}
+			e.Next = append(e.Next, reason("cleaned", "after", after.String()).at(at.Add(after)))
+		}
+	}
+	switch {
+	case strings.Contains(v.Condition, "Failed"):
+		e.State = reason("csr-failed", append(args, "reason", v.Reason, "message", v.Message)...)
+		e.Knows = append(e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
+		e.Needs = append(e.Needs, reason("request", "message", v.Message))
+		cleaned("failed", era.CleanerDecided.In(w.era))
+	case v.Condition == "Denied":
+		e.State = reason("csr-denied", append(args, "reason", v.Reason, "message", v.Message)...)
+		e.Knows = append(e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
+		e.Needs = append(e.Needs, reason("new-request"))
+		cleaned("denied", era.CleanerDecided.In(w.era))
+	case v.Certificate != "":
+		e.State = reason("csr-issued", args...)
+		cleaned("issued", era.CleanerDecided.In(w.era))
+	case v.Condition == "Approved":
+		e.State = reason("csr-unsigned", args...)
+		w.needSigner(e, addr, m, v.Signer)
+		if waits != nil && waits["reason"] == "SigningError" {
+			e.Knows = append(e.Knows, w.log(addr, waits["message"], 0))
+			if m != nil {
+				file, _ := m.Signs(v.Signer)
+				host, _ := split(addr)
+				e.Needs = append(e.Needs, reason("file", "host", host, "path", file, "error", waits["message"]))
+			}
+		}
+		cleaned("approved", era.CleanerUnissued.In(w.era))
+	default:
+		e.State = reason("csr-pending", args...)
+		if waits != nil && waits["reason"] == "NotPermitted" {
+			e.Knows = append(e.Knows, w.log(addr, waits["message"], 4))
+		}
+		w.needApprover(e, addr, m, o)
+		e.Needs = append(e.Needs, reason("approval", "csr", o.Name))
+		cleaned("pending", era.CleanerPending.In(w.era))
+	}
+}
+
+// needSigner is what keeps an approved request from being signed.
+func (w *World) needSigner(e *Explanation, addr string, m *controllers.ControllerManager, signer string) {
+	switch {
+	case m == nil:
+		e.Needs = append(e.Needs, reason("unit", "unit", "kube-controller-manager"))
+	case !slices.Contains(ownSigners, signer):
+		e.Needs = append(e.Needs, reason("signer", "signer", signer))
+	default:
+		if _, ok := m.Signs(signer); ok {
+			return
+		}
+		if !m.Runs("certificatesigningrequest-signing-controller") {
+			e.Needs = append(e.Needs, reason("controller", "unit", addr, "name", "csrsigning"))
+			return
+		}
+		e.Needs = append(e.Needs, reason("flag", "unit", addr, "flag", "--cluster-signing-cert-file"))
+	}
+}
+
+// ownSigners are those that kube-controller-manager serves.
+var ownSigners = []string{certificatesv1.KubeAPIServerClientSignerName, certificatesv1.KubeAPIServerClientKubeletSignerName, certificatesv1.KubeletServingSignerName, "kubernetes.io/legacy-unknown"}
+
+// needApprover is what would approve a request by itself: for a kubelet's
+// client certificate the permission that the approver asks about.
+func (w *World) needApprover(e *Explanation, addr string, m *controllers.ControllerManager, o *certificatesv1.CertificateSigningRequest) {
+	if o.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
+		e.Knows = append(e.Knows, reason("no-approver", "signer", o.Spec.SignerName))
+		return
+	}
+	switch {
+	case m == nil:
+		e.Needs = append(e.Needs, reason("unit", "unit", "kube-controller-manager"))
+		return
+	case !m.Runs("certificatesigningrequest-approving-controller"):
+		e.Needs = append(e.Needs, reason("controller", "unit", addr, "name", "csrapproving"))
+		return
+	}
+	_, s := w.server()
+	if s == nil {
+		return
+	}
+	permission := "nodeclient"
+	if strings.HasPrefix(o.Spec.Username, "system:node:") {
+		permission = "selfnodeclient"
+	}
+	e.Needs = append(e.Needs, w.permission(s, o.Spec.Username, o.Spec.Groups, permission)...)
+}
+
+func (w *World) permission(s *api.Server, user string, groups []string, sub string) []Reason {
+	ok, would := s.May(user, groups, "create", "certificates.k8s.io", "certificatesigningrequests", sub, "")
+	if ok {
+		return nil
+	}
+	return bindings(would)
+}
+
+// whyNode explains a node: whether it is there, and its kubelet.
+func (w *World) whyNode(e *Explanation, name string) error {
+	if w.machine(name) == nil {
+		return fmt.Errorf("there is no host %q; there are %v", name, w.Hosts())
+	}
+	return w.whyUnit(e, name, "kubelet")
+}
+
+// whyUnit explains a unit; of a kubelet, how far it is with joining.
+func (w *World) whyUnit(e *Explanation, host, name string) error {
+	m := w.machine(host)
+	if m == nil {
+		return fmt.Errorf("there is no host %q; there are %v", host, w.Hosts())
+	}
+	if _, err := m.readUnit(name); err != nil {
+		return fmt.Errorf("on %s: %w", host, err)
+	}
+	addr := host + "/" + name
+	u := m.unit(name)
+	if m.away() {
+		e.State = reason(map[bool]string{true: "off", false: "asleep"}[m.Off], "host", host)
+		e.Needs = append(e.Needs, reason("host", "host", host))
+		return nil
+	}
+	if w.Procs[addr] == nil {
+		e.State = reason(map[bool]string{true: "restarting", false: "stopped"}[u.Restarting], "state", u.State, "code", strconv.Itoa(u.Code))
+		if line := lastError(u); line != "" {
+			e.Knows = append(e.Knows, w.log(addr, line, 0))
+			if m := missing.FindStringSubmatch(line); m != nil {
+				e.Needs = append(e.Needs, reason("file", "host", host, "path", m[1], "error", m[2]))
+			}
+		}
+		if u.Restarting {
+			if f, err := m.readUnit(name); err == nil {
+				e.Next = append(e.Next, reason("restart", "unit", addr).at(u.Since.Add(f.RestartSec)))
+			}
+		} else {
+			e.Needs = append(e.Needs, reason("unit", "unit", name))
+		}
+		return nil
+	}
+	phase := u.PhaseArgs
+	e.State = reason(phaseState(u.Phase), "phase", u.Phase, "as", phase["user"], "csr", phase["csr"])
+	w.explainTroubles(e, addr, m)
+	if t, err := time.Parse(time.RFC3339Nano, phase["next"]); err == nil && u.Phase != "" && t.After(w.Clock) {
+		kind := "retry"
+		if u.Phase == "joined" {
+			kind = "rotate"
+		} else if u.Phase == "pending" {
+			kind = "ask-again"
+		} else if u.Phase == "expired" {
+			kind = "exit"
+		}
+		// One that believes that no server answers stays and complains.
+		if k, ok := w.Procs[addr].actor.(*kubelet.Kubelet); !ok || kind != "exit" || k.Health.Server {
+			e.Next = append(e.Next, reason(kind).at(t))
+		}
+	}
+	if name := phase["csr"]; name != "" && u.Phase != "joined" {
+		var inner Explanation
+		if w.whyCSR(&inner, name) == nil {
+			e.Knows = append(e.Knows, inner.Knows...)
+			e.Needs = append(e.Needs, inner.Needs...)
+		}
+	}
+	switch u.Phase {
+	case "joined":
+		w.explainRenewal(e, m, phase)
+	case "expired":
+		e.Needs = append(e.Needs, reason("certificate", "subject", "system:node:"+host))
+		if by := m.Clock.Skew(w.Clock); by.Abs() > time.Minute {
+			e.Needs = append(e.Needs, reason("clock", "host", host, "by", (-by).String()))
+		}
+	}
+	return nil
+}
+
+// missing finds the file that a program could not use, in its own words.
+var missing = regexp.MustCompile(`(?:(?:stat|open|read|mkdir|symlink) |data from \\*")(/[^ :\\"]+)(?:\\*" into cert/key pair)?: ([^"\\]+)`)
+
+// phaseState names what the phase of a unit means.
+func phaseState(phase string) string {
+	if phase == "" {
+		return "running"
+	}
+	return "kubelet-" + phase
+}
+
+// lastError is the last line of an error in a unit's journal.
+func lastError(u *unit) string {
+	for _, e := range slices.Backward(u.Journal) {
+		if e.By != "systemd" && (strings.HasPrefix(e.Line, "E") || strings.HasPrefix(e.Line, "Error")) {
+			return e.Line
+		}
+	}
+	return ""
+}
+
+// explainTroubles says what goes wrong for a client now.
+func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
+	if t, ok := w.Troubles[addr+aspectConn]; ok {
+		e.State = reason("unreachable", "error", t.Error, "server", t.Server)
+		e.Knows = append(e.Knows, w.log(addr, t.Error, 0))
+		switch {
+		case strings.Contains(t.Error, "is before"), strings.Contains(t.Error, "is after"):
+			e.Needs = append(e.Needs, reason("clock", "host", m.Name, "by", (-m.Clock.Skew(w.Clock)).String()))
+		case strings.Contains(t.Error, "unknown authority"):
+			e.Needs = append(e.Needs, reason("ca", "host", m.Name))
+		case strings.Contains(t.Error, "connection refused"):
+			e.Needs = append(e.Needs, reason("unit", "unit", "kube-apiserver"))
+		default:
+			e.Needs = append(e.Needs, reason("link", "host", m.Name, "server", t.Server))
+		}
+		return
+	}
+	// A node that waits for its certificate is refused as anonymous: what counts
+	// is how its request fares.
+	t, ok := w.Troubles[addr+aspectCSR]
+	if !ok {
+		if t, ok = w.Troubles[addr+aspectOther]; !ok || m.unit("kubelet").Phase != "joined" {
+			return
+		}
+	}
+	e.State = reason("refused", "code", strconv.Itoa(t.Code), "request", t.Request, "as", t.Args["user"])
+	switch t.Code {
+	case 401:
+		e.Knows = append(e.Knows, w.log(t.Server, t.Log, t.V))
+		switch {
+		case strings.Contains(t.Log, "unknown authority"):
+			e.Needs = append(e.Needs, reason("client-ca", "unit", t.Server))
+		case strings.Contains(t.Log, "is before"), strings.Contains(t.Log, "is after"):
+			host, _ := split(t.Server)
+			e.Needs = append(e.Needs, reason("certificate", "subject", "system:node:"+m.Name))
+			if by := w.machine(host).Clock.Skew(w.Clock); by.Abs() > time.Minute {
+				e.Needs = append(e.Needs, reason("clock", "host", host, "by", (-by).String()))
+			}
+		}
+		if id := tokenOf(t.Log); id != "" {
+			var inner Explanation
+			if w.whyToken(&inner, id) == nil {
+				e.Needs = append(e.Needs, inner.Needs...)
+			}
+		}
+	case 403:
+		e.Knows = append(e.Knows, reason("answer", "unit", addr, "code", "403"))
+		if t.Log != "" {
+			e.Knows = append(e.Knows, w.log(t.Server, t.Log, t.V))
+		}
+		switch {
+		case t.Args["user"] == "system:anonymous":
+			// It needs a name, not rights for everyone.
+			e.Needs = append(e.Needs, reason("credentials", "host", m.Name))
+			return
+		case t.Args["plugin"] != "":
+			e.Needs = append(e.Needs, reason("admission", "plugin", t.Args["plugin"], "message", t.Args["reason"]))
+			return
+		}
+		var would api.Would
+		if json.Unmarshal([]byte(t.Args["would"]), &would) == nil {
+			e.Needs = append(e.Needs, bindings(&would)...)
+		}
+	}
+}
+
+// tokenOf is the id of the bootstrap token that a line of a log is about.
+func tokenOf(line string) string {
+	_, rest, ok := strings.Cut(line, "bootstrap-token-")
+	if !ok {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, " ")
+	return id
+}
+
+// explainRenewal looks ahead: what will keep the next certificate from coming,
+// and what happens then.
+func (w *World) explainRenewal(e *Explanation, m *machine, phase map[string]string) {
+	if end, err := time.Parse(time.RFC3339Nano, phase["notAfter"]); err == nil {
+		e.Next = append(e.Next, reason("expires").at(w.Clock.Add(end.Sub(m.Clock.At(w.Clock)))))
+	}
+	if p := w.Procs[m.Name+"/kubelet"]; p != nil {
+		if k, ok := p.actor.(*kubelet.Kubelet); ok && !k.Rotate {
+			e.Needs = append(e.Needs, reason("rotation", "host", m.Name, "path", k.Flags.Config))
+			return
+		}
+	}
+	_, s := w.server()
+	if s == nil {
+		return
+	}
+	if missing := w.permission(s, phase["user"], []string{"system:nodes", "system:authenticated"}, "selfnodeclient"); missing != nil {
+		for i := range missing {
+			missing[i].Kind = "renewal-binding"
+		}
+		e.Needs = append(e.Needs, missing...)
+	}
+}
