@@ -59,9 +59,12 @@ func (a *adm) readConfig(wanted ...string) (*admConfig, error) {
 			return nil, err
 		}
 		api, kind := o.text("apiVersion"), o.text("kind")
-		group, version, _ := strings.Cut(api, "/")
-		if version == "" || kind == "" {
-			return nil, fmt.Errorf("invalid configuration for GroupVersionKind %s: kind and apiVersion is mandatory information that must be specified", api+"/, Kind="+kind)
+		group, version, ok := strings.Cut(api, "/")
+		if !ok {
+			group, version = "", api
+		}
+		if group == "" || version == "" || kind == "" {
+			return nil, fmt.Errorf("invalid configuration for GroupVersionKind %s/%s, Kind=%s: kind and apiVersion is mandatory information that must be specified", group, version, kind)
 		}
 		if seen[kind] {
 			return nil, fmt.Errorf("invalid configuration: kind %q is specified twice in YAML file", kind)
