@@ -288,7 +288,7 @@ func generateCSRs(a *adm, _ []string) error {
 			continue
 		}
 		if file := dir + "/" + x.Base; a.exists(file+".key") || a.exists(file+".csr") {
-			return fmt.Errorf("%s: key or CSR already exists", file)
+			return fmt.Errorf("file already exists: key or CSR %s", file)
 		}
 		spec, err := c.spec(x)
 		if err != nil {
