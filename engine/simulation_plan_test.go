@@ -59,6 +59,9 @@ var lives = []time.Duration{time.Hour, time.Hour, 6 * time.Hour, 24 * time.Hour}
 func newPlan(seed uint64) *plan {
 	p := &planner{Rand: rand.New(rand.NewPCG(seed, 36)), plan: &plan{Seed: seed}, now: engine.Start}
 	p.Config = engine.Config{Seed: fmt.Sprint("simulation ", seed), Nodes: 1 + p.IntN(3)}
+	if p.IntN(6) == 0 {
+		p.Config.ControlPlanes = 3
+	}
 	p.life = lives[p.IntN(len(lives))]
 	p.admin, p.csr = identities(p.Config)
 	p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "cluster-signing-duration", Value: p.life.String()}})
