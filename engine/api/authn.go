@@ -24,7 +24,7 @@ type user struct {
 	Name, UID string
 	Groups    []string
 	Extra     map[string][]string
-	method    string // x509, bootstrap, token-file, serviceaccount, anonymous
+	method    string // x509, bootstrap, token-file, serviceaccount, front-proxy, anonymous
 }
 
 func (u *user) in(group string) bool { return slices.Contains(u.Groups, group) }
@@ -40,7 +40,7 @@ type authenticator func(s *Server, c *sim.Ctx, r *sim.Request) (*user, error)
 func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
 	var errs []error
 	s.refused = refusal{}
-	for _, a := range []authenticator{byCertificate, byBearer} {
+	for _, a := range []authenticator{byFrontProxy, byCertificate, byBearer} {
 		u, err := a(s, c, r)
 		if err != nil {
 			errs = append(errs, err)

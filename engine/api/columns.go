@@ -150,6 +150,23 @@ var podTable = table{columns{
 	return []any{p.Name, fmt.Sprintf("%d/%d", ready, len(p.Spec.Containers)), status, fmt.Sprint(restarts), t.age(p.CreationTimestamp), orNone(p.Status.PodIP), orNone(p.Spec.NodeName)}
 }}
 
+var endpointsTable = table{columns{nameColumn(), column("Endpoints", corev1.Endpoints{}.SwaggerDoc()["subsets"]), ageColumn()},
+	func(t moment, o object) []any {
+		e := o.(*corev1.Endpoints)
+		var list []string
+		for _, s := range e.Subsets {
+			for _, p := range s.Ports {
+				for _, a := range s.Addresses {
+					list = append(list, fmt.Sprintf("%s:%d", a.IP, p.Port))
+				}
+			}
+		}
+		if len(list) > 3 {
+			list = append(list[:3], fmt.Sprintf("+ %d more...", len(list)-3))
+		}
+		return []any{e.Name, orNone(strings.Join(list, ",")), t.age(e.CreationTimestamp)}
+	}}
+
 var serviceTable = table{columns{
 	nameColumn(), column("Type", corev1.ServiceSpec{}.SwaggerDoc()["type"]), column("Cluster-IP", corev1.ServiceSpec{}.SwaggerDoc()["clusterIP"]),
 	column("External-IP", corev1.ServiceSpec{}.SwaggerDoc()["externalIPs"]), column("Port(s)", corev1.ServiceSpec{}.SwaggerDoc()["ports"]), ageColumn(),

@@ -38,6 +38,8 @@ type options struct {
 	// Those of the front proxy, as aggregated servers are told of them.
 	requestCA                                                string
 	requestNames, requestUsers, requestGroups, requestExtras []string
+	requestUIDs                                              []string
+	reconciler                                               string
 	abac, webhook                                            string
 }
 
@@ -53,14 +55,14 @@ var inert = []flagKind{
 	{`admission-control-config-file allow-metric-labels-manifest audit-log-batch-mode audit-log-format audit-log-mode audit-log-path audit-log-version
 		audit-policy-file audit-webhook-config-file audit-webhook-mode audit-webhook-version authentication-config authentication-token-webhook-config-file
 		authentication-token-webhook-version authorization-config authorization-webhook-version cert-dir debug-socket-path egress-selector-config-file
-		encryption-provider-config endpoint-reconciler-type etcd-cafile etcd-certfile etcd-keyfile etcd-prefix feature-gates emulated-version min-compatibility-version
+		encryption-provider-config etcd-cafile etcd-certfile etcd-keyfile etcd-prefix feature-gates emulated-version min-compatibility-version
 		logging-format oidc-ca-file oidc-client-id oidc-groups-claim oidc-groups-prefix oidc-issuer-url oidc-username-claim oidc-username-prefix
 		peer-advertise-ip peer-advertise-port peer-ca-file  runtime-config service-account-jwks-uri service-account-signing-endpoint
 		service-node-port-range show-hidden-metrics-for-version storage-backend storage-media-type tls-min-version tls-sni-cert-key tracing-config-file version vmodule
 		log-json-info-buffer-size log-text-info-buffer-size`,
 		func(f *pflag.FlagSet, n string) { f.String(n, "", "") }},
 	{`admission-control cors-allowed-origins disabled-metrics etcd-servers-overrides oidc-required-claim oidc-signing-algs
-		requestheader-uid-headers strict-transport-security-directives
+		strict-transport-security-directives
 		tls-cipher-suites watch-cache-sizes allow-metric-labels tls-curve-preferences`,
 		func(f *pflag.FlagSet, n string) { f.StringSlice(n, nil, "") }},
 	{`aggregator-reject-forwarding-redirect allow-privileged audit-log-batch-throttle-enable audit-log-compress audit-log-truncate-enabled
@@ -128,6 +130,8 @@ func parse(args []string) (*options, error) {
 	f.StringSliceVar(&o.kubeletAddresses, "kubelet-preferred-address-types", defaultAddresses, "")
 	f.StringVar(&o.requestCA, "requestheader-client-ca-file", "", "")
 	f.StringSliceVar(&o.requestNames, "requestheader-allowed-names", nil, "")
+	f.StringSliceVar(&o.requestUIDs, "requestheader-uid-headers", nil, "")
+	f.StringVar(&o.reconciler, "endpoint-reconciler-type", "lease", "")
 	f.StringSliceVar(&o.requestUsers, "requestheader-username-headers", nil, "")
 	f.StringSliceVar(&o.requestGroups, "requestheader-group-headers", nil, "")
 	f.StringSliceVar(&o.requestExtras, "requestheader-extra-headers-prefix", nil, "")

@@ -41,6 +41,8 @@ type replay struct {
 	ids            uint64
 	kubelets       *kubelets // of n
 	token          string    // of s
+	space          string    // of k: the namespace of the test
+	testing        bool      // of k: the test makes a user
 }
 
 const (
@@ -317,7 +319,14 @@ func (w *replay) sign(t *testing.T, name string) {
 	o := w.must(t, "GET", csrPath+"/"+name, nil)
 	o["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Approved", "status": "True", "reason": "AutoApproved",
 		"message": "Auto approving kubelet client certificate after SubjectAccessReview."}}}
-	o = w.must(t, "PUT", csrPath+"/"+name+"/approval", o)
+	w.must(t, "PUT", csrPath+"/"+name+"/approval", o)
+	w.issue(t, name)
+}
+
+// issue does what the signer does to an approved CSR.
+func (w *replay) issue(t *testing.T, name string) {
+	t.Helper()
+	o := w.must(t, "GET", csrPath+"/"+name, nil)
 	var request []byte
 	b, err := json.Marshal(o["spec"].(map[string]any)["request"])
 	require.NoError(t, err)

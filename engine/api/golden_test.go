@@ -55,6 +55,7 @@ var forms = map[string]func(w *replay, t *testing.T, r golden.Recording){
 	"objects":               func(w *replay, t *testing.T, r golden.Recording) { w.objects(t, []byte(r.Text(t))) },
 	"names of ClusterRoles": func(w *replay, t *testing.T, r golden.Recording) { w.roleNames(t, r.Text(t)) },
 	"discovery":             func(w *replay, t *testing.T, r golden.Recording) { w.discovery(t, r) },
+	"calls":                 func(w *replay, t *testing.T, r golden.Recording) { w.calls(t, r) },
 	"bundle":                func(w *replay, t *testing.T, r golden.Recording) { w.reloaded(t, r) },
 	"log of a bundle":       func(w *replay, t *testing.T, r golden.Recording) { w.bundleLog(t, r) },
 	"rules of a user":       func(w *replay, t *testing.T, r golden.Recording) { w.rulesOf(t, r) },

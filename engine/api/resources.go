@@ -86,6 +86,8 @@ func registry() []*resource {
 	return []*resource{
 		{Version: "v1", Plural: "configmaps", Kind: "ConfigMap", Namespaced: true, Short: []string{"cm"}, Hash: "qFsyl6wFWjQ=", New: func() object { return new(corev1.ConfigMap) },
 			checkName: subdomain, validate: configMap, table: &configMapTable},
+		{Version: "v1", Plural: "endpoints", Kind: "Endpoints", Namespaced: true, Short: []string{"ep"}, Hash: "fWeeMqaN/OA=", New: func() object { return new(corev1.Endpoints) },
+			checkName: subdomain, table: &endpointsTable},
 		{Version: "v1", Plural: "events", Kind: "Event", Namespaced: true, Short: []string{"ev"}, Hash: "r2yiGXH7wu8=", New: func() object { return new(corev1.Event) },
 			checkName: subdomain, table: &eventTable, fields: eventFields},
 		{Version: "v1", Plural: "namespaces", Kind: "Namespace", Short: []string{"ns"}, Hash: "Q3oi5N2YM8M=", Verbs: strings.Fields("create delete get list patch update watch"), New: func() object { return new(corev1.Namespace) },

@@ -167,6 +167,7 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:
 		s.cameBack(c, m)
 	case sim.MsgStop:
+		s.unpublishMaster(c)
 		s.unfoldAll(c)
 	case sim.MsgWake:
 		if m.Tag == Changed {

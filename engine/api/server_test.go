@@ -97,9 +97,10 @@ func (g *rig) do(peer [][]byte, method, url, body string, header ...string) sim.
 		r.Header.Set(header[i], header[i+1])
 	}
 	g.effect = nil
-	g.step(sim.Msg{Kind: sim.MsgRequest, Stream: g.stream, Req: r})
+	stream := g.stream // the server may begin streams of its own
+	g.step(sim.Msg{Kind: sim.MsgRequest, Stream: stream, Req: r})
 	for _, e := range g.effect {
-		if e.Kind == sim.EffReply && e.Stream == g.stream {
+		if e.Kind == sim.EffReply && e.Stream == stream {
 			return *e.Resp
 		}
 	}

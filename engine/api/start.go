@@ -162,6 +162,7 @@ func (s *Server) bootstrap(c *sim.Ctx) {
 		x.ensure("namespaces", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}})
 	}
 	s.publishTrust(x)
+	s.publishMaster(c, x)
 	s.lookAll(c)
 	if !slices.Contains(s.opts.modes, "RBAC") {
 		return

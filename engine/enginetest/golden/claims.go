@@ -28,6 +28,7 @@ var claims = []claim{
 	{"j2-ca-rotation-and-bad-client-certs/[a-z]*-apiserver.log", "engine/api", "log of a bundle"},
 	{"j2-ca-rotation-and-bad-client-certs/*.json", "engine/api", "exchange"},
 	{"j2-ca-rotation-and-bad-client-certs/*-apiserver.log", "engine/api", "log of a request"},
+	{"k-upstream-e2e/*-requests.json", "engine/api", "calls"},
 	{"n-apiserver-to-kubelet/*-log.json", "engine/api", "exchange"},
 	{"n-apiserver-to-kubelet/*-node-proxy.json", "engine/api", "exchange"},
 	{"n-apiserver-to-kubelet/*.txt", "engine", "terminal"},
