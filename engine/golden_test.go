@@ -50,5 +50,6 @@ func init() {
 		"cleaner":           playCleaner,
 		"root CA":           playRootCA,
 		"token of a Secret": playLegacySecret,
+		"own signer":        playOwnSigner,
 	}
 }
