@@ -13,8 +13,8 @@ import (
 	"github.com/joinery-lab/joinery/engine/enginetest/golden"
 )
 
-// terminal is a recorded command: what it read and what it wrote.
-func terminal(text string) (stdin, stdout string) {
+// recordedCommand is a recorded command: what it read and what it wrote.
+func recordedCommand(text string) (stdin, stdout string) {
 	in, rest, _ := strings.Cut(text, "--- stdout\n")
 	for line := range strings.Lines(in) {
 		if s, ok := strings.CutPrefix(line, "#| "); ok {
@@ -35,7 +35,7 @@ func playOwnSigner(t *testing.T, folder string) golden.Play {
 	from := len(k.obs)
 	b, err := os.ReadFile(filepath.Join("testdata/golden", folder, "01-apply.txt"))
 	require.NoError(t, err)
-	manifest, _ := terminal(string(b))
+	manifest, _ := recordedCommand(string(b))
 	k.say(t, "admin", "kubectl apply -f - <<'EOF'\n"+manifest+"EOF")
 	k.pass(2 * time.Second)
 	require.Empty(t, k.read(t, "my-svc").Status.Conditions, "nobody approves it by itself")
@@ -44,7 +44,7 @@ func playOwnSigner(t *testing.T, folder string) golden.Play {
 	require.Empty(t, k.read(t, "my-svc").Status.Certificate, "nobody signs it by itself")
 	require.NotContains(t, strings.Join(k.kcmLog(from), "\n"), "failed")
 	return func(t *testing.T, rec golden.Recording) {
-		stdin, stdout := terminal(rec.Text(t))
+		stdin, stdout := recordedCommand(rec.Text(t))
 		var body, want map[string]any
 		require.NoError(t, json.Unmarshal([]byte(stdin), &body))
 		require.NoError(t, json.Unmarshal([]byte(stdout), &want))
