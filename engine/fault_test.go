@@ -70,6 +70,7 @@ func TestFaultsThatThisWorldHasNot(t *testing.T) {
 	w := newWorld(t, engine.Config{Seed: "faults"})
 	for text, want := range map[string]string{
 		"host node-9 stop":             `there is no host "node-9"`,
+		"host 10.0.0.11 stop":          `there is no host "10.0.0.11"; there are`,
 		"link node-1 node-9 drop":      `there is no host "node-9"`,
 		"link node-1 node-1 drop":      "a link has two ends",
 		"apiserver node-1 stop":        "there is no API server on node-1",

@@ -15,7 +15,7 @@ func (w *World) checkFault(f *Fault) error {
 		return err
 	}
 	for _, h := range []string{f.Where.Host, f.Where.Peer} {
-		if m := w.machine(h); m == nil && (h != "" || f.Where.Host == "") {
+		if m := w.machine(h); (m == nil || m.Name != h) && (h != "" || f.Where.Host == "") {
 			return fmt.Errorf("there is no host %q; there are %v", h, w.Hosts())
 		}
 	}

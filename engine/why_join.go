@@ -159,6 +159,7 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	if _, err := m.readUnit(name); err != nil {
 		return fmt.Errorf("on %s: %w", host, err)
 	}
+	host = m.Name // it may have been asked for by its address
 	addr := host + "/" + name
 	u := m.unit(name)
 	if m.away() {

@@ -38,6 +38,9 @@ func TestAnExplanationIsPlainData(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "refused", e.State.Kind)
 	require.Equal(t, before, w.DigestNow())
+	byAddress, err := w.Why("node/10.0.0.11")
+	require.NoError(t, err)
+	require.Equal(t, e.State, byAddress.State)
 	b, err := json.Marshal(e)
 	require.NoError(t, err)
 	var back engine.Explanation
