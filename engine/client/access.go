@@ -62,6 +62,11 @@ func (k *Client) file(name string) string {
 // loadAccess finds the API server and the credentials, as a process does at its
 // start. The error is client-go's.
 func (k *Client) loadAccess(c *sim.Ctx) (err error) {
+	if name := k.Flags.Corefile; name != "" {
+		if _, err := c.Disk.ReadFile(name); err != nil {
+			return fmt.Errorf(noCorefile+"open %s: no such file or directory", name)
+		}
+	}
 	switch {
 	case k.Flags.Kubeconfig != "":
 		k.Access, err = readKubeconfig(c.Disk, k.Flags.Kubeconfig)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/era"
@@ -104,7 +105,10 @@ func init() {
 				k.after(c, "unsynced", corednsPatience)
 			},
 			dies: func(_ *Client, c *sim.Ctx, err string) {
-				c.LogLine('E', 0, "plugin/kubernetes: "+err)
+				if !strings.HasPrefix(err, noCorefile) {
+					err = "plugin/kubernetes: " + err
+				}
+				c.LogLine('E', 0, err)
 			},
 			kinds: []kind{services, slices_, namespace}, lists: true,
 			complains: corednsFailed, populated: silentKind,
@@ -141,6 +145,10 @@ func init() {
 func commandFailed(k *Client, c *sim.Ctx, err string) {
 	k.log(c, 'E', 0, "run.go:72", sim.KV("command failed", "err", err))
 }
+
+// noCorefile begins what CoreDNS says without its configuration (Models
+// github.com/coredns/caddy LoadCaddyfile).
+const noCorefile = "loading Caddyfile via flag: "
 
 // corednsPatience is how long CoreDNS waits for the API before it serves without.
 // Models plugin/kubernetes InitKubeCache.
