@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/joinery-lab/joinery/engine/pki"
@@ -53,6 +54,8 @@ type userInfo struct {
 	KeyData  []byte `json:"client-key-data,omitempty"`
 	Token    string `json:"token,omitempty"`
 	name     string
+	// unread is why a file that is there could not be read.
+	unread error
 }
 
 // readKubeconfig reads a kubeconfig's current context, with the files that it
@@ -66,7 +69,7 @@ func readKubeconfig(d *sim.Disk, file string) (cluster, userInfo, error) {
 	}
 	kc, err := kubeconfigs.of(b)
 	if err != nil {
-		return cl, u, fmt.Errorf("error loading config file %q: %w", file, err)
+		return cl, u, fmt.Errorf("error loading config file %q: %s", file, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
 	}
 	found := false
 	for _, x := range kc.Contexts {
@@ -101,6 +104,11 @@ func readKubeconfig(d *sim.Disk, file string) (cluster, userInfo, error) {
 			return
 		}
 		b, err := d.ReadFile(file)
+		if e, serr := d.Stat(file); err != nil && serr == nil && e.Mode.IsDir() {
+			// It can be opened, which is all that is looked at here.
+			u.unread = err
+			return
+		}
 		if err != nil {
 			missing = append(missing, fmt.Sprintf("unable to read %s %s for %s due to %v", what, file, owner, err))
 			return
@@ -158,6 +166,10 @@ func stillValid(d *sim.Disk, file string, now time.Time) (l line, why string, ok
 		l.source = "bootstrap.go:242"
 		return l, fmt.Sprintf("unable to read existing bootstrap client config from %s: %v", file, err), false
 	}
+	if u.unread != nil {
+		l.source = "bootstrap.go:252"
+		return l, fmt.Sprintf("unable to load TLS configuration from existing bootstrap client config read from %s: %v", file, u.unread), false
+	}
 	certs, err := pki.ParseCerts(u.CertData)
 	if err != nil {
 		l.source = "bootstrap.go:257"
@@ -192,8 +204,23 @@ func readConfig(d *sim.Disk, file string) (cfg KubeletConfiguration, warning, fa
 	if v := "kubelet.config.k8s.io/v1beta1"; cfg.APIVersion != v || cfg.Kind != "KubeletConfiguration" {
 		return cfg, "", fail(fmt.Sprintf("no kind %q is registered for version %q in scheme \"pkg/kubelet/apis/config/scheme/scheme.go:33\"", cfg.Kind, cfg.APIVersion))
 	}
-	if err := read.strict; err != nil {
-		warning = "strict decoding error: " + strings.TrimPrefix(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "), "json: ")
+	return cfg, read.strict, ""
+}
+
+// strictly is what strict decoding has against a configuration that lenient
+// decoding took: keys that are there twice, else fields that nobody knows.
+func strictly(text []byte) string {
+	data, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return "strict decoding error: " + strings.TrimPrefix(err.Error(), "error converting YAML to JSON: ")
 	}
-	return cfg, warning, ""
+	found, err := kjson.UnmarshalStrict(data, new(KubeletConfiguration))
+	if err != nil || len(found) == 0 {
+		return ""
+	}
+	words := make([]string, len(found))
+	for i, e := range found {
+		words[i] = e.Error()
+	}
+	return "strict decoding error: " + strings.Join(words, ", ")
 }

@@ -2,6 +2,9 @@ package kubelet
 
 import (
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -16,10 +19,62 @@ type Flags struct {
 	HostnameOverride    string `json:"hostnameOverride,omitempty"`
 	NodeIP              string `json:"nodeIP,omitempty"`
 	RootDir             string `json:"rootDir"`
-	RotateCertificates  bool   `json:"rotateCertificates,omitempty"`
 	RegisterNode        bool   `json:"registerNode,omitempty"`
 	V                   int    `json:"v,omitempty"`
+	// Given are the flags that stand for a field of the configuration and win
+	// over it, in the order in which they are named.
+	Given []given `json:"given,omitempty"`
 }
+
+type given struct{ Name, Value string }
+
+// fields are the flags that stand for a field of the configuration. They are
+// deprecated, and a kubelet says so for each that is used.
+var fields = map[string]func(cfg *KubeletConfiguration, v string){
+	"address":                      func(c *KubeletConfiguration, v string) { c.Address = v },
+	"port":                         func(c *KubeletConfiguration, v string) { c.Port = number(v) },
+	"read-only-port":               func(c *KubeletConfiguration, v string) { c.ReadOnlyPort = number(v) },
+	"healthz-port":                 func(c *KubeletConfiguration, v string) { n := number(v); c.HealthzPort = &n },
+	"healthz-bind-address":         func(c *KubeletConfiguration, v string) { c.HealthzBindAddress = v },
+	"client-ca-file":               func(c *KubeletConfiguration, v string) { c.Authentication.X509.ClientCAFile = v },
+	"anonymous-auth":               func(c *KubeletConfiguration, v string) { c.Authentication.Anonymous.Enabled = boolean(v) },
+	"authentication-token-webhook": func(c *KubeletConfiguration, v string) { c.Authentication.Webhook.Enabled = boolean(v) },
+	"authorization-mode":           func(c *KubeletConfiguration, v string) { c.Authorization.Mode = v },
+	"tls-cert-file":                func(c *KubeletConfiguration, v string) { c.TLSCertFile = v },
+	"tls-private-key-file":         func(c *KubeletConfiguration, v string) { c.TLSPrivateKeyFile = v },
+	"rotate-certificates":          func(c *KubeletConfiguration, v string) { c.RotateCertificates = v == "true" },
+	"rotate-server-certificates":   func(c *KubeletConfiguration, v string) { c.ServerTLSBootstrap = v == "true" },
+	"feature-gates": func(c *KubeletConfiguration, v string) {
+		gates := map[string]bool{}
+		for k, on := range c.FeatureGates {
+			gates[k] = on
+		}
+		for _, g := range strings.Split(v, ",") {
+			name, on, _ := strings.Cut(g, "=")
+			gates[strings.TrimSpace(name)] = on == "true"
+		}
+		c.FeatureGates = gates
+	},
+	// Without effect on what is simulated.
+	"cgroup-driver": nil, "cluster-dns": nil, "cluster-domain": nil, "fail-swap-on": nil, "pod-manifest-path": nil, "resolv-conf": nil,
+	"container-runtime-endpoint": nil, "image-service-endpoint": nil, "register-with-taints": nil, "node-status-update-frequency": nil,
+}
+
+// booleans are those of fields that need no value.
+var booleans = []string{"anonymous-auth", "authentication-token-webhook", "rotate-certificates", "rotate-server-certificates", "fail-swap-on"}
+
+func number(v string) int32 {
+	n, _ := strconv.ParseInt(v, 10, 32)
+	return int32(n)
+}
+
+func boolean(v string) *bool {
+	b := v == "true"
+	return &b
+}
+
+// deprecated is what pflag says of each of them.
+const deprecated = "This parameter should be set via the config file specified by the Kubelet's --config flag. See https://kubernetes.io/docs/tasks/administer-cluster/kubelet-config-file/ for more information."
 
 // parseFlags reads a command line without the program's name. The error is
 // pflag's, such as "unknown flag: --x".
@@ -35,19 +90,39 @@ func parseFlags(args []string) (Flags, error) {
 	fs.StringVar(&f.HostnameOverride, "hostname-override", "", "")
 	fs.StringVar(&f.NodeIP, "node-ip", "", "")
 	fs.StringVar(&f.RootDir, "root-dir", "/var/lib/kubelet", "")
-	fs.BoolVar(&f.RotateCertificates, "rotate-certificates", false, "")
 	fs.BoolVar(&f.RegisterNode, "register-node", true, "")
 	fs.IntVarP(&f.V, "v", "v", 0, "")
+	for name := range fields {
+		switch {
+		case slices.Contains(booleans, name):
+			fs.Bool(name, false, "")
+		case strings.HasSuffix(name, "port"):
+			fs.Int32(name, 0, "")
+		case name == "node-status-update-frequency":
+			fs.Duration(name, 10*time.Second, "")
+		default:
+			fs.String(name, "", "")
+		}
+	}
 	// Accepted, and without effect on what is simulated.
-	for _, name := range []string{"container-runtime-endpoint", "image-service-endpoint", "pod-infra-container-image",
-		"node-labels", "register-with-taints", "feature-gates", "tls-cert-file", "tls-private-key-file", "client-ca-file", "cgroup-driver",
-		"cluster-dns", "cluster-domain", "cloud-provider", "pod-manifest-path", "resolv-conf", "vmodule", "address", "authorization-mode"} {
+	for _, name := range []string{"pod-infra-container-image", "node-labels", "cloud-provider", "vmodule"} {
 		fs.String(name, "", "")
 	}
-	for _, name := range []string{"anonymous-auth", "authentication-token-webhook", "fail-swap-on", "logtostderr", "rotate-server-certificates"} {
-		fs.Bool(name, false, "")
+	fs.Bool("logtostderr", false, "")
+	err := fs.Parse(args)
+	fs.Visit(func(x *pflag.Flag) {
+		if _, ok := fields[x.Name]; ok {
+			f.Given = append(f.Given, given{x.Name, x.Value.String()})
+		}
+	})
+	return f, err
+}
+
+// override puts the flags that were given into a configuration.
+func (f Flags) override(cfg *KubeletConfiguration) {
+	for _, g := range f.Given {
+		if set := fields[g.Name]; set != nil {
+			set(cfg, g.Value)
+		}
 	}
-	fs.Int("port", 10250, "")
-	fs.Duration("node-status-update-frequency", 10*time.Second, "")
-	return f, fs.Parse(args)
 }

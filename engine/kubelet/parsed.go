@@ -47,12 +47,12 @@ var kubeconfigs = parsed[kubeconfig]{read: func(text []byte) (kc kubeconfig, err
 // configured is a KubeletConfiguration with what strict decoding says of it.
 type configured struct {
 	KubeletConfiguration
-	strict error
+	strict string
 }
 
 var configurations = parsed[configured]{read: func(text []byte) (cfg configured, err error) {
 	if err = yaml.Unmarshal(text, &cfg.KubeletConfiguration); err == nil {
-		cfg.strict = yaml.UnmarshalStrict(text, new(KubeletConfiguration))
+		cfg.strict = strictly(text)
 	}
 	return cfg, err
 }}

@@ -27,6 +27,9 @@ func (k *Kubelet) start(c *sim.Ctx) {
 	}
 	k.Health.LastGood = c.Now
 	k.note(c, PhaseStarting)
+	for _, g := range k.Flags.Given {
+		c.LogLine('I', 0, "Flag --"+g.Name+" has been deprecated, "+deprecated)
+	}
 	cfg, warning, failure := readConfig(c.Disk, k.Flags.Config)
 	if warning != "" {
 		k.log(c, line{'I', 0, "codec.go:102", "Using lenient decoding as strict decoding failed"}, "err", warning)
@@ -35,7 +38,12 @@ func (k *Kubelet) start(c *sim.Ctx) {
 		k.die(c, failure)
 		return
 	}
-	k.Rotate = cfg.RotateCertificates || k.Flags.RotateCertificates
+	k.Flags.override(&cfg)
+	if on, set := cfg.FeatureGates["RotateKubeletServerCertificate"]; set && !on && cfg.ServerTLSBootstrap {
+		k.die(c, "failed to validate kubelet configuration, error: invalid configuration: serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate, path: &TypeMeta{Kind:,APIVersion:,}")
+		return
+	}
+	k.Rotate = cfg.RotateCertificates
 	if !k.preparePort(c, cfg) {
 		return
 	}

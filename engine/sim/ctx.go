@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -208,6 +209,10 @@ func KV(msg string, kv ...any) string {
 		b = append(append(append(b, ' '), name...), '=')
 		switch v := kv[i+1].(type) {
 		case string:
+			if strings.Contains(v, "\n") {
+				b = append(append(append(b, "<\n\t"...), strings.ReplaceAll(v, "\n", "\n\t")...), "\n >"...)
+				continue
+			}
 			b = AppendQuote(b, v)
 		case error:
 			b = AppendQuote(b, v.Error())
