@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"strings"
@@ -16,17 +17,33 @@ var stampedName = regexp.MustCompile(`-\d{4}(-\d\d){5}\.pem`)
 // listing is a line of ls -l.
 var listing = regexp.MustCompile(`^([a-z-][rwxstST-]{9}) +\d+ \S+ \S+ +\d+ \S+ \S+ \S+ (.*)$`)
 
+func lsMode(m fs.FileMode) string {
+	kind, bits := "-", m.Perm().String()[1:]
+	switch {
+	case m.IsDir():
+		kind = "d"
+	case m&fs.ModeSymlink != 0:
+		kind = "l"
+	}
+	return kind + bits
+}
+
 // showFiles compares names, modes, links and the plain text of the files in
 // /var/lib/kubelet with what ls -l and cat gave.
-func showFiles(t *testing.T, r *run, _ []string) func(t *testing.T, text string) {
+func showFiles(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
 	disk := r.w.Disk("node-1").Clone()
 	return func(t *testing.T, text string) {
+		text = under(t, text, args)
 		got, want := map[string]string{}, map[string]string{}
+		if _, after, ok := strings.Cut(text, "\n# after"); ok {
+			text = after // what was there before is what the run made
+		}
 		ls, cats, _ := strings.Cut(text, "\n===")
 		dir := ""
 		var dirs []string
 		for line := range strings.Lines(ls) {
-			line = strings.TrimSpace(line)
+			// Where a directory was to be read-only, the recorder had a tmpfs.
+			line = strings.Replace(strings.TrimSpace(line), "drwxrwxrwt", "drwxr-xr-x", 1)
 			if d, ok := strings.CutSuffix(line, ":"); ok {
 				dir = d
 				dirs = append(dirs, d)
@@ -41,8 +58,7 @@ func showFiles(t *testing.T, r *run, _ []string) func(t *testing.T, text string)
 			for _, name := range names {
 				e, err := disk.Lstat(path.Join(d, name))
 				require.NoError(t, err)
-				mode := e.Mode.String()
-				line := strings.Replace(mode, "L", "l", 1) + " " + name
+				line := lsMode(e.Mode) + " " + name
 				if e.Target != "" {
 					line += " -> " + e.Target
 				}

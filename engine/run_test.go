@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"path"
@@ -30,6 +31,14 @@ import (
 //	token ID [KEY=V] [KEY] a bootstrap token's Secret, as the recordings' README
 //	                       has it; KEY=V changes a key of it, KEY alone drops it
 //	authority NAME CN HOST another CA: /etc/kubernetes/pki/NAME.crt and .key there
+//	certificate FILE NODE  a client certificate of a node with its key, valid for
+//	                       a day, on node-1; with a further word without the key
+//	kubeconfig             the kubelet.conf that names kubelet-client-current.pem
+//	embed FILE             a kubelet.conf with the certificate of a file in it
+//	config KEY VALUE       another value in config.yaml
+//	flags OLD NEW          another flag in the unit
+//	look                   remembers which CSRs are pending
+//	deny PATH, allow       node-1's disk is read-only below a path
 //	kubelet NODE [K=V]…    node-1 as the recorder set a kubelet up, under that
 //	                       name: see install
 //	begin                  what is shown counts from here
@@ -39,9 +48,10 @@ type run struct {
 	w      *engine.World
 	node   string
 	obs    []trace.Observation
-	from   int // where obs stood at begin
-	before int // how many CSRs there were then
-	calls  int // that curl made
+	from   int      // where obs stood at begin
+	before int      // how many CSRs there were then
+	calls  int      // that curl made
+	looked []string // what look saw
 	shown  []shown
 }
 
@@ -54,12 +64,16 @@ type shown struct {
 // shows are the verbs that show something.
 var shows = map[string]func(t *testing.T, r *run, args []string) func(t *testing.T, text string){
 	"log":   showLog,
+	"lines": showLines,
 	"audit": showAudit,
+	"calls": showCalls,
 	"files": showFiles,
 	"csr":   showCSR,
 	"csrs":  showCSRs,
 	"port":  showPort,
 	"curl":  showCurl,
+
+	"addresses": showAddresses,
 }
 
 // playRun plays the run of a folder to its end.
@@ -113,6 +127,37 @@ func (r *run) step(t *testing.T, where, line string) {
 		require.NoError(t, r.w.Apply(engine.Input{Flag: &engine.Flag{Host: args[1], Unit: args[2], Name: name, Value: value}}), where)
 	case "token":
 		r.token(t, where, args[1:])
+	case "certificate":
+		r.certificate(t, where, args[1], args[2], len(args) < 4)
+	case "kubeconfig":
+		r.write(t, where, "node-1", "/var/lib/kubelet/kubelet.conf", currentConf)
+	case "embed":
+		pair, err := r.w.Disk("node-1").ReadFile(args[1])
+		require.NoError(t, err, where)
+		data := base64.StdEncoding.EncodeToString(pair)
+		r.write(t, where, "node-1", "/var/lib/kubelet/kubelet.conf", strings.Replace(currentConf, "{client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem, client-key: /var/lib/kubelet/pki/kubelet-client-current.pem}",
+			"{client-certificate-data: "+data+", client-key-data: "+data+"}", 1))
+	case "deny":
+		require.NoError(t, r.w.Apply(engine.Input{Fault: &engine.Fault{Where: engine.Place{On: "disk", Host: "node-1"}, Match: args[1], Effect: engine.DenyWrite}}), where)
+		r.w.AdvanceTo(r.w.Now().Add(time.Millisecond))
+	case "look":
+		r.looked = append(r.looked, r.pending()...)
+	case "config":
+		// The line of config.yaml with that key gets another value.
+		b, err := r.w.Disk("node-1").ReadFile("/var/lib/kubelet/config.yaml")
+		require.NoError(t, err, where)
+		was := regexp.MustCompile(`(?m)\b` + args[1] + `: [^ }\n]+`).FindString(string(b))
+		require.NotEmpty(t, was, where)
+		r.write(t, where, "node-1", "/var/lib/kubelet/config.yaml", strings.Replace(string(b), was, args[1]+": "+args[2], 1))
+	case "flags":
+		// The unit's command line gets another last flag.
+		const unit = "/etc/systemd/system/kubelet.service"
+		b, err := r.w.Disk("node-1").ReadFile(unit)
+		require.NoError(t, err, where)
+		r.write(t, where, "node-1", unit, strings.Replace(string(b), args[1], args[2], 1))
+	case "allow":
+		require.NoError(t, r.w.Apply(engine.Input{Lift: &engine.Lift{Faults: "all"}}), where)
+		r.w.AdvanceTo(r.w.Now().Add(time.Millisecond))
 	case "authority":
 		now := r.w.Now()
 		ca, err := pki.NewAuthority(pki.Keyring{Seed: "golden"}, args[1], args[2], now.Add(-time.Hour), now.AddDate(10, 0, 0))
@@ -217,14 +262,16 @@ func (r *run) install(t *testing.T, where string, args []string) {
 		clean = ""
 	}
 	r.say(t, where, "node-1", "systemctl stop kubelet; "+clean+"mkdir -p /var/lib/kubelet; cp "+o["ca"]+" /var/lib/kubelet/ca.crt; chmod 644 /var/lib/kubelet/ca.crt")
-	r.write(t, where, "node-1", "/var/lib/kubelet/bootstrap-kubelet.conf", fmt.Sprintf(bootstrapConf, o["token"]))
+	if o["boot"] != "" {
+		r.write(t, where, "node-1", "/var/lib/kubelet/bootstrap-kubelet.conf", fmt.Sprintf(bootstrapConf, o["token"]))
+	}
 	r.write(t, where, "node-1", "/var/lib/kubelet/config.yaml", fmt.Sprintf(configYAML, o["port"], o["rotate"], o["serving"]))
 	boot := ""
 	if o["boot"] != "" {
 		boot = " --bootstrap-kubeconfig=" + o["boot"]
 	}
 	r.write(t, where, "node-1", "/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet --config=/var/lib/kubelet/config.yaml"+boot+
-		" --kubeconfig=/var/lib/kubelet/kubelet.conf --cert-dir=/var/lib/kubelet/pki --root-dir=/var/lib/kubelet/root --hostname-override="+r.node+" "+o["flags"]+" --v=4\n")
+		" --kubeconfig=/var/lib/kubelet/kubelet.conf --cert-dir=/var/lib/kubelet/pki --root-dir=/var/lib/kubelet/root --hostname-override="+r.node+" "+strings.ReplaceAll(o["flags"], ",", " ")+" --v=4\n")
 }
 
 // identity is the chain of a client certificate of the cluster's CA.
@@ -235,13 +282,7 @@ func (r *run) identity(t *testing.T, who string) [][]byte {
 		"admin": {CommonName: "kubernetes-admin", Organization: []string{"system:masters"}},
 	}[who]
 	require.NotEmpty(t, subject.CommonName, who)
-	disk := r.w.Disk("control-1")
-	cert, err := disk.ReadFile("/etc/kubernetes/pki/ca.crt")
-	require.NoError(t, err)
-	key, err := disk.ReadFile("/etc/kubernetes/pki/ca.key")
-	require.NoError(t, err)
-	ca, err := pki.ParseAuthority(cert, key)
-	require.NoError(t, err)
+	ca := r.ca(t)
 	now := r.w.Now()
 	leaf, err := ca.Leaf(pki.LeafSpec{Subject: subject, Client: true, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), Serial: []byte{7}}, pki.Keyring{Seed: "golden"}.ECDSA(who).Public())
 	require.NoError(t, err)
@@ -249,6 +290,49 @@ func (r *run) identity(t *testing.T, who string) [][]byte {
 	require.NoError(t, err)
 	return [][]byte{list[0].Raw}
 }
+
+// certificate writes a node's client certificate and its key into a file.
+func (r *run) certificate(t *testing.T, where, file, node string, withKey bool) {
+	t.Helper()
+	ca := r.ca(t)
+	now := r.w.Now()
+	key := pki.Keyring{Seed: "golden"}.ECDSA(node)
+	cert, err := ca.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}}, Client: true,
+		NotBefore: now, NotAfter: now.Add(24 * time.Hour), Serial: []byte{8}}, key.Public())
+	require.NoError(t, err)
+	if !withKey {
+		r.write(t, where, "node-1", file, string(cert))
+		return
+	}
+	r.write(t, where, "node-1", file, string(pki.KeyPair(cert, pki.KeyPEM(key))))
+	r.say(t, where, "node-1", "chmod 600 "+file)
+}
+
+func (r *run) ca(t *testing.T) *pki.Authority {
+	t.Helper()
+	disk := r.w.Disk("control-1")
+	cert, err := disk.ReadFile("/etc/kubernetes/pki/ca.crt")
+	require.NoError(t, err)
+	key, err := disk.ReadFile("/etc/kubernetes/pki/ca.key")
+	require.NoError(t, err)
+	ca, err := pki.ParseAuthority(cert, key)
+	require.NoError(t, err)
+	return ca
+}
+
+const currentConf = `apiVersion: v1
+clusters:
+- cluster: {certificate-authority: /var/lib/kubelet/ca.crt, server: "https://10.0.0.10:6443"}
+  name: default-cluster
+contexts:
+- context: {cluster: default-cluster, namespace: default, user: default-auth}
+  name: default-context
+current-context: default-context
+kind: Config
+users:
+- name: default-auth
+  user: {client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem, client-key: /var/lib/kubelet/pki/kubelet-client-current.pem}
+`
 
 const bootstrapConf = `apiVersion: v1
 kind: Config

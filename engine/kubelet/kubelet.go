@@ -177,6 +177,9 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgGone:
 		delete(k.Port.Waiting, m.Stream)
 	case sim.MsgStop:
+		if k.Client.Sync && k.Client.Attempt.UID != "" {
+			k.log(c, lineCommand, "err", "failed to run Kubelet: timed out waiting for the condition")
+		}
 		if k.Port.CAs != nil {
 			k.log(c, lineStopping)
 		}

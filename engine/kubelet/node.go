@@ -3,6 +3,7 @@ package kubelet
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,7 +26,9 @@ var statusBackoff = era.Backoff{First: 10 * time.Second, Factor: 1, Max: 10 * ti
 
 // registration is how far the Node is.
 type registration struct {
-	Done   bool   `json:"done,omitempty"`
+	Done bool `json:"done,omitempty"`
+	// Moved: the Node that was there has other addresses or another port.
+	Moved  bool   `json:"moved,omitempty"`
 	UID    string `json:"uid,omitempty"`
 	Retry  retry  `json:"retry"`
 	Status retry  `json:"status"`
@@ -64,6 +67,10 @@ func (k *Kubelet) nodeGot(c *sim.Ctx, a answer) {
 		return
 	}
 	k.log(c, lineKnown, "node", k.Node)
+	var n corev1.Node
+	if json.Unmarshal(a.data, &n) == nil {
+		k.Reg.Moved = !slices.Equal(n.Status.Addresses, k.object(c, true).Status.Addresses) || n.Status.DaemonEndpoints.KubeletEndpoint.Port != k.portNumber()
+	}
 	k.registered(c, a)
 }
 
@@ -108,7 +115,11 @@ func (k *Kubelet) statusGot(c *sim.Ctx, a answer) {
 
 func (k *Kubelet) patchStatus(c *sim.Ctx) {
 	status := k.object(c, true).Status
-	patch := map[string]any{"status": map[string]any{"conditions": status.Conditions}}
+	changed := map[string]any{"conditions": status.Conditions}
+	if k.Reg.Moved {
+		changed["addresses"], changed["daemonEndpoints"] = status.Addresses, status.DaemonEndpoints
+	}
+	patch := map[string]any{"status": changed}
 	k.send(c, "status.patch", connAPI, "PATCH", nodesPath+"/"+k.Node+"/status?timeout=10s", patch, "Content-Type", "application/strategic-merge-patch+json")
 }
 

@@ -235,11 +235,7 @@ func (k *Kubelet) judge(c *sim.Ctx, r *rotation, event string, csr *certv1.Certi
 
 // csrOverdue: the wait for this CSR is over; the CSR itself stays.
 func (k *Kubelet) csrOverdue(c *sim.Ctx, r *rotation) {
-	why := "timed out waiting for the condition"
-	if r.Sync {
-		why = "cannot watch on the certificate signing request: " + why
-	}
-	k.failed(c, r, lineNotSigned, why)
+	k.failed(c, r, lineNotSigned, "timed out waiting for the condition")
 }
 
 // failed ends a try and sets the time of the next: after 2, 4, 8 and 16 s and

@@ -165,6 +165,10 @@ func (k *Kubelet) drawDeadline(c *sim.Ctx, r *rotation) {
 	k.logCert(c, r, lineWaiting, "sleep", sleep)
 	k.after(c, "rotate "+r.Use, sleep)
 	if r.Use == useServing {
+		if t := &k.Port.Template; t.Queued {
+			t.Queued = false
+			k.after(c, "deadline "+r.Use, era.KubeletSettle.In(k.era()))
+		}
 		k.noteLife(c, r, PhaseJoined, "deadline", r.deadline(), "next", r.deadline(), "notAfter", stamp(r.Cert.NotAfter))
 		return
 	}
