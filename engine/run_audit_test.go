@@ -130,6 +130,9 @@ func (r *run) recorded(t *testing.T, text string) (out []request, node string, e
 			node = m[1]
 		}
 	}
+	if node == "" {
+		node = r.node
+	}
 	seen := map[string]bool{}
 	for _, x := range rows {
 		// A watch is written down when it begins and when it ends; when it is

@@ -42,6 +42,7 @@ var claims = []claim{
 	{"b2-real-kubelet-refused/*", "engine", "run"},
 	{"c-bootstrap-manual-approval/*", "engine", "run"},
 	{"c2-bootstrap-rotateCertificates-false/*", "engine", "run"},
+	{"d-auto-approval-rotation-serving/*", "engine", "run"},
 	{"q-kubelet-states/*", "engine", "run"},
 	{"c3-pending-csr-deleted/*", "engine", "run"},
 
