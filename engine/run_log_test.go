@@ -84,7 +84,7 @@ var drawn = []struct {
 	{regexp.MustCompile(`192\.0\.2\.2\b`), "10.0.0.11"},
 	{regexp.MustCompile(`192\.0\.2\.`), "10.0.0."},
 	{regexp.MustCompile(`sleep="[0-9hmsµn.]+"`), `sleep="DRAWN"`},
-	{regexp.MustCompile(`(TLS handshake error from) \S+:\d+`), "$1 CLIENT"},
+	{regexp.MustCompile(`(TLS handshake error from) [0-9.]+(:\d+)?`), "$1 CLIENT"},
 	{regexp.MustCompile(`\b(SN|AKID|SKID)=[0-9A-F:]*`), "$1="},
 	{regexp.MustCompile(`current time \S+ is (after|before) [0-9T:Z-]+`), "current time TIME is $1 TIME"},
 }
