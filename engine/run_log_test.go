@@ -57,6 +57,7 @@ var unsaid = []saying{
 	say("", `^("HTTP" |No secret of name|Bootstrap secret|Expired bootstrap Token)`, "of the API server the recorder kept only the errors here; b1 has these lines"),
 	say("", `^"Finished syncing certificate request"`, "of each worker, in no order"),
 	say("", `^(FLAG: |"(Warning: cgroup|Error getting the current node from lister|Clean up orphaned|fail to obtain node|Unable to register mirror|Using node IP)|unrecognized feature gate)`, "of parts of the kubelet that are not simulated"),
+	say("", `^(FLAG: |"(SyncLoop|Retrieved pods|Warning: cgroup|Error getting the current node from lister|Clean up orphaned|fail to obtain node|Unable to register mirror|Using node IP)|unrecognized feature gate)`, "of parts of the kubelet that are not simulated"),
 	say("", `tls-transport-cache`, "client-go's own cache of connections, which nothing here needs"),
 }
 
@@ -83,10 +84,22 @@ var drawn = []struct {
 	// Its nodes were 192.0.2.N; the one that is not renumbered here .2.
 	{regexp.MustCompile(`192\.0\.2\.2\b`), "10.0.0.11"},
 	{regexp.MustCompile(`192\.0\.2\.`), "10.0.0."},
+	// What a status is made of.
+	{regexp.MustCompile(`failed to patch status .*`), "failed to patch status"},
 	{regexp.MustCompile(`sleep="[0-9hmsµn.]+"`), `sleep="DRAWN"`},
 	{regexp.MustCompile(`(TLS handshake error from) [0-9.]+(:\d+)?`), "$1 CLIENT"},
 	{regexp.MustCompile(`\b(SN|AKID|SKID)=[0-9A-F:]*`), "$1="},
 	{regexp.MustCompile(`current time \S+ is (after|before) [0-9T:Z-]+`), "current time TIME is $1 TIME"},
+}
+
+// floating are lines whose time hangs on something that has drifted.
+var floating = []struct {
+	text  *regexp.Regexp
+	slack time.Duration
+	why   string
+}{
+	{regexp.MustCompile(`"Current certificate is expired"|"Failed to update lease"`), 10400 * time.Millisecond, "a renewal of the Lease comes every 10 s and up to 4 % more; it is folded to 10 s here"},
+	{regexp.MustCompile(`"Error updating node status`), 225 * time.Second, "the next report of the status is drawn between 2.5 and 7.5 minutes after the last"},
 }
 
 func neutral(text, node string) string {
@@ -187,6 +200,9 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 			if strings.Contains(line, "=<\n") && !strings.HasSuffix(line, "\n >") {
 				want[i] += "\n >"
 			}
+		}
+		if name == "" {
+			name = node
 		}
 		w, g := together(readLog(t, want, name)), together(readLog(t, lines, node))
 		if len(w) == 0 && some {
@@ -292,7 +308,13 @@ func matchLog(t *testing.T, thread string, want, got []logged, zero, ours time.T
 	lastW, lastG := zero, ours
 	for i := range want {
 		a, b := want[i].at.Sub(lastW), got[i].at.Sub(lastG)
-		require.InDelta(t, a.Seconds(), b.Seconds(), 0.35+0.1*min(a, b).Seconds(), "the pause before %s", fmt.Sprint(i+1, " ", want[i].text))
+		slack := 350 * time.Millisecond
+		for _, f := range floating {
+			if f.text.MatchString(want[i].text) {
+				slack += f.slack
+			}
+		}
+		require.InDelta(t, a.Seconds(), b.Seconds(), slack.Seconds()+0.1*min(a, b).Seconds(), "the pause before %s", fmt.Sprint(i+1, " ", want[i].text))
 		lastW, lastG = want[i].at, got[i].at
 	}
 }

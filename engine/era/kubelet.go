@@ -64,6 +64,10 @@ var (
 	KubeletTokenTTL   = row("kubelet/token-ttl", Fact[time.Duration]{Value: 2 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 authentication.webhook.cacheTTL"})
 	KubeletAllowedTTL = row("kubelet/allowed-ttl", Fact[time.Duration]{Value: 5 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 authorization.webhook.cacheAuthorizedTTL"})
 	KubeletDeniedTTL  = row("kubelet/denied-ttl", Fact[time.Duration]{Value: 30 * time.Second, Source: "k8s.io/kubelet/config/v1beta1 authorization.webhook.cacheUnauthorizedTTL"})
+	// KubeletStatusReport is about how often a node whose status stays the same
+	// reports it, KubeletStatusTries how often one report is tried.
+	KubeletStatusReport = row("kubelet/status-report", Fact[time.Duration]{Value: 5 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 nodeStatusReportFrequency"})
+	KubeletStatusTries  = row("kubelet/status-tries", Fact[int]{Value: 5, Source: "pkg/kubelet/kubelet.go nodeStatusUpdateRetry; recorded: j1/kubelet.log"})
 
 	// KubeletRotateFrom and KubeletRotateSpan, in hundredths of a certificate's
 	// lifetime: it is rotated between From and From+Span of it.

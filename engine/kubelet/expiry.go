@@ -59,6 +59,7 @@ func (k *Kubelet) expired(c *sim.Ctx) {
 	lost := k.Health.LastGood.Add(era.KubeletExitAfter.In(k.era()))
 	k.after(c, "lost", lost.Sub(c.Now))
 	k.leaseDue(c)
+	k.statusDue(c)
 	k.note(c, PhaseExpired, "identity", "anonymous", "user", "system:anonymous", "csr", k.Client.Attempt.Name, "next", stamp(lost), "notAfter", stamp(k.Client.Cert.NotAfter))
 }
 

@@ -121,7 +121,6 @@ func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
 	}
 	k.log(c, lineNoRenewal, "err", a.err())
 	if a.code == 401 && k.Rotate && k.Client.Cert != nil && !k.Client.valid(c) {
-		k.logCert(c, &k.Client, lineExpired)
 		c.CloseConn(connAPI)
 	}
 	k.Lease.Tries++

@@ -27,6 +27,10 @@ var statusBackoff = era.Backoff{First: 10 * time.Second, Factor: 1, Max: 10 * ti
 // registration is how far the Node is.
 type registration struct {
 	Done bool `json:"done,omitempty"`
+	// Seen: its own watch showed the Node. Tries counts status reports that failed
+	// in a row.
+	Seen  bool `json:"seen,omitempty"`
+	Tries int  `json:"tries,omitempty"`
 	// Moved: the Node that was there has other addresses or another port.
 	Moved  bool   `json:"moved,omitempty"`
 	UID    string `json:"uid,omitempty"`
@@ -95,8 +99,8 @@ func (k *Kubelet) remember(a answer) {
 // reportStatus reads the Node and writes its status. The status reports of a
 // node that nothing happens to are left out.
 func (k *Kubelet) reportStatus(c *sim.Ctx) {
-	if s := k.Sources["nodes"]; s != nil && !s.Opened.IsZero() {
-		// Its own watch shows the Node already.
+	if k.Reg.Seen {
+		// Its own watch showed the Node already.
 		k.patchStatus(c)
 		return
 	}
@@ -105,8 +109,7 @@ func (k *Kubelet) reportStatus(c *sim.Ctx) {
 
 func (k *Kubelet) statusGot(c *sim.Ctx, a answer) {
 	if !a.ok() {
-		k.log(c, lineNoStatus, "err", fmt.Sprintf("error getting node %q: %s", k.Node, a.err()))
-		k.again(c, "status", &k.Reg.Status, statusBackoff)
+		k.statusFailed(c, fmt.Sprintf("error getting node %q: %s", k.Node, a.err()))
 		return
 	}
 	k.remember(a)
@@ -114,23 +117,48 @@ func (k *Kubelet) statusGot(c *sim.Ctx, a answer) {
 }
 
 func (k *Kubelet) patchStatus(c *sim.Ctx) {
+	k.send(c, "status.patch", connAPI, "PATCH", nodesPath+"/"+k.Node+"/status?timeout=10s", k.statusPatch(c), "Content-Type", "application/strategic-merge-patch+json")
+}
+
+func (k *Kubelet) statusPatch(c *sim.Ctx) map[string]any {
 	status := k.object(c, true).Status
 	changed := map[string]any{"conditions": status.Conditions}
 	if k.Reg.Moved {
 		changed["addresses"], changed["daemonEndpoints"] = status.Addresses, status.DaemonEndpoints
 	}
-	patch := map[string]any{"status": changed}
-	k.send(c, "status.patch", connAPI, "PATCH", nodesPath+"/"+k.Node+"/status?timeout=10s", patch, "Content-Type", "application/strategic-merge-patch+json")
+	return map[string]any{"status": changed}
 }
 
 func (k *Kubelet) statusPatched(c *sim.Ctx, a answer) {
 	if !a.ok() {
-		k.log(c, lineNoStatus, "err", fmt.Sprintf("failed to patch status for node %q: %s", k.Node, a.err()))
-		k.again(c, "status", &k.Reg.Status, statusBackoff)
+		patch, _ := json.Marshal(k.statusPatch(c))
+		k.statusFailed(c, fmt.Sprintf("failed to patch status %q for node %q: %s", patch, k.Node, a.err()))
 		return
 	}
-	k.Reg.Status = retry{}
+	k.Reg.Status, k.Reg.Tries = retry{}, 0
 	k.heard(c)
+}
+
+// statusFailed tries five times at once, each time with a Node that is read
+// anew, and then after 10 s (recorded: j1/kubelet.log).
+func (k *Kubelet) statusFailed(c *sim.Ctx, err string) {
+	k.log(c, lineNoStatus, "err", err)
+	if k.Reg.Tries++; k.Reg.Tries < era.KubeletStatusTries.In(k.era()) {
+		k.send(c, "status.get", connAPI, "GET", nodesPath+"/"+k.Node+"?timeout=10s", nil)
+		return
+	}
+	k.Reg.Tries = 0
+	k.again(c, "status", &k.Reg.Status, statusBackoff)
+}
+
+// statusDue sends the report that would come next by itself: those of a node
+// that nothing happens to are left out, but one that has lost its certificate
+// learns it there too. The pause between two is drawn around 5 minutes.
+func (k *Kubelet) statusDue(c *sim.Ctx) {
+	if k.Reg.Done {
+		every := era.KubeletStatusReport.In(k.era())
+		k.after(c, "status", time.Duration(c.Chance.N(c.Actor()+"/status", uint64(every/2))))
+	}
 }
 
 // capacity is what every machine has (shaped as c/node.json).

@@ -125,6 +125,7 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 		s.Over = true
 	case a.ok():
 		s.Opened = c.Now
+		k.Reg.Seen = k.Reg.Seen || x.name == "nodes"
 		k.heard(c)
 		for _, y := range kinds {
 			if y.follows == x.name && k.Sources[y.name] == nil {

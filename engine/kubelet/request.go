@@ -297,6 +297,9 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 	case conn == connRenewal, !k.Rotate, k.Client.valid(c):
 		d.Cert, d.Key = k.Client.Cert.Cert, k.Client.Cert.Key
 	}
+	if conn == connAPI && k.Rotate && k.Client.Cert != nil && !k.Client.valid(c) {
+		k.logCert(c, &k.Client, lineExpired)
+	}
 	var b []byte
 	if body != nil {
 		b, _ = json.Marshal(body)

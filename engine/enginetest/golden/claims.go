@@ -43,6 +43,7 @@ var claims = []claim{
 	{"c-bootstrap-manual-approval/*", "engine", "run"},
 	{"c2-bootstrap-rotateCertificates-false/*", "engine", "run"},
 	{"d-auto-approval-rotation-serving/*", "engine", "run"},
+	{"j1-client-cert-expires/*", "engine", "run"},
 	{"q-kubelet-states/*", "engine", "run"},
 	{"c3-pending-csr-deleted/*", "engine", "run"},
 
