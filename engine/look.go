@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
@@ -14,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/joinery-lab/joinery/engine/api"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/shell"
 )
@@ -39,29 +39,22 @@ func (w *World) View() View {
 		v.Hosts = append(v.Hosts, h)
 		v.Lives = append(v.Lives, w.lookLives(m)...)
 	}
-	w.each("certificatesigningrequests", func(b []byte) {
-		var o certificatesv1.CertificateSigningRequest
-		if json.Unmarshal(b, &o) == nil {
-			c := lookCSR(&o)
-			if c.Certificate == "" {
-				c.Why = &Explanation{V: ExplanationVersion, Object: "csr/" + o.Name}
-				w.explainCSR(c.Why, &o)
-			}
-			v.CSRs = append(v.CSRs, c)
+	for o := range api.All[*certificatesv1.CertificateSigningRequest](w.Store, "certificatesigningrequests") {
+		c := lookCSR(o)
+		if c.Certificate == "" {
+			c.Why = &Explanation{V: ExplanationVersion, Object: "csr/" + o.Name}
+			w.explainCSR(c.Why, o)
 		}
-	})
-	w.each("nodes", func(b []byte) {
-		var o corev1.Node
-		if json.Unmarshal(b, &o) == nil {
-			v.Nodes = append(v.Nodes, lookNode(&o))
+		v.CSRs = append(v.CSRs, c)
+	}
+	for o := range api.All[*corev1.Node](w.Store, "nodes") {
+		v.Nodes = append(v.Nodes, lookNode(o))
+	}
+	for o := range api.All[*rbacv1.ClusterRoleBinding](w.Store, "clusterrolebindings") {
+		if o.Labels["kubernetes.io/bootstrapping"] == "" {
+			v.Bindings = append(v.Bindings, lookBinding(o))
 		}
-	})
-	w.each("clusterrolebindings", func(b []byte) {
-		var o rbacv1.ClusterRoleBinding
-		if json.Unmarshal(b, &o) == nil && o.Labels["kubernetes.io/bootstrapping"] == "" {
-			v.Bindings = append(v.Bindings, lookBinding(&o))
-		}
-	})
+	}
 	return v
 }
 
@@ -178,15 +171,8 @@ func (w *World) lookLives(m *machine) []LifeView {
 	return out
 }
 
-// each calls f with the JSON of every object of a resource, sorted by name.
-func (w *World) each(resource string, f func([]byte)) {
-	for _, b := range w.Store.List(resource) {
-		f(b)
-	}
-}
-
 func lookCSR(o *certificatesv1.CertificateSigningRequest) CSRView {
-	c := CSRView{Name: o.Name, Created: o.CreationTimestamp.UTC(), Signer: o.Spec.SignerName, Requestor: o.Spec.Username, Groups: o.Spec.Groups,
+	c := CSRView{Name: o.Name, Created: o.CreationTimestamp.UTC(), Signer: o.Spec.SignerName, Requestor: o.Spec.Username, Groups: slices.Clone(o.Spec.Groups),
 		Expiration: o.Spec.ExpirationSeconds, Request: string(o.Spec.Request), Certificate: string(o.Status.Certificate)}
 	for _, u := range o.Spec.Usages {
 		c.Usages = append(c.Usages, string(u))

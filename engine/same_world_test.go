@@ -236,6 +236,7 @@ func TestSameWorldFromRandomPoints(t *testing.T) {
 
 // TestSameWorldFromASnapshot keeps the world as bytes after every step.
 func TestSameWorldFromASnapshot(t *testing.T) {
+	var seen [3]bool
 	want := tell(t, newWorld(t, storyConfig), story, inOneStep, nil).Sum()
 	w := tell(t, newWorld(t, storyConfig), story, inOneStep, func(i int, w *engine.World) *engine.World {
 		b, err := w.Snapshot()
@@ -243,9 +244,13 @@ func TestSameWorldFromASnapshot(t *testing.T) {
 		n, err := engine.Restore(b)
 		require.NoError(t, err, "after step %d", i)
 		t.Cleanup(n.Close)
+		v := w.View()
+		require.Equal(t, v, n.View(), "what is drawn of objects as they are held is what they say as JSON")
+		seen[0], seen[1], seen[2] = seen[0] || v.CSRs != nil, seen[1] || v.Nodes != nil, seen[2] || v.Bindings != nil
 		return n
 	})
 	require.Equal(t, want, w.Sum())
+	require.Equal(t, [3]bool{true, true, true}, seen)
 }
 
 // TestSameWorldFromItsJournal plays the journal again.

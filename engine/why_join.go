@@ -19,18 +19,13 @@ import (
 
 // whyCSR explains a CertificateSigningRequest.
 func (w *World) whyCSR(e *Explanation, name string) error {
-	var found *certificatesv1.CertificateSigningRequest
-	w.each("certificatesigningrequests", func(b []byte) {
-		var o certificatesv1.CertificateSigningRequest
-		if json.Unmarshal(b, &o) == nil && o.Name == name {
-			found = &o
+	for o := range api.All[*certificatesv1.CertificateSigningRequest](w.Store, "certificatesigningrequests") {
+		if o.Name == name {
+			w.explainCSR(e, o)
+			return nil
 		}
-	})
-	if found == nil {
-		return fmt.Errorf("there is no certificate signing request %q", name)
 	}
-	w.explainCSR(e, found)
-	return nil
+	return fmt.Errorf("there is no certificate signing request %q", name)
 }
 
 func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningRequest) {

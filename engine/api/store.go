@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"iter"
 	"slices"
 	"strings"
 
@@ -140,6 +141,18 @@ func (s *Store) List(resource string) [][]byte {
 		out = append(out, o.JSON)
 	}
 	return out
+}
+
+// All yields all objects of a resource, sorted by namespace and name, as they
+// are held: the caller must not change them. T is the kind of the resource.
+func All[T any](s *Store, resource string) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, o := range s.Tables[resource] {
+			if !yield(o.typed.(T)) {
+				return
+			}
+		}
+	}
 }
 
 // in returns the objects of a resource in a namespace, or in all of them.
