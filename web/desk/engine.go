@@ -201,26 +201,30 @@ func (e *Engine) gather() (beat bool) {
 	return beat
 }
 
-// step lets the world run to the next observation that can be seen.
+// step lets the world that is drawn run to the next observation that can be
+// seen. Where the past meets the present, it is the present.
 func (e *Engine) step() {
 	e.playing, e.leap, e.hold = false, leap{}, 0
-	if e.ghost != nil {
-		if next, ok := e.ghost.world.Next(); ok {
-			e.playing = true
-			e.runGhost(next)
-			e.playing = false
-		}
-		return
-	}
 	for range 500 {
-		next, ok := e.live.Next()
-		if !ok {
-			return
+		var happened []trace.Observation
+		if e.ghost != nil {
+			next, ok := e.ghost.next(e.live.Inputs)
+			if !ok || !next.Before(e.live.Now()) {
+				e.ghost = nil
+				return
+			}
+			happened = e.ghost.advance(e.live.Inputs, next)
+		} else {
+			next, ok := e.live.Next()
+			if !ok {
+				return
+			}
+			before := len(e.fresh)
+			e.live.AdvanceTo(next)
+			e.gather()
+			happened = e.fresh[before:]
 		}
-		before := len(e.fresh)
-		e.live.AdvanceTo(next)
-		e.gather()
-		if slices.ContainsFunc(e.fresh[before:], func(o trace.Observation) bool { return o.Kind != trace.Log && o.Kind != trace.File }) {
+		if slices.ContainsFunc(happened, func(o trace.Observation) bool { return o.Kind != trace.Log && o.Kind != trace.File }) {
 			return
 		}
 	}

@@ -195,6 +195,32 @@ func TestContinueCutsTheFuture(t *testing.T) {
 	require.True(t, s.watch(20*time.Second, func() bool { return strings.Contains(s.draw(), "AuthZ=no") }), s.draw())
 }
 
+// TestStep goes through the first moments step by step, live and once more as
+// the past, where the input that began them comes again too.
+func TestStep(t *testing.T) {
+	s := sit(t, "en")
+	s.tell(Press{"start"})
+	s.tell(Drive{"pause"})
+	walk := func() (out []string) {
+		for range 20 {
+			s.tell(Drive{"step"})
+			require.False(t, s.m.Playing)
+			out = append(out, s.m.Now.Format("05.0000 ")+s.draw())
+			if s.met("forbidden")() && !s.m.Ghost {
+				return out
+			}
+		}
+		return out
+	}
+	live := walk()
+	require.Greater(t, len(live), 2)
+	require.Contains(t, live[len(live)-1], "AuthZ=no")
+	s.tell(Drive{"first"})
+	past := walk()
+	require.NotContains(t, past[0], "AuthZ=no")
+	require.Equal(t, live, past[len(past)-len(live):])
+}
+
 func TestBeatHoldsTimeOnlyWhenItRunsSlowly(t *testing.T) {
 	s := sit(t, "en")
 	s.tell(Press{"start"})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/trace"
 )
 
 const (
@@ -73,15 +74,24 @@ type ghost struct {
 	inputs int
 }
 
-// advance brings the ghost to t.
-func (g *ghost) advance(journal []engine.Input, t time.Time) {
+// advance brings the ghost to t and returns what happened on the way.
+func (g *ghost) advance(journal []engine.Input, t time.Time) []trace.Observation {
 	for ; g.inputs < len(journal) && !journal[g.inputs].At.After(t); g.inputs++ {
 		g.world.AdvanceTo(journal[g.inputs].At)
 		// What the live world took, its earlier self takes too.
 		_ = g.world.Apply(journal[g.inputs])
 	}
 	g.world.AdvanceTo(t)
-	g.world.Drain()
+	return g.world.Drain()
+}
+
+// next is when something happens again: in the world, or to it.
+func (g *ghost) next(journal []engine.Input) (time.Time, bool) {
+	at, ok := g.world.Next()
+	if g.inputs < len(journal) && (!ok || journal[g.inputs].At.Before(at)) {
+		return journal[g.inputs].At, true
+	}
+	return at, ok
 }
 
 // seek shows the world as it was at t.
