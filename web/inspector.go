@@ -58,7 +58,7 @@ func (c *inspector) block(b desk.Block) app.UI {
 		in = append(in, app.Ul().Class("items").Body(each(b.Items, c.item)...))
 	}
 	if b.Pre != "" {
-		in = append(in, app.Pre().Class("cmd").TabIndex(0).Text(b.Pre))
+		in = append(in, app.Pre().Class("cmd").DataSet("verbatim", fmt.Sprint(b.Verbatim)).TabIndex(0).Text(b.Pre))
 	}
 	if len(b.Buttons) > 0 {
 		in = append(in, app.Div().Class("btns").Body(each(b.Buttons, func(k desk.Button) app.UI {

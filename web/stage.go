@@ -43,7 +43,9 @@ func (c *stage) Render() app.UI {
 	if s.Nodes.W > 0 {
 		body = append(body, at(app.Div().Class("lanehead"), s.Nodes).Text(s.NodesTitle))
 	}
-	body = append(body, at(app.Div().Class("lanehead"), s.Control).Text(s.ControlText))
+	if s.Control.W > 0 {
+		body = append(body, at(app.Div().Class("lanehead"), s.Control).Text(s.ControlText))
+	}
 	for i := range s.Cards {
 		body = append(body, c.node(&s.Cards[i]))
 	}
@@ -51,7 +53,10 @@ func (c *stage) Render() app.UI {
 	for _, l := range s.Lanes {
 		body = append(body, c.lane(l))
 	}
-	body = append(body, legend(s), app.Ul().Class("sr").Aria("label", s.ListTitle).DataSet("test", "stage-list").Body(each(s.List, func(t string) app.UI { return app.Li().Text(t) })...))
+	if s.LegendAt.W > 0 {
+		body = append(body, legend(s))
+	}
+	body = append(body, app.Ul().Class("sr").Aria("label", s.ListTitle).DataSet("test", "stage-list").Body(each(s.List, func(t string) app.UI { return app.Li().Text(t) })...))
 	return app.Div().Class("canvas").Style("height", px(s.H)).DataSet("still", fmt.Sprint(s.Still)).Body(body...)
 }
 
@@ -169,9 +174,9 @@ func (c *stage) kcm() app.UI {
 }
 
 func you(y desk.YouCard) app.UI {
-	return at(app.Div().Class("card you"), y.Place).Body(
+	return at(app.Div().Class("card you"), y.Place).Title(y.As+" "+y.Identity).Body(
 		app.Div().Class("chead").Body(app.B().Class("name").Text(y.Name), app.Span().Class("as").Text(y.As), app.Code().DataSet("tone", "admin").Text(y.Identity)),
-		app.Div().Class("cnote").Text(y.Note),
+		app.Div().Class("cnote").Title(y.Note).Text(y.Note),
 	)
 }
 

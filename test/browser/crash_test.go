@@ -1,8 +1,13 @@
 package browser
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
@@ -31,6 +36,7 @@ func TestCrash(t *testing.T) {
 	p.do(chromedp.Evaluate[chromedp.Void](lose))
 	p.until("a sentence, not a trace", "!document.getElementById('crash').hidden && document.getElementById('crash').innerText.includes('This world stopped.')")
 	p.shot("crash")
+	p.journal("\"kubectl create clusterrolebinding kubelet-bootstrap ")
 	p.press("crash-again")
 	p.until("the box is gone", "document.getElementById('crash').hidden")
 	p.until("the same CSR", "document.querySelector('.csr span')?.innerText === "+quote(name))
@@ -38,4 +44,31 @@ func TestCrash(t *testing.T) {
 	p.press("approve")
 	p.met("node")
 	p.silent()
+}
+
+// journal downloads the journal from the crash box, as a file, and makes its
+// world again outside the browser: it comes to the same digest. Input is
+// something that was done in it.
+func (p *tab) journal(input string) {
+	p.t.Helper()
+	dir := p.t.TempDir()
+	_, err := chromedp.CallBrowser(p.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir, BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
+	})
+	require.NoError(p.t, err)
+	p.press("crash-save")
+	file := filepath.Join(dir, "joinery-journal.json")
+	require.Eventually(p.t, func() bool {
+		_, err := os.Stat(file) // it has another name until it is whole
+		return err == nil
+	}, patience, 50*time.Millisecond, "the download")
+	b, err := os.ReadFile(file)
+	require.NoError(p.t, err)
+	require.Contains(p.t, string(b), input)
+
+	replay := exec.Command("go", "run", "./tools/replay", file)
+	replay.Dir = filepath.FromSlash("../..")
+	out, err := replay.CombinedOutput()
+	require.NoError(p.t, err, string(out))
+	require.Contains(p.t, string(out), "digest ")
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -66,19 +65,6 @@ func TestDeny(t *testing.T) {
 	p.press("deny")
 	p.until("a CSR that is Denied", find("csr-condition")+"?.innerText.includes('Denied')")
 	require.Equal(t, "false", js[string](p, find("goal-approve")+".dataset.met"))
-	p.silent()
-}
-
-// TestBackInTime drags the world back and lets it go on.
-func TestBackInTime(t *testing.T) {
-	p := newTab(t, 1440, 900)
-	p.open("/?lesson=first-join&seed=first-join", "")
-	p.press("start")
-	p.met("forbidden")
-	p.press("pause")
-	p.press("step-back")
-	p.press("step")
-	p.do(chromedp.WaitVisible(part("timeline")))
 	p.silent()
 }
 

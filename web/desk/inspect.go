@@ -268,7 +268,7 @@ func (m *Model) inspectFiles(r *Inspector) {
 		}
 		b.Items = append(b.Items, it)
 		if f.Path == m.Sel.File {
-			b.Pre = or(f.Text, t("files.nottext"))
+			b.Pre, b.Verbatim = or(f.Text, t("files.nottext")), f.Text != ""
 			if f.Target != "" {
 				b.Pre = "→ " + f.Target
 			}

@@ -96,43 +96,24 @@ func (m *Model) bottomH() int {
 	return 112 + 172
 }
 
-// placePhone stacks the cards: the API server above, those who call it below;
-// the lanes of the control plane run along the right edge.
+// placePhone stacks the cards: the API server above, the nodes that call it
+// below, then what else calls it as one line each; their lanes run along the
+// right edge. Files, controllers and colours are left to the inspector and to
+// words, so that the lesson begins on the first screen.
 func (m *Model) placePhone(s *Stage) {
-	const pad, gutter, gap = 14, 26, 56
+	const pad, gutter, gap, line = 14, 26, 48, 38
 	w := m.W
 	s.W = w
 	cw := w - 2*pad - gutter
-	s.Control = Place{pad, 8, cw, 16}
-	s.API.Place = Place{pad, 28, w - 2*pad, 172}
+	s.API.Place = Place{pad, 10, w - 2*pad, 168}
 	y := s.API.Bottom() + gap
-	s.Nodes = Place{pad, y - 20, 0, 0}
 	for i := range s.Cards {
-		h := cardHeight(&s.Cards[i], cw)
-		s.Cards[i].Place = Place{pad, y, cw, h}
-		y += h + 14
+		c := &s.Cards[i]
+		c.Groups, c.Rows = nil, c.Rows[:min(1, len(c.Rows))]
+		c.Place = Place{pad, y, cw, 132 + 22*len(c.Lives)}
+		y = c.Bottom() + 12
 	}
-	s.KCM.Place = Place{pad, y, cw, 128}
-	s.You.Place = Place{pad, y + 142, cw, 60}
-	s.LegendAt = Place{pad, s.You.Bottom() + 12, w - 2*pad, 40}
-	s.H = s.LegendAt.Bottom() + 8
-}
-
-// cardHeight estimates how high a node's card becomes when its files flow in
-// lines of that width.
-func cardHeight(c *NodeCard, w int) int {
-	const char, line = 6.4, 17
-	h := 150 + 22*len(c.Lives)
-	for _, g := range c.Groups {
-		rows, x := 1, 0.0
-		for _, f := range g.Files {
-			need := char*float64(len(f.Text)+len(f.Note)) + 18
-			if x > 0 && x+need > float64(w-34) {
-				rows, x = rows+1, 0
-			}
-			x += need
-		}
-		h += 24 + line*rows
-	}
-	return h
+	s.KCM.Place = Place{pad, y, cw, line}
+	s.You.Place = Place{pad, s.KCM.Bottom() + 14, cw, line}
+	s.H = s.You.Bottom() + 14
 }

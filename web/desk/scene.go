@@ -126,6 +126,8 @@ type Block struct {
 	Items []Item
 	Hex   []HexLine
 	Pre   string
+	// Verbatim: the lines of Pre are as long as they are.
+	Verbatim bool
 	// Buttons stand below.
 	Buttons []Button
 	Test    string

@@ -119,7 +119,8 @@ func (m *Model) inspectCertificate(r *Inspector) {
 		m.empty(r, "cert.none")
 		return
 	}
-	i := max(0, slices.IndexFunc(all, func(c choice) bool { return c.id == m.Sel.Cert }))
+	want := or(m.Sel.Cert, m.inUse())
+	i := max(0, slices.IndexFunc(all, func(c choice) bool { return c.id == want }))
 	c := all[i]
 	r.Title, r.Sub = c.label, c.note
 	if l := m.lifeOf(c.id); l != nil {
@@ -134,6 +135,16 @@ func (m *Model) inspectCertificate(r *Inspector) {
 		list.Items = append(list.Items, Item{Text: o.label, Note: o.note, On: o.id == c.id, Msg: Pick{Kind: "cert", ID: o.id}})
 	}
 	r.Blocks = append(r.Blocks, list)
+}
+
+// inUse is the client certificate that the first node shows now.
+func (m *Model) inUse() string {
+	for _, l := range m.View.Lives {
+		if l.Current && l.Use == "client" {
+			return l.Host + ":" + l.Path
+		}
+	}
+	return ""
 }
 
 func (m *Model) lifeOf(id string) *engine.LifeView {
