@@ -49,7 +49,6 @@ var floors = []floor{
 	{"wasm", []string{"web/..."}, "main for the browser only starts the page"},
 	{"tools/opening", []string{"web/desk"}, "it lets the desk's player make the first picture that a site holds"},
 	{"tools/replay", []string{"engine"}, "it makes the world of a journal again"},
-	{"tools/replay", []string{"engine"}, "it makes the world of a journal again"},
 	{"tools/...", nil, "build tools must work before anything else builds"},
 	{".", nil, "the root holds nothing but the test of the floors"},
 }

@@ -32,6 +32,16 @@ func TestSigningDuration(t *testing.T) {
 	p.press("pause")
 	require.Equal(t, 720*time.Hour, p.lifetime())
 	p.shot("signing-duration")
+
+	p.press("inspector-files")
+	p.until("the file is open", `document.querySelector('pre[data-verbatim=true]')?.innerText.includes('BEGIN CERTIFICATE') ||
+		([...document.querySelectorAll('[data-test=file]')].find((e) => e.innerText.startsWith('kubelet-client-2')).click(), false)`)
+	require.InDelta(t, 0, js[float64](p, `(([pre]) => {
+		const r = document.createRange();
+		r.selectNodeContents(pre);
+		return r.getBoundingClientRect().height / parseFloat(getComputedStyle(pre).lineHeight) - pre.innerText.trimEnd().split("\n").length;
+	})(document.querySelectorAll('pre[data-verbatim=true]'))`), 1, "a line of PEM is a line")
+	p.shot("pem")
 	p.silent()
 }
 

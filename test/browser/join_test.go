@@ -67,18 +67,3 @@ func TestDeny(t *testing.T) {
 	require.Equal(t, "false", js[string](p, find("goal-approve")+".dataset.met"))
 	p.silent()
 }
-
-// TestSizes keeps a picture of each size that the page is made for, and sees
-// that nothing hangs out at the side.
-func TestSizes(t *testing.T) {
-	for _, size := range [][2]int64{{1440, 900}, {1024, 768}, {390, 844}} {
-		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
-			p := newTab(t, size[0], size[1])
-			p.open("/", "")
-			p.press("start")
-			p.shot(fmt.Sprintf("size-%dx%d", size[0], size[1]))
-			require.LessOrEqual(t, js[int](p, "document.documentElement.scrollWidth"), int(size[0]))
-			p.silent()
-		})
-	}
-}

@@ -95,5 +95,6 @@ func (p *tab) clashFree(name string) {
 		name := fmt.Sprintf("texts-%s-%d", name, size[0])
 		p.shot(name)
 		require.Empty(p.t, js[[]string](p, clashes), name)
+		require.LessOrEqual(p.t, js[int](p, "document.documentElement.scrollWidth"), int(size[0]), name+": nothing hangs out at the side")
 	}
 }
