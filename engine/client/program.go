@@ -47,11 +47,11 @@ func release(e era.Era) string { return era.KubeletPatch.In(e) }
 const factory = "k8s.io/client-go/informers/factory.go:161"
 
 var (
-	services  = kind{name: "services", path: "/api/v1/services", typ: "*v1.Service"}
-	slices_   = kind{name: "endpointslices", path: "/apis/discovery.k8s.io/v1/endpointslices", typ: "*v1.EndpointSlice"}
-	nodes     = kind{name: "nodes", path: "/api/v1/nodes", typ: "*v1.Node"}
-	pods      = kind{name: "pods", path: "/api/v1/pods", typ: "*v1.Pod"}
-	namespace = kind{name: "namespaces", path: "/api/v1/namespaces", typ: "*v1.Namespace"}
+	services       = kind{name: "services", path: "/api/v1/services", typ: "*v1.Service"}
+	endpointSlices = kind{name: "endpointslices", path: "/apis/discovery.k8s.io/v1/endpointslices", typ: "*v1.EndpointSlice"}
+	nodes          = kind{name: "nodes", path: "/api/v1/nodes", typ: "*v1.Node"}
+	pods           = kind{name: "pods", path: "/api/v1/pods", typ: "*v1.Pod"}
+	namespace      = kind{name: "namespaces", path: "/api/v1/namespaces", typ: "*v1.Namespace"}
 )
 
 // programs are the rows by the name of the binary. They are filled in by init,
@@ -89,7 +89,7 @@ func init() {
 				k.log(c, 'E', 0, "server.go:136", sim.KV("Error running ProxyServer", "err", err))
 				commandFailed(k, c, err)
 			},
-			kinds: []kind{{name: "nodes", path: nodes.path, typ: nodes.typ, selector: "metadata.name=NODE"}, services, slices_},
+			kinds: []kind{{name: "nodes", path: nodes.path, typ: nodes.typ, selector: "metadata.name=NODE"}, services, endpointSlices},
 			at:    "reflector.go:227", reflector: factory,
 			complains: unhandled, populated: cachesPopulated,
 			ready: func(k *Client, c *sim.Ctx) {
@@ -110,7 +110,7 @@ func init() {
 				}
 				c.LogLine('E', 0, err)
 			},
-			kinds: []kind{services, slices_, namespace}, lists: true,
+			kinds: []kind{services, endpointSlices, namespace}, lists: true,
 			complains: corednsFailed, populated: silentKind,
 			ready: func(k *Client, c *sim.Ctx) {
 				k.serveDNS(c)
