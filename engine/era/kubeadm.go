@@ -51,9 +51,9 @@ var (
 	}})
 	KubeadmCertLife = row("kubeadm/cert-life", Fact[time.Duration]{Value: 365 * 24 * time.Hour, Source: "cmd/kubeadm/app/constants CertificateValidityPeriod; golden r-kubeadm/03, r2/03"})
 	KubeadmCALife   = row("kubeadm/ca-life", Fact[time.Duration]{Value: 10 * 365 * 24 * time.Hour, Source: "cmd/kubeadm/app/constants CACertificateValidityPeriod; golden r-kubeadm/03, r2/03"})
-	// KubeadmBackdate is how much older a CA says it is; its certificates begin
-	// when it does.
-	KubeadmBackdate = row("kubeadm/backdate", Fact[time.Duration]{Value: 5 * time.Minute, Source: "cmd/kubeadm/app/constants CertificateBackdate; golden r-kubeadm/03, 28"})
+	// KubeadmBackdate is how much older the certificates of init say they are;
+	// those of kubeconfig files and renewed ones begin when their CA does.
+	KubeadmBackdate = row("kubeadm/backdate", Fact[time.Duration]{Value: 5 * time.Minute, Source: "cmd/kubeadm/app/constants CertificateBackdate; phases/certs GetConfig; golden r-kubeadm/03, 28"})
 	// KubeadmAlgorithms are the keys that encryptionAlgorithm can ask for; the
 	// first of KubeadmAlgorithm is the default.
 	KubeadmAlgorithms = row("kubeadm/algorithms", Fact[[]string]{Value: []string{"ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"}, Source: "golden r-kubeadm/39"})

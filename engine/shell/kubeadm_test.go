@@ -1,6 +1,7 @@
 package shell_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/pki"
 )
 
 // newKubeadmTown is a world as kubeadm init leaves it, with a token.
@@ -101,4 +103,29 @@ func TestKubeadmJoins(t *testing.T) {
 	w.AdvanceTo(w.Now().Add(5 * time.Minute))
 	out, _ = printed(w.Drain())
 	require.Contains(t, out, "Abort reading the cluster-info ConfigMap after timeout of 5m0s: Get \"https://10.0.0.10:6443/api/v1/namespaces/kube-public/configmaps/cluster-info?timeout=10s\": tls: failed to verify certificate: x509: certificate signed by unknown authority")
+}
+
+// TestKubeadmDates: the certificates of init begin five minutes before it is
+// typed, those of kubeconfig files when their CA does.
+func TestKubeadmDates(t *testing.T) {
+	w := newKubeadmTown(t)
+	began := w.Now()
+	backdated := func(at time.Time) time.Time { return at.Add(-5 * time.Minute).Truncate(time.Second) }
+	starts := func(command string) time.Time {
+		out, status := w.say("control-1", command)
+		require.Equal(t, "0", status, out)
+		if _, data, ok := strings.Cut(out, "client-certificate-data: "); ok {
+			data, _, _ = strings.Cut(data, "\n")
+			raw, err := base64.StdEncoding.DecodeString(data)
+			require.NoError(t, err)
+			out = string(raw)
+		}
+		certs, err := pki.ParseCerts([]byte(out))
+		require.NoError(t, err, out)
+		return certs[0].NotBefore
+	}
+	require.Equal(t, backdated(began), starts("kubeadm init phase certs ca --cert-dir /tmp/pki >/dev/null; cat /tmp/pki/ca.crt"))
+	w.AdvanceTo(began.Add(24 * time.Hour))
+	require.Equal(t, backdated(w.Now()), starts("kubeadm init phase certs apiserver --cert-dir /tmp/pki >/dev/null; cat /tmp/pki/apiserver.crt"))
+	require.Equal(t, backdated(began), starts("printf 'apiVersion: kubeadm.k8s.io/v1beta4\\nkind: ClusterConfiguration\\ncertificatesDir: /tmp/pki\\n' > /tmp/c.yaml; kubeadm kubeconfig user --client-name ann --config /tmp/c.yaml"))
 }

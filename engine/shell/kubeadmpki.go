@@ -266,6 +266,7 @@ func (a *adm) issueFiles(c *admConfig, x era.KubeadmCert) error {
 	if err != nil {
 		return err
 	}
+	spec.NotBefore = now.Add(-era.KubeadmBackdate.In(a.era()))
 	cert, err := a.sign(ca, spec, key, now.Add(c.life("certificateValidityPeriod")))
 	if err != nil {
 		return err
@@ -283,9 +284,13 @@ func (c *admConfig) spec(x era.KubeadmCert) (pki.LeafSpec, error) {
 	return pki.LeafSpec{Subject: pkix.Name{CommonName: cn}, DNS: dns, IPs: ips, Server: x.Server, Client: x.Client}, err
 }
 
-// sign signs a certificate, which begins when its CA does.
+// sign signs a certificate, which begins when its CA does unless it says
+// otherwise. Models cmd/kubeadm/app/util/pkiutil NewSignedCert.
 func (a *adm) sign(ca *pki.Authority, s pki.LeafSpec, key crypto.Signer, until time.Time) ([]byte, error) {
-	s.NotBefore, s.NotAfter, s.Serial = ca.Cert.NotBefore, until, a.newSerial()
+	if s.NotBefore.IsZero() {
+		s.NotBefore = ca.Cert.NotBefore
+	}
+	s.NotAfter, s.Serial = until, a.newSerial()
 	return ca.Leaf(s, key.Public())
 }
 
