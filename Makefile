@@ -22,7 +22,7 @@ INCALLS := github.com/... k8s.io/... sigs.k8s.io/... mvdan.cc/... go.yaml.in/...
 FOR_WASM := -trimpath $(foreach p,$(INCALLS),'-gcflags=$(p)=$(SMALL)')
 NODE_EXEC = $(shell $(GO) env GOROOT)/lib/wasm/go_js_wasm_exec
 
-.PHONY: all run wasm site server test unit sim test-sim test-wasm test-browser test-size bench size lint fuzz clean
+.PHONY: all run wasm site server test unit sim test-sim test-wasm test-browser test-size bench bench-scale size lint fuzz clean
 
 all: server
 
@@ -88,6 +88,10 @@ bench: server
 	$(GO) run ./tools/press -quality $(BROTLI) site .work/empty
 	@chromium=$$(tools/find.sh browser) || { echo "bench: the start is not measured, there is no Chromium or Chrome"; exit 0; }; \
 	set -x; cd test/browser && CHROME="$$chromium" JOINERY="$(CURDIR)/joinery" JOINERY_EMPTY="$(CURDIR)/.work/empty" $(GO) test -count=1 -v -run TestReady ./...
+
+# Clusters of 100 to 5,000 nodes, and a leap over a year: some minutes.
+bench-scale:
+	JOINERY_BENCH=1 $(GO) test -count=1 -v -timeout 1h -run 'TestScale|TestLeap' ./engine
 
 # app.wasm against its budgets, as a release is pressed.
 size: wasm
