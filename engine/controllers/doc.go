@@ -9,7 +9,7 @@
 // (account.go), all controllers can be built; then they run. Each of these may
 // end the process, in its words.
 //
-// Each controller is a loop with one worker and a queue of names (loop.go);
+// Each controller is a loop with workers and a queue of names (loop.go);
 // what it does with a name is its kind's (sync.go). A watch fills the caches
 // and the queues (informer.go, caches.go); a name that fails is put back after
 // a pause that doubles, up to 1000 s. That back-off is what a person sees who

@@ -12,8 +12,8 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// loop is one controller: a queue of names and one worker, which may wait for
-// answers. What it does with a name is its kind's (sync.go). Models
+// loop is one controller: a queue of names and its workers, which may wait for
+// answers. What they do with a name is their kind's (sync.go). Models
 // k8s.io/client-go/util/workqueue.
 type loop struct {
 	Index      int    `json:"index"`
@@ -30,21 +30,29 @@ type loop struct {
 	CertFile string `json:"certFile,omitempty"`
 	KeyFile  string `json:"keyFile,omitempty"`
 
-	// Queue holds names that wait; Waiting says which. Busy is the name at work,
-	// Again that it changed meanwhile.
+	// Queue holds names that wait; Waiting says which.
 	Queue   []string        `json:"queue,omitempty"`
 	Waiting map[string]bool `json:"waiting"`
-	Busy    string          `json:"busy,omitempty"`
-	Again   bool            `json:"again,omitempty"`
-	Since   time.Time       `json:"since,omitzero"`
 	Fails   map[string]int  `json:"fails"`
 	// Bucket is the time up to which retries are given out: a token bucket.
 	Bucket time.Time `json:"bucket,omitzero"`
 
-	Work work `json:"work"`
+	// Jobs are those of workers that wait for an answer. While a worker does
+	// something, its job is the one at hand.
+	Jobs []job `json:"jobs,omitempty"`
+	job  `json:"-"`
 }
 
-// work is how far the worker is with the name at work. Object is the cache's
+// job is a name at work.
+type job struct {
+	Busy string `json:"busy"`
+	// Again: it changed meanwhile.
+	Again bool      `json:"again,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+	Work  work      `json:"work"`
+}
+
+// work is how far a worker is with its name. Object is the cache's
 // until it is changed, and the cache is shared: a change begins with a copy.
 type work struct {
 	Object *certv1.CertificateSigningRequest `json:"object,omitempty"`
@@ -67,38 +75,65 @@ func (l *loop) clone() *loop {
 	n.Queue = slices.Clip(l.Queue)
 	l.Queue = slices.Clip(l.Queue)
 	n.Waiting, n.Fails = maps.Clone(l.Waiting), maps.Clone(l.Fails)
-	n.Work.Tried = slices.Clone(l.Work.Tried)
-	n.Work.Todo, n.Work.Content = slices.Clone(l.Work.Todo), slices.Clone(l.Work.Content)
+	n.Jobs = slices.Clone(l.Jobs)
+	for i := range n.Jobs {
+		w := &n.Jobs[i].Work
+		w.Tried, w.Todo, w.Content = slices.Clone(w.Tried), slices.Clone(w.Todo), slices.Clone(w.Content)
+	}
 	return &n
 }
 
-// enqueue adds a name, once, and lets the worker begin if it is idle.
+// enqueue adds a name, once, and lets a worker begin if one is idle.
 func (m *ControllerManager) enqueue(c *sim.Ctx, l *loop, name string) {
-	switch {
+	switch i := l.at(name); {
 	case l.Busy == name:
 		l.Again = true
-	case !l.Waiting[name]:
-		if l.Waiting == nil {
-			l.Waiting = map[string]bool{}
-		}
-		l.Waiting[name] = true
-		l.Queue = append(l.Queue, name)
+	case i >= 0:
+		l.Jobs[i].Again = true
+	default:
+		l.wait(name)
 	}
 	m.next(c, l)
 }
 
-// next lets an idle worker take the names that wait, until one makes it wait
-// for an answer.
+// at is the place of a name among the jobs that wait for an answer, or -1.
+func (l *loop) at(name string) int {
+	return slices.IndexFunc(l.Jobs, func(j job) bool { return j.Busy == name })
+}
+
+// wait puts a name into the queue, once.
+func (l *loop) wait(name string) {
+	if l.Waiting[name] {
+		return
+	}
+	if l.Waiting == nil {
+		l.Waiting = map[string]bool{}
+	}
+	l.Waiting[name] = true
+	l.Queue = append(l.Queue, name)
+}
+
+// next lets idle workers take the names that wait, until all wait for an answer.
 func (m *ControllerManager) next(c *sim.Ctx, l *loop) {
-	for l.Ready && l.Busy == "" && len(l.Queue) > 0 {
+	workers := max(1, kinds[l.Kind].workers)
+	for l.Ready && l.Busy == "" && len(l.Jobs) < workers && len(l.Queue) > 0 {
 		name := l.Queue[0]
 		if l.Queue = l.Queue[1:]; len(l.Queue) == 0 {
 			l.Queue = nil
 		}
 		delete(l.Waiting, name)
-		l.Busy, l.Since, l.Again, l.Work = name, c.Now, false, work{}
+		l.job = job{Busy: name, Since: c.Now}
 		kinds[l.Kind].begin(m, c, l)
+		l.lay()
 	}
+}
+
+// lay puts the job at hand down, if it goes on.
+func (l *loop) lay() {
+	if l.Busy != "" {
+		l.Jobs = append(l.Jobs, l.job)
+	}
+	l.job = job{}
 }
 
 // failure is why a sync failed. An ignorable one is expected to go away.
@@ -109,11 +144,11 @@ type failure struct {
 
 // finish ends the work on a name: on failure it is put back after a pause.
 func (m *ControllerManager) finish(c *sim.Ctx, l *loop, f *failure) {
-	name, k := l.Busy, kinds[l.Kind]
+	name, again, k := l.Busy, l.Again, kinds[l.Kind]
 	if k.finished != nil {
 		k.finished(m, c, name, c.Now.Sub(l.Since))
 	}
-	l.Busy, l.Work = "", work{}
+	l.job = job{}
 	if f == nil {
 		delete(l.Fails, name)
 	} else {
@@ -125,15 +160,8 @@ func (m *ControllerManager) finish(c *sim.Ctx, l *loop, f *failure) {
 		l.Fails[name]++
 		c.Wake(c.Now.Add(wait), fmt.Sprintf("retry %d %s", l.Index, name))
 	}
-	if l.Again {
-		l.Again = false
-		if !l.Waiting[name] {
-			if l.Waiting == nil {
-				l.Waiting = map[string]bool{}
-			}
-			l.Waiting[name] = true
-			l.Queue = append(l.Queue, name)
-		}
+	if again {
+		l.wait(name)
 	}
 }
 
@@ -151,9 +179,21 @@ func (l *loop) reserve(e era.Era, now time.Time) time.Duration {
 
 // answered goes on with the work that waited for an answer.
 func (m *ControllerManager) answered(c *sim.Ctx, l *loop, a answer) {
-	if l.Busy != a.Name || l.Busy == "" {
+	k := kinds[l.Kind]
+	if l.Busy != "" && l.Busy == a.Name {
+		// It failed while it was being asked.
+		k.answered(m, c, l, a)
 		return
 	}
-	kinds[l.Kind].answered(m, c, l, a)
+	i := l.at(a.Name)
+	if i < 0 {
+		return
+	}
+	hand := l.job
+	l.job = l.Jobs[i]
+	l.Jobs = slices.Delete(slices.Clone(l.Jobs), i, i+1)
+	k.answered(m, c, l, a)
+	l.lay()
+	l.job = hand
 	m.next(c, l)
 }

@@ -17,7 +17,9 @@ type kind struct {
 	// finished and failed write the log.
 	finished func(m *ControllerManager, c *sim.Ctx, name string, took time.Duration)
 	failed   func(m *ControllerManager, c *sim.Ctx, l *loop, name string, f *failure)
-	retry    era.Row[era.Backoff]
+	retry    *era.Row[era.Backoff]
+	// workers is how many names are at work at once, 0 for one.
+	workers int
 	// needs are the feeds that must have brought all there is before it works.
 	needs []string
 }
@@ -35,21 +37,25 @@ const (
 	kindNamespace       = "namespace"
 )
 
+// csrWorkers is how many CSRs the approver, and each signer, has at work at
+// once. Models cmd/kube-controller-manager/app/certificates.go: Run(ctx, 5).
+const csrWorkers = 5
+
 var kinds map[string]kind
 
 func init() {
 	type manager = ControllerManager
 	kinds = map[string]kind{
-		kindApprove:         {(*manager).beginCSR, (*manager).reviewed, (*manager).csrFinished, (*manager).csrFailed, era.CSRRetry, []string{"csrs"}},
-		kindSign:            {(*manager).beginCSR, (*manager).signed, (*manager).csrFinished, (*manager).csrFailed, era.CSRRetry, []string{"csrs"}},
-		kindTokenCleaner:    {(*manager).cleanToken, (*manager).tokenCleaned, (*manager).tokenFinished, unhandled("tokencleaner.go:158", "Sync %s failed with : %s"), era.ControllerRetry, []string{"secrets"}},
-		kindBootstrapSigner: {(*manager).signInfo, (*manager).infoSigned, nil, unhandled("bootstrapsigner.go:208", "%s: %s"), era.ControllerRetry, []string{"secrets", "configmaps"}},
-		kindRootCA:          {(*manager).publish, (*manager).published, nil, unhandled("publisher.go:183", "syncing %q failed: %s"), era.ControllerRetry, []string{"configmaps"}},
-		kindDefaultAccount:  {(*manager).ensureDefault, (*manager).defaultMade, (*manager).namespaceFinished, unhandled("serviceaccounts_controller.go:177", "%s failed with : %s"), era.ControllerRetry, []string{"serviceaccounts", "namespaces"}},
-		kindNamespace:       {(*manager).endNamespace, (*manager).namespaceEnds, nil, unhandled("namespace_controller.go:164", "deletion of namespace %s failed: %s"), era.ControllerRetry, []string{"namespaces"}},
-		kindAccountToken:    {(*manager).fillToken, (*manager).tokenFilled, nil, (*manager).tokenFillFailed, era.ControllerRetry, []string{"secrets", "serviceaccounts"}},
-		kindCSRApprover:     {(*manager).judgeCSR, (*manager).judged, nil, (*manager).reconcilerError, era.ControllerRetry, []string{"csrs"}},
-		kindServingApprover: {(*manager).readServing, (*manager).serving, nil, (*manager).reconcilerError, era.ControllerRetry, []string{"csrs"}},
+		kindApprove:         {(*manager).beginCSR, (*manager).reviewed, (*manager).csrFinished, (*manager).csrFailed, &era.CSRRetry, csrWorkers, []string{"csrs"}},
+		kindSign:            {(*manager).beginCSR, (*manager).signed, (*manager).csrFinished, (*manager).csrFailed, &era.CSRRetry, csrWorkers, []string{"csrs"}},
+		kindTokenCleaner:    {(*manager).cleanToken, (*manager).tokenCleaned, (*manager).tokenFinished, unhandled("tokencleaner.go:158", "Sync %s failed with : %s"), &era.ControllerRetry, 1, []string{"secrets"}},
+		kindBootstrapSigner: {(*manager).signInfo, (*manager).infoSigned, nil, unhandled("bootstrapsigner.go:208", "%s: %s"), &era.ControllerRetry, 1, []string{"secrets", "configmaps"}},
+		kindRootCA:          {(*manager).publish, (*manager).published, nil, unhandled("publisher.go:183", "syncing %q failed: %s"), &era.ControllerRetry, 1, []string{"configmaps"}},
+		kindDefaultAccount:  {(*manager).ensureDefault, (*manager).defaultMade, (*manager).namespaceFinished, unhandled("serviceaccounts_controller.go:177", "%s failed with : %s"), &era.ControllerRetry, 1, []string{"serviceaccounts", "namespaces"}},
+		kindNamespace:       {(*manager).endNamespace, (*manager).namespaceEnds, nil, unhandled("namespace_controller.go:164", "deletion of namespace %s failed: %s"), &era.ControllerRetry, 1, []string{"namespaces"}},
+		kindAccountToken:    {(*manager).fillToken, (*manager).tokenFilled, nil, (*manager).tokenFillFailed, &era.ControllerRetry, 1, []string{"secrets", "serviceaccounts"}},
+		kindCSRApprover:     {(*manager).judgeCSR, (*manager).judged, nil, (*manager).reconcilerError, &era.ControllerRetry, 1, []string{"csrs"}},
+		kindServingApprover: {(*manager).readServing, (*manager).serving, nil, (*manager).reconcilerError, &era.ControllerRetry, 1, []string{"csrs"}},
 	}
 }
 
