@@ -16,7 +16,7 @@ WASM    := dist/app.wasm
 SMALL   := -l -d=wrapglobalmapctl=2
 INCALLS := github.com/... k8s.io/... sigs.k8s.io/... mvdan.cc/... go.yaml.in/... golang.org/... gopkg.in/... \
 	crypto/tls crypto/x509/... crypto/hpke encoding/asn1 encoding/csv encoding/pem net/... mime/... text/... html/... \
-	flag log/... regexp/... go/... os/... \
+	flag log/... regexp/... go/... os/... bufio bytes compress/... container/... context embed errors fmt io/... math/big path/... reflect sort sync time unicode/... encoding/base64 encoding/hex \
 	vendor/golang.org/x/net/... vendor/golang.org/x/text/... vendor/golang.org/x/crypto/cryptobyte/...
 # All that is built for the browser is built with these, so that it is built once.
 FOR_WASM := -trimpath $(foreach p,$(INCALLS),'-gcflags=$(p)=$(SMALL)')

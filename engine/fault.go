@@ -1,9 +1,9 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -328,9 +328,7 @@ func (l Lift) names(f Fault) bool {
 // FaultNames lists the faults that are set, by their names, those in force first.
 func (w *World) FaultNames() []string {
 	fs := slices.Clone(w.Faults)
-	slices.SortStableFunc(fs, func(a, b Fault) int {
-		return cmp.Compare(map[bool]int{true: 0, false: 1}[a.Begun], map[bool]int{true: 0, false: 1}[b.Begun])
-	})
+	sort.SliceStable(fs, func(i, j int) bool { return fs[i].Begun && !fs[j].Begun })
 	var out []string
 	for _, f := range fs {
 		out = append(out, f.name())

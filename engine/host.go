@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -417,7 +418,7 @@ func (f face) Journal(name string) []shell.JournalLine {
 		}
 	}
 	if name == "" {
-		slices.SortStableFunc(out, func(a, b shell.JournalLine) int { return a.At.Compare(b.At) })
+		sort.SliceStable(out, func(i, j int) bool { return out[i].At.Before(out[j].At) })
 	}
 	return out
 }

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"slices"
+	"sort"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -87,14 +89,9 @@ func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
 	if !found && len(mine) > 0 {
 		out = append(out, metav1.ManagedFieldsEntry{Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: gv, Time: &now, FieldsType: "FieldsV1", FieldsV1: fieldsOf(mine), Subresource: sub})
 	}
-	slices.SortStableFunc(out, func(a, b metav1.ManagedFieldsEntry) int {
-		if c := a.Time.Compare(b.Time.Time); c != 0 {
-			return c
-		}
-		if c := strings.Compare(a.Manager, b.Manager); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Subresource, b.Subresource)
+	sort.SliceStable(out, func(i, j int) bool {
+		a, b := &out[i], &out[j]
+		return cmp.Or(a.Time.Compare(b.Time.Time), strings.Compare(a.Manager, b.Manager), strings.Compare(a.Subresource, b.Subresource)) < 0
 	})
 	meta(o).ManagedFields = out
 }

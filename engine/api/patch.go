@@ -7,6 +7,7 @@ import (
 	"mime"
 	"reflect"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -145,7 +146,7 @@ func mergeList(was, change, order []any, key string, t reflect.Type) []any {
 		return i
 	}
 	if len(order) > 0 {
-		slices.SortStableFunc(was, func(a, b any) int { return rank(a) - rank(b) })
+		sort.SliceStable(was, func(i, j int) bool { return rank(was[i]) < rank(was[j]) })
 	}
 	return was
 }

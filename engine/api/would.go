@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"sort"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -89,7 +90,7 @@ func (s *Server) defaultRoles() []candidate {
 			out = append(out, candidate{r.Name, power(rules), rules, named})
 		}
 	}
-	slices.SortStableFunc(out, func(x, y candidate) int { return x.power - y.power })
+	sort.SliceStable(out, func(i, j int) bool { return out[i].power < out[j].power })
 	return out
 }
 

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -241,7 +242,7 @@ func journalctl(p *process) int {
 		// Of one unit they stand in the order in which they were written, also
 		// when the clock was set back between them.
 		if len(*units) > 1 {
-			slices.SortStableFunc(out, func(a, b JournalLine) int { return a.At.Compare(b.At) })
+			sort.SliceStable(out, func(i, j int) bool { return out[i].At.Before(out[j].At) })
 		}
 		return out
 	}

@@ -1,11 +1,11 @@
 package shell
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -113,7 +113,7 @@ func admCommands(e era.Era) []admNode {
 			out = append(out, admNode{"certs renew " + k.File, "Renew the " + k.LongName, "config cert-dir kubeconfig", 0, func(a *adm, _ []string) error { return a.renewOne(k.File) }})
 		}
 	}
-	slices.SortFunc(out, func(a, b admNode) int { return cmp.Compare(a.path, b.path) })
+	sort.Slice(out, func(i, j int) bool { return out[i].path < out[j].path })
 	return out
 }
 

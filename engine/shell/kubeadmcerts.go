@@ -1,13 +1,13 @@
 package shell
 
 import (
-	"cmp"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -44,9 +44,9 @@ func managedCerts(e era.Era) (certs, cas []managed) {
 			certs = append(certs, managed{name: k.File, longName: k.LongName, ca: "ca", caName: "ca", config: etcKubernetes + "/" + k.File})
 		}
 	}
-	byName := func(a, b managed) int { return cmp.Compare(a.name, b.name) }
-	slices.SortFunc(certs, byName)
-	slices.SortFunc(cas, byName)
+	for _, list := range [][]managed{certs, cas} {
+		sort.Slice(list, func(i, j int) bool { return list[i].name < list[j].name })
+	}
 	return certs, cas
 }
 

@@ -1,9 +1,11 @@
 package shell
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -198,11 +200,9 @@ func apiResources(k *kube, f *kubectlFlags, _ []string) error {
 	offered := slices.DeleteFunc(slices.Clone(k.offered), func(r resource) bool {
 		return f.Changed("api-group") && r.group != f.group
 	})
-	slices.SortStableFunc(offered, func(a, b resource) int {
-		if a.group != b.group {
-			return strings.Compare(a.group, b.group)
-		}
-		return strings.Compare(a.name, b.name)
+	sort.SliceStable(offered, func(i, j int) bool {
+		a, b := &offered[i], &offered[j]
+		return cmp.Or(strings.Compare(a.group, b.group), strings.Compare(a.name, b.name)) < 0
 	})
 	var rows [][]string
 	if !f.noHeaders && f.output == "" {

@@ -20,7 +20,7 @@ type Axis struct {
 
 // newAxis makes the axis of the moments that matter; they need not be sorted.
 func newAxis(moments []time.Time) Axis {
-	slices.SortFunc(moments, func(a, b time.Time) int { return a.Compare(b) })
+	sort.Slice(moments, func(i, j int) bool { return moments[i].Before(moments[j]) })
 	a := Axis{at: slices.CompactFunc(moments, func(a, b time.Time) bool { return a.Equal(b) })}
 	a.x = make([]float64, len(a.at))
 	// Neighbours stay apart while there are few of them.

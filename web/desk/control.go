@@ -3,9 +3,9 @@ package desk
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
-	"github.com/joinery-lab/joinery/engine"
 )
 
 func (m *Model) apiCard(x *Exchange) APICard {
@@ -26,7 +26,7 @@ func (m *Model) apiCard(x *Exchange) APICard {
 		c.Beat = m.beats[""].n
 	}
 	csrs := slices.Clone(m.View.CSRs)
-	slices.SortStableFunc(csrs, func(a, b engine.CSRView) int { return b.Created.Compare(a.Created) })
+	sort.SliceStable(csrs, func(i, j int) bool { return csrs[i].Created.After(csrs[j].Created) })
 	for _, r := range csrs[:min(2, len(csrs))] {
 		c.CSRs = append(c.CSRs, Chip{Text: r.Name, Title: r.Condition, Tone: conditionTone(r.Condition), Msg: Pick{Kind: "csr", ID: r.Name}})
 	}

@@ -3,6 +3,7 @@ package desk
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/joinery-lab/joinery/engine"
@@ -48,7 +49,7 @@ func dump(s pki.Sheet, on int) []HexLine {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return s.Fields[b].Len - s.Fields[a].Len })
+	sort.SliceStable(order, func(i, j int) bool { return s.Fields[order[i]].Len > s.Fields[order[j]].Len })
 	for _, i := range order {
 		f := s.Fields[i]
 		for k := max(f.Offset, 0); k < f.Offset+f.Len && k < len(owner); k++ {
