@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-
 )
 
 func (m *Model) apiCard(x *Exchange) APICard {
