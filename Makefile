@@ -46,7 +46,7 @@ site: wasm
 server: site
 	find server/site -mindepth 1 ! -name .keep -delete
 	cp -R dist/. server/site/
-	$(GO) build -trimpath -o joinery ./server
+	$(GO) build -trimpath -buildvcs=auto -o joinery ./server
 
 # All tests, the browser's among them.
 test: lint unit test-sim test-wasm test-browser test-size
