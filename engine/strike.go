@@ -220,10 +220,8 @@ func reset(c *conn, target string) string {
 // hostAt is the host that has an address, up or not.
 func (w *World) hostAt(target string) string {
 	ip, _, _ := strings.Cut(target, ":")
-	for _, m := range w.Machines {
-		if m.IP == ip {
-			return m.Name
-		}
+	if m := w.machine(ip); m != nil && m.IP == ip {
+		return m.Name
 	}
 	return ""
 }
