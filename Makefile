@@ -20,6 +20,8 @@ INCALLS := github.com/... k8s.io/... sigs.k8s.io/... mvdan.cc/... go.yaml.in/...
 	vendor/golang.org/x/net/... vendor/golang.org/x/text/... vendor/golang.org/x/crypto/cryptobyte/...
 # All that is built for the browser is built with these, so that it is built once.
 FOR_WASM := -trimpath $(foreach p,$(INCALLS),'-gcflags=$(p)=$(SMALL)')
+# The binary tells its revision where git can be asked, whatever GOFLAGS say.
+REVISION = $(shell git status --porcelain >/dev/null 2>&1 && echo -buildvcs=auto)
 NODE_EXEC = $(shell $(GO) env GOROOT)/lib/wasm/go_js_wasm_exec
 
 .PHONY: all run wasm site server test unit sim test-sim test-wasm test-browser test-size bench bench-scale size lint fuzz clean
@@ -46,7 +48,7 @@ site: wasm
 server: site
 	find server/site -mindepth 1 ! -name .keep -delete
 	cp -R dist/. server/site/
-	$(GO) build -trimpath -buildvcs=auto -o joinery ./server
+	$(GO) build -trimpath $(REVISION) -o joinery ./server
 
 # All tests, the browser's among them.
 test: lint unit test-sim test-wasm test-browser test-size
