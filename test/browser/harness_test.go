@@ -259,7 +259,8 @@ func find(name string) string {
 // press clicks a button when it is there and enabled.
 func (p *tab) press(name string) {
 	p.t.Helper()
-	p.until("the button "+name, find(name)+" && !"+find(name)+".disabled")
+	// It must stand still and uncovered, else the click meets what was there.
+	p.until("the button "+name, fmt.Sprintf(`(b => { if (!b || b.disabled) return false; const r = b.getBoundingClientRect(), at = [r.x, r.y, innerWidth].join(), was = window.stood; window.stood = at; return at === was })(%s)`, find(name)))
 	p.do(chromedp.Click(part(name)))
 }
 
