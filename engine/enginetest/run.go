@@ -37,7 +37,11 @@ func play(t *testing.T, name string) {
 	require.NoError(t, err)
 	steps, tail, err := parse(string(text))
 	require.NoError(t, err, name)
-	w, err := engine.New(engine.Config{Seed: filepath.Base(name)})
+	cfg := engine.Config{Seed: filepath.Base(name)}
+	if len(steps) > 0 && steps[0].verb == "world" {
+		cfg.Scenario, cfg.Nodes, cfg.ControlPlanes = steps[0].world.Scenario, steps[0].world.Nodes, steps[0].world.ControlPlanes
+	}
+	w, err := engine.New(cfg)
 	require.NoError(t, err)
 	defer w.Close()
 	var out strings.Builder
@@ -78,6 +82,8 @@ func steady(s string) string {
 func do(t *testing.T, w *engine.World, s *step) string {
 	var obs []trace.Observation
 	switch {
+	case s.verb == "world":
+		return ""
 	case s.verb == "why":
 		return why(t, w, s)
 	case s.verb == "fault add":

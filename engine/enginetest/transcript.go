@@ -3,8 +3,11 @@ package enginetest
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/joinery-lab/joinery/engine"
 )
 
 // step is one step of a transcript. Head is kept as it is when a file is
@@ -16,8 +19,10 @@ type step struct {
 	text         string
 	prompt, host string
 	advance      time.Duration
-	// verb is "advance", "fault add", "fault end" or "why"; arg is what follows.
+	// verb is "world", "advance", "fault add", "fault end", "flag" or "why"; arg
+	// is what follows, and world what it means.
 	verb, arg string
+	world     engine.Config
 	want      string
 }
 
@@ -47,6 +52,9 @@ func parse(text string) (steps []step, tail string, err error) {
 		s.text = strings.Join(input, "\n")
 		if err := s.read(); err != nil {
 			return nil, "", fmt.Errorf("line %d: %w", s.line, err)
+		}
+		if s.verb == "world" && len(steps) > 0 {
+			return nil, "", fmt.Errorf("line %d: a world is made first, before any other step", s.line)
 		}
 		var want strings.Builder
 		if i+1 < len(lines) && trim(i+1) == dashes {
@@ -87,9 +95,11 @@ func (s *step) read() (err error) {
 	switch verb {
 	case "why", "flag", "fault add", "fault end":
 		return nil
+	case "world":
+		return s.readWorld()
 	case "advance":
 	default:
-		return fmt.Errorf("%q is no step: type at a host, advance, fault add, fault end, flag, or why", s.text)
+		return fmt.Errorf("%q is no step: begin with a world, type at a host, advance, fault add, fault end, flag, or why", s.text)
 	}
 	if days, ok := strings.CutSuffix(arg, "d"); ok {
 		var n int
@@ -101,6 +111,28 @@ func (s *step) read() (err error) {
 	}
 	s.advance, err = time.ParseDuration(arg)
 	return err
+}
+
+// readWorld reads "nodes=2 controlPlanes=3 scenario=kubeadm", each where it is
+// not the usual.
+func (s *step) readWorld() (err error) {
+	for _, word := range strings.Fields(s.arg) {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "scenario":
+			s.world.Scenario = value
+		case "nodes":
+			s.world.Nodes, err = strconv.Atoi(value)
+		case "controlPlanes":
+			s.world.ControlPlanes, err = strconv.Atoi(value)
+		default:
+			err = fmt.Errorf("a world has no %q: write nodes=N, controlPlanes=N or scenario=NAME", word)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // format writes a step with what was printed.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine"
 )
 
 const sample = `# A comment.
@@ -46,6 +48,10 @@ func TestTranscriptsAreReadAndWritten(t *testing.T) {
 	require.Empty(t, steps[2].want)
 	require.Equal(t, "\n# The end.\n", tail)
 
+	other, _, err := parse("world scenario=kubeadm nodes=2 controlPlanes=3\n----\n")
+	require.NoError(t, err)
+	require.Equal(t, engine.Config{Scenario: "kubeadm", Nodes: 2, ControlPlanes: 3}, other[0].world)
+
 	var b strings.Builder
 	for i := range steps {
 		steps[i].format(&b, steps[i].want)
@@ -59,6 +65,9 @@ func TestBrokenTranscripts(t *testing.T) {
 		"admin$ date\n":                     "line 1: this step lacks its line of ----",
 		"wait 3s\n----\n":                   "is no step",
 		"advance soon\n----\n":              "invalid duration",
+		"world nodes=two\n----\n":           "invalid syntax",
+		"world big\n----\n":                 "a world has no \"big\"",
+		"advance 1s\n----\n\nworld\n----\n": "line 4: a world is made first",
 		"advance xd\n----\n":                "is no number of days",
 		"admin$ date\n----\n----\nx\n":      "lacks its closing lines",
 		"\n# c\n\nadmin$ date\n----\n\nx\n": "line 7",
