@@ -201,47 +201,56 @@ func ordinals(t *testing.T, m map[string][]string, order []string) string {
 // showPort compares what a TLS client that trusts everybody sees at the
 // kubelet's port.
 func showPort(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
-	l, ok := r.w.Presents(r.port())
-	require.True(t, ok, "nobody listens at %s", r.port())
-	now := r.w.Now()
-	return func(t *testing.T, text string) {
-		var want struct {
-			DialError   string
-			ChainLength int
-			Version     string
-			Cipher      string
-			Peer        struct {
-				DNS             []string
-				EKU             string
-				IPs             []string
-				IsCA            bool
-				Issuer, Subject string
-			}
+	h := shake(t, r.w, r.port())
+	return func(t *testing.T, text string) { comparePort(t, h, under(t, text, args)) }
+}
+
+// shake is a handshake with a port by a client that trusts everybody.
+func shake(t *testing.T, w *engine.World, addr string) pki.Handshake {
+	t.Helper()
+	l, ok := w.Presents(addr)
+	require.True(t, ok, "nobody listens at %s", addr)
+	return pki.Greet(pki.Client{Insecure: true}, pki.Server{Cert: l.Cert, Key: l.Key, Without: l.Without}, w.Now())
+}
+
+// comparePort holds a recorded handshake against another one.
+func comparePort(t *testing.T, h pki.Handshake, text string) {
+	t.Helper()
+	var want struct {
+		DialError   string
+		ChainLength int
+		Version     string
+		Cipher      string
+		Peer        struct {
+			DNS             []string
+			EKU             string
+			IPs             []string
+			IsCA            bool
+			Issuer, Subject string
 		}
-		require.NoError(t, json.Unmarshal([]byte(under(t, text, args)), &want))
-		h := pki.Greet(pki.Client{Insecure: true}, pki.Server{Cert: l.Cert, Key: l.Key, Without: l.Without}, now)
-		require.Equal(t, want.DialError, h.ClientError)
-		if want.DialError != "" {
-			return
-		}
-		x, err := pki.ParseDER(h.ServerChain[0])
-		require.NoError(t, err)
-		plain := func(s string) string {
-			return regexp.MustCompile(`\b(node-[a-z]\d?|q-[a-z]+)\b`).ReplaceAllString(regexp.MustCompile(`@\d+`).ReplaceAllString(s, "@TIME"), "NODE")
-		}
-		got := want
-		got.ChainLength, got.Version, got.Cipher = len(h.ServerChain), h.Version, h.Cipher
-		got.Peer.DNS, got.Peer.IsCA, got.Peer.Issuer, got.Peer.Subject = x.DNSNames, x.IsCA, x.Issuer.String(), x.Subject.String()
-		require.Equal(t, len(want.Peer.IPs), len(x.IPAddresses))
-		for i, ip := range want.Peer.IPs {
-			// The recorder's node was 192.0.2.N where ours is 10.0.0.N, and .2 where ours is .11.
-			ours := strings.Replace(strings.Replace(ip+";", "192.0.2.2;", "10.0.0.11;", 1), "192.0.2.", "10.0.0.", 1)
-			require.Equal(t, ours, x.IPAddresses[i].String()+";")
-		}
-		got.Peer.EKU = "[serverAuth]"
-		require.Len(t, x.ExtKeyUsage, 1)
-		require.Equal(t, plain(fmt.Sprint(want)), plain(fmt.Sprint(got)))
 	}
+	require.NoError(t, json.Unmarshal([]byte(text), &want))
+	require.Equal(t, want.DialError, h.ClientError)
+	if want.DialError != "" {
+		return
+	}
+	x, err := pki.ParseDER(h.ServerChain[0])
+	require.NoError(t, err)
+	plain := func(s string) string {
+		return regexp.MustCompile(`\b(node-[a-z]\d?|q-[a-z]+)\b`).ReplaceAllString(regexp.MustCompile(`@\d+`).ReplaceAllString(s, "@TIME"), "NODE")
+	}
+	got := want
+	got.ChainLength, got.Version, got.Cipher = len(h.ServerChain), h.Version, h.Cipher
+	got.Peer.DNS, got.Peer.IsCA, got.Peer.Issuer, got.Peer.Subject = x.DNSNames, x.IsCA, x.Issuer.String(), x.Subject.String()
+	require.Equal(t, len(want.Peer.IPs), len(x.IPAddresses))
+	for i, ip := range want.Peer.IPs {
+		// The recorder's node was 192.0.2.N where ours is 10.0.0.N, and .2 where ours is .11.
+		ours := strings.Replace(strings.Replace(ip+";", "192.0.2.2;", "10.0.0.11;", 1), "192.0.2.", "10.0.0.", 1)
+		require.Equal(t, ours, x.IPAddresses[i].String()+";")
+	}
+	got.Peer.EKU = "[serverAuth]"
+	require.Len(t, x.ExtKeyUsage, 1)
+	require.Equal(t, plain(fmt.Sprint(want)), plain(fmt.Sprint(got)))
 }
 
 // showAddresses compares the addresses of the node: addresses FILE KEY.

@@ -101,7 +101,7 @@ func podLog(x *exchange, _ *resource) sim.Response {
 	if len(params) > 0 {
 		path += "?" + params.Encode()
 	}
-	return x.askKubelet("log", p.Name, k, truth(x.query.Get("insecureSkipTLSVerifyBackend")), sim.Request{Method: "GET", URL: path, Header: http.Header{}})
+	return x.askKubelet("log", p.Name, k, truth(x.query.Get("insecureSkipTLSVerifyBackend")), sim.Request{Method: "GET", URL: path, Header: http.Header{"User-Agent": {"Go-http-client/1.1"}}})
 }
 
 // refuse answers with an error that may have no Status.

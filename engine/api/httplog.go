@@ -56,7 +56,7 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	q("userAgent", x.r.Header.Get("User-Agent"))
 	q("audit-ID", c.Chance.UUID("audit"))
 	q("srcIP", x.r.Remote)
-	if x.user != nil && resp.Code != 403 {
+	if x.user != nil && resp.Code != 403 && !x.connect {
 		for _, f := range flows {
 			if f.is(x) {
 				q("apf_pl", f.level)
@@ -68,8 +68,12 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 			}
 		}
 	}
-	b = strconv.AppendInt(append(b, " resp="...), int64(resp.Code), 10)
-	if resp.Code >= 500 {
+	if x.hijacked {
+		b = append(b, " hijacked=true"...)
+	} else {
+		b = strconv.AppendInt(append(b, " resp="...), int64(resp.Code), 10)
+	}
+	if resp.Code >= 500 && !x.hijacked {
 		b = append(strconv.AppendQuote(append(b, " statusStack=<\n\tlogging error output: "...), string(resp.Body)), "\n >"...)
 	}
 	s.log(c, 'I', 3, "httplog.go:134", string(b))

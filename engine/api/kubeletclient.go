@@ -122,9 +122,6 @@ func (x *exchange) askKubelet(kind, name string, k kubelet, insecure bool, r sim
 		d.Cert, _ = x.c.Disk.ReadFile(x.s.opts.kubeletCert)
 		d.Key, _ = x.c.Disk.ReadFile(x.s.opts.kubeletKey)
 	}
-	if r.Header.Get("User-Agent") == "" {
-		r.Header.Set("User-Agent", "Go-http-client/2.0")
-	}
 	return x.ask(kind, name, "kubelet "+d.Addr+" "+fingerprint(d.Roots, d.Cert), d, r)
 }
 

@@ -79,24 +79,25 @@ func (s *Server) cameBack(c *sim.Ctx, m sim.Msg) {
 			c.End(client)
 			break
 		}
-		s.pass(c, o, passers[o.Kind].failed(s, c, o, m.Err))
+		s.pass(c, o, passers[o.Kind].failed(s, c, o, m.Err), false)
 	case sim.MsgResponse:
 		r := passers[o.Kind].answered(o, *m.Resp)
 		if m.Resp.Stream && r.Stream {
 			f := *o
 			f.Flowing = true
 			s.Outgoing[m.Stream] = &f
-			s.pass(c, o, r)
+			s.pass(c, o, r, o.Kind == "upgrade")
 			return
 		}
-		s.pass(c, o, r)
+		s.pass(c, o, r, o.Kind == "upgrade")
 	}
 	delete(s.Outgoing, m.Stream)
 }
 
-// pass answers the client.
-func (s *Server) pass(c *sim.Ctx, o *outgoing, r sim.Response) {
-	x := &exchange{s: s, c: c, r: o.Req, user: o.User, connect: true}
+// pass answers the client. With hijacked the client's connection was left to the
+// backend.
+func (s *Server) pass(c *sim.Ctx, o *outgoing, r sim.Response, hijacked bool) {
+	x := &exchange{s: s, c: c, r: o.Req, user: o.User, connect: true, hijacked: hijacked}
 	if u, err := url.ParseRequestURI(o.Req.URL); err == nil {
 		x.info = readPath(o.Req.Method, u, u.Query())
 	}
@@ -152,7 +153,9 @@ func errorType(c *sim.Ctx, words string) string {
 	switch {
 	case strings.Contains(words, "failed to verify certificate"):
 		return "(*tls.CertificateVerificationError)(" + at + ")"
-	case strings.HasPrefix(words, "dial tcp"), strings.HasPrefix(words, "remote error"), strings.HasPrefix(words, "read tcp"):
+	case strings.HasPrefix(words, "remote error"):
+		return "(*tls.permanentError)(" + at + ")"
+	case strings.HasPrefix(words, "dial tcp"), strings.HasPrefix(words, "read tcp"):
 		return "(*net.OpError)(" + at + ")"
 	}
 	return "(*errors.errorString)(" + at + ")"

@@ -181,6 +181,8 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 		s.expire(c, m.Tag)
 	case sim.MsgFile:
 		s.changedFile(c, m.Tag)
+	case sim.MsgShake:
+		s.log(c, 'I', 5, "secure_serving.go:303", "http: TLS handshake error from "+m.Line+": "+m.Err)
 	}
 }
 
@@ -207,6 +209,7 @@ type exchange struct {
 	warnings []string
 	waits    bool // for an outgoing exchange
 	connect  bool // to another server, as the log's verb says
+	hijacked bool
 }
 
 // ServeHTTP answers one request, from its credentials to what is stored. The

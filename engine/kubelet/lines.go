@@ -54,6 +54,7 @@ var (
 	lineServing       = line{'I', 2, "tlsconfig.go:243", "Starting DynamicServingCertificateController"}
 	lineUnknownClient = line{'E', 0, "server.go:376", "Unable to authenticate the request due to an error"}
 	lineForbidden     = line{'I', 2, "server.go:414", "Forbidden"}
+	lineHTTP          = line{'I', 3, "httplog.go:134", "HTTP"}
 	lineNoAccess      = line{'E', 0, "server.go:404", "Authorization error"}
 	lineStopping      = line{'I', 0, "tlsconfig.go:258", "Shutting down DynamicServingCertificateController"}
 	lineRegister      = line{'I', 0, "kubelet_node_status.go:78", "Attempting to register node"}

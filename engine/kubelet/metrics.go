@@ -87,3 +87,10 @@ func (k *Kubelet) resourceMetrics(c *sim.Ctx) string {
 	b.WriteString("# HELP resource_scrape_error [STABLE] 1 if there was an error while getting container metrics, 0 otherwise\n# TYPE resource_scrape_error gauge\nresource_scrape_error 0\n")
 	return b.String()
 }
+
+// probeMetrics are those of probes, which no container here has: only the
+// process is left (recorded: n/19).
+func (k *Kubelet) probeMetrics(c *sim.Ctx) string {
+	const name = "process_start_time_seconds"
+	return fmt.Sprintf("# HELP %s [ALPHA] Start time of the process since unix epoch in seconds.\n# TYPE %s gauge\n%s %v\n", name, name, name, float64(k.Start.UnixMilli())/1000)
+}

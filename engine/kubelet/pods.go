@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,7 +25,7 @@ type pod struct {
 }
 
 // podsSeen takes the pods of the node out of a frame of their watch.
-func (k *Kubelet) podsSeen(frame []byte) {
+func (k *Kubelet) podsSeen(c *sim.Ctx, frame []byte) {
 	for _, line := range bytes.Split(bytes.TrimSpace(frame), []byte("\n")) {
 		var e struct {
 			Type   string          `json:"type"`
@@ -43,7 +45,27 @@ func (k *Kubelet) podsSeen(frame []byte) {
 			x.Containers = append(x.Containers, c.Name)
 		}
 		k.Pods[name] = x
+		if p.Status.Phase == corev1.PodPending {
+			k.reportPod(c, &p)
+		}
 	}
+}
+
+// reportPod says that a pod runs: what its containers are is not simulated, so
+// nothing keeps them from it.
+func (k *Kubelet) reportPod(c *sim.Ctx, p *corev1.Pod) {
+	now := metav1.NewTime(c.Clock().UTC().Truncate(time.Second))
+	s := corev1.PodStatus{Phase: corev1.PodRunning, HostIP: k.address(c), StartTime: &now}
+	for _, t := range []corev1.PodConditionType{corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled} {
+		s.Conditions = append(s.Conditions, corev1.PodCondition{Type: t, Status: corev1.ConditionTrue, LastTransitionTime: now})
+	}
+	for _, x := range p.Spec.Containers {
+		yes := true
+		s.ContainerStatuses = append(s.ContainerStatuses, corev1.ContainerStatus{Name: x.Name, Image: x.Image, Ready: true, Started: &yes,
+			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}}})
+	}
+	k.send(c, "pod.patch", connAPI, "PATCH", "/api/v1/namespaces/"+p.Namespace+"/pods/"+p.Name+"/status",
+		map[string]any{"metadata": map[string]any{"uid": p.UID}, "status": s}, "Content-Type", "application/strategic-merge-patch+json")
 }
 
 // handle answers a request that may be answered. There is no container runtime
@@ -62,8 +84,12 @@ func (k *Kubelet) handle(c *sim.Ctx, r *sim.Request) {
 		k.replyPods(c, r)
 	case "metrics":
 		text := k.metrics
-		if len(parts) > 1 && parts[1] == "resource" {
-			text = k.resourceMetrics
+		if len(parts) > 1 {
+			text = map[string]func(*sim.Ctx) string{"resource": k.resourceMetrics, "probes": k.probeMetrics}[parts[1]]
+		}
+		if text == nil {
+			k.reply(c, r, 404, plainText, "404 page not found\n")
+			return
 		}
 		k.reply(c, r, 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", text(c))
 	case "containerLogs":
@@ -155,12 +181,16 @@ func (k *Kubelet) stream(c *sim.Ctx, r *sim.Request, parts []string, command []s
 		return
 	}
 	c.Reply(r.Stream, sim.Response{Code: 101, Stream: true})
+	if parts[0] == "portForward" && r.Method == http.MethodGet && k.Flags.V >= 4 {
+		c.Log('I', 4, "streamtunnel.go:63", "TunnelingHandler ServeHTTP")
+	}
 	out, errText, code := "", "", 0
+	s := metav1.Status{Status: metav1.StatusSuccess}
 	switch parts[0] {
-	case "attach":
-		out = "attached\n"
 	case "exec", "run":
 		out, errText, code = fake(c, command)
+	default:
+		s.Status, s.Message = metav1.StatusFailure, notSimulated[parts[0]]
 	}
 	if out != "" {
 		c.Push(r.Stream, append([]byte{1}, out...))
@@ -168,14 +198,27 @@ func (k *Kubelet) stream(c *sim.Ctx, r *sim.Request, parts []string, command []s
 	if errText != "" {
 		c.Push(r.Stream, append([]byte{2}, errText...))
 	}
-	s := metav1.Status{Status: metav1.StatusSuccess}
-	if code != 0 {
+	switch {
+	case code == noCommand:
+		// containerd's words: the ID is that of the process that was to be.
+		id := make([]byte, 32)
+		c.Chance.Fill(c.Actor()+"/exec", id)
+		s.Status, s.Reason = metav1.StatusFailure, metav1.StatusReasonInternalError
+		s.Message = fmt.Sprintf("Internal error occurred: error executing command in container: failed to exec in container: failed to start exec %q: OCI runtime exec failed: exec failed: unable to start container process: exec: %q: executable file not found in $PATH", fmt.Sprintf("%x", id), command[0])
+	case code != 0:
 		s = metav1.Status{Status: metav1.StatusFailure, Reason: "NonZeroExitCode", Message: fmt.Sprintf("command terminated with non-zero exit code: exit status %d", code),
 			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: "ExitCode", Message: strconv.Itoa(code)}}}}
 	}
 	b, _ := json.Marshal(s)
 	c.Push(r.Stream, append([]byte{3}, b...))
 	c.End(r.Stream)
+	k.httpLog(c, r, http.StatusSwitchingProtocols, "")
+}
+
+// notSimulated is where the way into a container ends.
+var notSimulated = map[string]string{
+	"attach":      "the connection to the container stands, but its process is not simulated, so there is nothing to attach to: kubectl logs shows what is in its log file",
+	"portForward": "the connection to the pod stands, but its processes are not simulated, so nothing listens at its ports",
 }
 
 // fake runs a command of a container on its host.
@@ -203,6 +246,19 @@ func fake(c *sim.Ctx, command []string) (out, errText string, code int) {
 		return "", "", 0
 	case "false":
 		return "", "", 1
+	case "sh":
+		if len(command) == 3 && command[1] == "-c" && !strings.ContainsAny(command[2], "|&;<>()$`\\\"'*?[#~=%\n") {
+			words := strings.Fields(command[2])
+			if len(words) == 2 && words[0] == "exit" {
+				n, _ := strconv.Atoi(words[1])
+				return "", "", n
+			}
+			return fake(c, words)
+		}
+		return "", "sh: in this container sh takes -c and one plain command\n", 2
 	}
-	return "", fmt.Sprintf("exec failed: unable to start container process: exec: %q: executable file not found in $PATH\n", command[0]), 127
+	return "", "", noCommand
 }
+
+// noCommand: a container has no such command.
+const noCommand = -1

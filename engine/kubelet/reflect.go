@@ -119,7 +119,7 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 	switch {
 	case a.kind == sim.MsgFrame:
 		if a.arg == "pods" {
-			k.podsSeen(a.data)
+			k.podsSeen(c, a.data)
 		}
 	case a.kind == sim.MsgResponse && (a.code == 404 || a.code == 400):
 		s.Over = true

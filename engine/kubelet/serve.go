@@ -63,16 +63,42 @@ func (k *Kubelet) answerAt(c *sim.Ctx, r *sim.Request, has func(string) bool) {
 	k.handle(c, r)
 }
 
-// reply answers with a text.
+const plainText = "text/plain; charset=utf-8"
+
+// reply answers with a text. Without a kind it is one that go-restful wrote, and
+// net/http found out what it is.
 func (k *Kubelet) reply(c *sim.Ctx, r *sim.Request, code int, kind, body string) {
-	h := http.Header{"Content-Type": {kind}}
-	if code != 200 && kind == "text/plain; charset=utf-8" || body == "ok" {
+	h := http.Header{"Content-Type": {orText(kind, plainText)}}
+	if code != 200 && kind == plainText || body == "ok" {
 		h.Set("X-Content-Type-Options", "nosniff")
 	}
 	c.Reply(r.Stream, sim.Response{Code: code, Header: h, Body: []byte(body)})
+	k.httpLog(c, r, code, body)
 }
 
-const plainText = "text/plain; charset=utf-8"
+// httpLog writes the line of a request. Virtual time stands still while it is
+// handled, so what that took is a guess from its size. Models
+// k8s.io/apiserver/pkg/server/httplog.
+func (k *Kubelet) httpLog(c *sim.Ctx, r *sim.Request, code int, body string) {
+	if k.Flags.V < lineHTTP.v {
+		return
+	}
+	kv := []any{"verb", r.Method, "URI", r.URL, "latency", fmt.Sprintf("%dµs", 200+len(body)/8), "userAgent", r.Header.Get("User-Agent"), "audit-ID", "", "srcIP", r.Remote}
+	if code == http.StatusSwitchingProtocols {
+		kv = append(kv, "hijacked", true)
+	} else {
+		kv = append(kv, "resp", code)
+	}
+	l := sim.KV(lineHTTP.msg, kv...)
+	if !slices.Contains(plainCodes, code) {
+		l += fmt.Sprintf(" statusStack=<\n\tlogging error output: %q\n >", body)
+	}
+	c.Log(lineHTTP.level, lineHTTP.v, lineHTTP.source, l)
+}
+
+// plainCodes are those that are logged without what was said. Models
+// pkg/kubelet/server statusesNoTracePred.
+var plainCodes = []int{101, 200, 301, 302, 307, 400, 404}
 
 // authenticate finds out who asks: by certificate, else by token, else nobody.
 func (k *Kubelet) authenticate(c *sim.Ctx, v *visit) {

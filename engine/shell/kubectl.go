@@ -46,6 +46,8 @@ var verbs = map[string]struct {
 	"config":        {"", config},
 	"logs":          {"container insecure-skip-tls-verify-backend tail timestamps previous since", logs},
 	"exec":          {"container stdin tty", execute},
+	"attach":        {"container stdin tty", attach},
+	"port-forward":  {"", portForward},
 	"top":           {"no-headers all-namespaces", top},
 }
 

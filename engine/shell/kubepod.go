@@ -15,22 +15,28 @@ import (
 
 // The verbs that the API server passes on to a kubelet.
 
-// pod finds the pod that a verb is about and the container of it that is meant.
-//
-// Models k8s.io/kubectl/pkg/cmd/util/podcmd FindOrDefaultContainerByName.
-func (k *kube) pod(f *kubectlFlags, arg string) (name, container string, err error) {
+// getPod gets the pod that an argument names.
+func (k *kube) getPod(arg string) (string, object, error) {
 	kind, name, ok := strings.Cut(arg, "/")
 	if !ok {
 		kind, name = "pod", arg
 	}
 	if !slices.Contains([]string{"pod", "pods", "po"}, kind) {
-		return "", "", fmt.Errorf("error: cannot get the pods of %s: this shell's kubectl takes POD or pod/POD", arg)
+		return "", nil, fmt.Errorf("error: cannot get the pods of %s: this shell's kubectl takes POD or pod/POD", arg)
 	}
 	b, err := k.do("GET", "/api/v1/namespaces/"+k.namespace+"/pods/"+url.PathEscape(name), nil)
 	if err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	o, err := parseObject(b)
+	return name, o, err
+}
+
+// pod finds the pod that a verb is about and the container of it that is meant.
+//
+// Models k8s.io/kubectl/pkg/cmd/util/podcmd FindOrDefaultContainerByName.
+func (k *kube) pod(f *kubectlFlags, arg string) (name, container string, err error) {
+	name, o, err := k.getPod(arg)
 	if err != nil {
 		return "", "", err
 	}
@@ -134,18 +140,96 @@ func execute(k *kube, f *kubectlFlags, args []string) error {
 		q.Set("tty", "true")
 		q.Del("stderr")
 	}
-	target := "/api/v1/namespaces/" + k.namespace + "/pods/" + name + "/exec?" + q.Encode()
-	// A WebSocket first; where that can't be had, SPDY, and its words.
-	id, _, err := k.request("GET", target, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
-		"Sec-Websocket-Protocol": {"v5.channel.k8s.io,v4.channel.k8s.io,v3.channel.k8s.io,v2.channel.k8s.io,channel.k8s.io"}}, nil)
-	if _, refused := err.(*status); refused {
-		id, _, err = k.request("POST", target, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"SPDY/3.1"},
-			"X-Stream-Protocol-Version": {"v5.channel.k8s.io", "v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"}}, nil)
-	}
+	id, err := k.upgrade(name+"/exec?"+q.Encode(), "v5.channel.k8s.io,v4.channel.k8s.io,v3.channel.k8s.io,v2.channel.k8s.io,channel.k8s.io", channels)
 	if err != nil {
 		return noUpgrade(err)
 	}
 	return k.streams(id)
+}
+
+// channels are the protocols of exec and attach over SPDY.
+var channels = []string{"v5.channel.k8s.io", "v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"}
+
+// upgrade asks for a connection to a pod's subresource: for a WebSocket first;
+// where that can't be had for SPDY, and its words count.
+func (k *kube) upgrade(sub, webSocket string, spdy []string) (uint64, error) {
+	target := "/api/v1/namespaces/" + k.namespace + "/pods/" + sub
+	id, _, err := k.request("GET", target, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Protocol": {webSocket}}, nil)
+	if _, refused := err.(*status); refused {
+		id, _, err = k.request("POST", target, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"SPDY/3.1"}, "X-Stream-Protocol-Version": spdy}, nil)
+	}
+	return id, err
+}
+
+// attach connects to a container's process, of which there is none here.
+func attach(k *kube, f *kubectlFlags, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("error: at least 1 argument is required for attach\nSee 'kubectl attach -h' for help and examples")
+	}
+	name, container, err := k.pod(f, args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(k.errs, "All commands and output from this session will be recorded in container logs, including credentials and sensitive information passed through the command prompt.\nIf you don't see a command prompt, try pressing enter.\n")
+	q := url.Values{"container": {container}, "stdout": {"true"}, "stderr": {"true"}}
+	if f.stdin {
+		q.Set("stdin", "true")
+	}
+	id, err := k.upgrade(name+"/attach?"+q.Encode(), strings.Join(channels, ","), channels)
+	if err != nil {
+		return noUpgrade(err)
+	}
+	return k.streams(id)
+}
+
+// portForward connects to ports of a pod. The way there is real; at its end there
+// is no process that listens.
+//
+// Models k8s.io/kubectl/pkg/cmd/portforward and k8s.io/client-go/tools/portforward.
+func portForward(k *kube, f *kubectlFlags, args []string) error {
+	if len(args) < 2 {
+		return fmt.Errorf("error: TYPE/NAME and list of ports are required for port-forward\nSee 'kubectl port-forward -h' for help and examples")
+	}
+	forwarding := ""
+	for _, arg := range args[1:] {
+		local, remote, two := strings.Cut(arg, ":")
+		if !two {
+			remote = local
+		}
+		n, err := strconv.ParseUint(remote, 10, 16)
+		if err != nil || n == 0 {
+			return fmt.Errorf("error: remote port must be > 0: %q", arg)
+		}
+		if n, err = strconv.ParseUint(local, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("error: error parsing local port %q: this shell's kubectl takes [LOCAL_PORT:]REMOTE_PORT in numbers", local)
+		}
+		for _, ip := range []string{"127.0.0.1", "[::1]"} {
+			forwarding += fmt.Sprintf("Forwarding from %s:%s -> %s\n", ip, local, remote)
+		}
+	}
+	// It is found first, and then looked at.
+	name, _, err := k.getPod(args[0])
+	if err != nil {
+		return err
+	}
+	_, o, err := k.getPod(name)
+	if err != nil {
+		return err
+	}
+	if phase := o.text("status", "phase"); phase != "Running" {
+		return fmt.Errorf("error: unable to forward port because pod is not running. Current status=%s", phase)
+	}
+	id, err := k.upgrade(name+"/portforward", "SPDY/3.1+portforward.k8s.io", []string{"portforward.k8s.io"})
+	switch s, _ := err.(*status); {
+	case err == nil:
+		k.printf("%s", forwarding)
+		return k.streams(id)
+	case s == nil:
+		return fmt.Errorf("error: error upgrading connection: %w", err)
+	case noUpgrade(s) == error(s):
+		return fmt.Errorf("error: error upgrading connection: %s", s.Message)
+	}
+	return fmt.Errorf("error: error upgrading connection: %s", strings.TrimPrefix(noUpgrade(err).Error(), "error: "))
 }
 
 // noUpgrade words a refusal to switch protocols: a Status with a reason is told as

@@ -31,7 +31,7 @@ var claims = []claim{
 	{"k-upstream-e2e/*-requests.json", "engine/api", "calls"},
 	{"n-apiserver-to-kubelet/*-log.json", "engine/api", "exchange"},
 	{"n-apiserver-to-kubelet/*-node-proxy.json", "engine/api", "exchange"},
-	{"n-apiserver-to-kubelet/*.txt", "engine", "terminal"},
+	{"n-apiserver-to-kubelet/*", "engine", "terminal"},
 	{"s-cleaners-rootca-tokens/08-serviceaccount-token.json", "engine/api", "claims of a token"},
 	{"s-cleaners-rootca-tokens/09-serviceaccount-tokenreview.json", "engine/api", "answer to a token"},
 	{"s-cleaners-rootca-tokens/10-serviceaccount-whoami.json", "engine/api", "answer to a token"},
