@@ -76,8 +76,9 @@ var drawn = []struct {
 	by   string
 }{
 	{csrNames, "${1}CSR"},
-	{regexp.MustCompile(`127\.0\.0\.1:16443|10\.0\.0\.10:6443`), "SERVER"},
+	{regexp.MustCompile(`(127\.0\.0\.1|10\.0\.0\.10):(16443|16499|6443)`), "SERVER"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=\+\d+\.\d+)?`), "TIME"},
+	{stampedName, "-TIME.pem"},
 	// The recorder's CA has no name beside its subject.
 	{regexp.MustCompile(`\[\] validServingFor=\[kubernetes\] issuer=`), "[] issuer="},
 	// Its nodes were 192.0.2.N; the one that is not renumbered here .2.
@@ -142,11 +143,13 @@ func readLog(t *testing.T, lines []string, node string) (out []logged) {
 var (
 	nodeNames = regexp.MustCompile(`nodes? \\?"([a-z][a-z0-9-]+)\\?"|node="([a-z][a-z0-9-]+)"|leases/([a-z][a-z0-9-]+)\?`)
 	exitCode  = regexp.MustCompile(`^# exit (?:code|status)(?: after ([0-9.]+)s)?:? (\d+|None)`)
-	leftOut   = regexp.MustCompile(`^# \.\.\. further lines like the one above left out \((.*)\)$`)
+	ending    = regexp.MustCompile(`^# started .*; kubelet (still running|has exited)$`)
+	leftOut   = regexp.MustCompile(`^# \.\.\. further lines like the one above left out(?: \((.*)\))?$`)
 )
 
 // showLog compares what a unit logged since begin; without an argument the
-// kubelet.
+// kubelet: log FILE [ACTOR] [files=F,F:LINE…]; of some logs the recorder kept
+// only the lines that these source files write.
 func showLog(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
 	return r.log(args, false)
 }
@@ -158,11 +161,19 @@ func showLines(t *testing.T, r *run, args []string) func(t *testing.T, text stri
 }
 
 func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
-	actor := append(args, "node-1/kubelet")[0]
+	actor := "node-1/kubelet"
+	var files []string
+	for _, a := range args {
+		if list, ok := strings.CutPrefix(a, "files="); ok {
+			files = strings.Split(list, ",")
+		} else {
+			actor = a
+		}
+	}
 	var lines []string
 	code := "None"
 	for _, o := range r.obs[r.from:] {
-		if o.Kind == trace.Log && o.Actor == actor {
+		if o.Kind == trace.Log && o.Actor == actor && written(o.Payload, files) {
 			lines = append(lines, o.Payload)
 		}
 		if host, unit, _ := strings.Cut(actor, "/"); o.Kind == trace.Unit && o.Actor == host+"/systemd" && o.Subject == unit && o.Args["state"] == "failed" {
@@ -178,7 +189,12 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 			line = strings.TrimRight(line, "\n")
 			if m := exitCode.FindStringSubmatch(line); m != nil {
 				require.Equal(t, m[2], code, "exit code")
+			} else if m := ending.FindStringSubmatch(line); m != nil {
+				require.Equal(t, m[1] == "has exited", code == "1", "exit code %s", code)
 			} else if m := leftOut.FindStringSubmatch(line); m != nil {
+				if m[1] == "" {
+					m[1] = want[len(want)-1]
+				}
 				cut = append(cut, m[1])
 			} else {
 				if m := nodeNames.FindStringSubmatch(line); m != nil && name == "" {
@@ -241,6 +257,17 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 			matchLog(t, th, ofThread(w, th), shorten(ofThread(g, th), ofThread(w, th), cut), w[0].at, g[0].at)
 		}
 	}
+}
+
+// written tells whether a line is from one of the source files, which are named
+// without ".go" and, where only one line of them is meant, with its number.
+func written(line string, files []string) bool {
+	m := klog.FindStringSubmatch(line)
+	if files == nil || m == nil {
+		return files == nil
+	}
+	file, number, _ := strings.Cut(m[3], ".go:")
+	return slices.Contains(files, file) || slices.Contains(files, file+":"+number)
 }
 
 // together leaves out the line of an approval that its certificate follows at

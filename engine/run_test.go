@@ -31,8 +31,9 @@ import (
 //	token ID [KEY=V] [KEY] a bootstrap token's Secret, as the recordings' README
 //	                       has it; KEY=V changes a key of it, KEY alone drops it
 //	authority NAME CN HOST another CA: /etc/kubernetes/pki/NAME.crt and .key there
-//	certificate FILE NODE  a client certificate of a node with its key, valid for
-//	                       a day, on node-1; with a further word without the key
+//	certificate FILE NODE  a client certificate of a node with its key on node-1,
+//	                       valid for a day, or from=D until=D as seen from now;
+//	                       with the word nokey without the key
 //	kubeconfig             the kubelet.conf that names kubelet-client-current.pem
 //	embed FILE             a kubelet.conf with the certificate of a file in it
 //	config KEY VALUE       another value in config.yaml
@@ -72,8 +73,11 @@ var shows = map[string]func(t *testing.T, r *run, args []string) func(t *testing
 	"csrs":  showCSRs,
 	"port":  showPort,
 	"curl":  showCurl,
+	"times": showTimes,
 
 	"addresses": showAddresses,
+	"decided":   showDecided,
+	"watches":   showWatches,
 }
 
 // playRun plays the run of a folder to its end.
@@ -128,7 +132,7 @@ func (r *run) step(t *testing.T, where, line string) {
 	case "token":
 		r.token(t, where, args[1:])
 	case "certificate":
-		r.certificate(t, where, args[1], args[2], len(args) < 4)
+		r.certificate(t, where, args[1], args[2], args[3:])
 	case "kubeconfig":
 		r.write(t, where, "node-1", "/var/lib/kubelet/kubelet.conf", currentConf)
 	case "embed":
@@ -238,6 +242,7 @@ var options = map[string]string{
 	"boot":    "/var/lib/kubelet/bootstrap-kubelet.conf",
 	"ca":      "/etc/kubernetes/pki/ca.crt", // what is copied to /var/lib/kubelet/ca.crt
 	"port":    "10262",
+	"server":  "10.0.0.10:6443", // where the bootstrap kubeconfig leads
 	"flags":   "",
 	"keep":    "", // true: what is in /var/lib/kubelet stays
 }
@@ -263,7 +268,7 @@ func (r *run) install(t *testing.T, where string, args []string) {
 	}
 	r.say(t, where, "node-1", "systemctl stop kubelet; "+clean+"mkdir -p /var/lib/kubelet; cp "+o["ca"]+" /var/lib/kubelet/ca.crt; chmod 644 /var/lib/kubelet/ca.crt")
 	if o["boot"] != "" {
-		r.write(t, where, "node-1", "/var/lib/kubelet/bootstrap-kubelet.conf", fmt.Sprintf(bootstrapConf, o["token"]))
+		r.write(t, where, "node-1", "/var/lib/kubelet/bootstrap-kubelet.conf", fmt.Sprintf(bootstrapConf, o["server"], o["token"]))
 	}
 	r.write(t, where, "node-1", "/var/lib/kubelet/config.yaml", fmt.Sprintf(configYAML, o["port"], o["rotate"], o["serving"]))
 	boot := ""
@@ -292,13 +297,29 @@ func (r *run) identity(t *testing.T, who string) [][]byte {
 }
 
 // certificate writes a node's client certificate and its key into a file.
-func (r *run) certificate(t *testing.T, where, file, node string, withKey bool) {
+func (r *run) certificate(t *testing.T, where, file, node string, args []string) {
 	t.Helper()
 	ca := r.ca(t)
+	withKey, from, until := true, time.Duration(0), 24*time.Hour
+	for _, a := range args {
+		k, v, _ := strings.Cut(a, "=")
+		var err error
+		switch k {
+		case "nokey":
+			withKey = false
+		case "from":
+			from, err = time.ParseDuration(v)
+		case "until":
+			until, err = time.ParseDuration(v)
+		default:
+			require.Fail(t, "no such word", "%s: %s", where, a)
+		}
+		require.NoError(t, err, where)
+	}
 	now := r.w.Now()
 	key := pki.Keyring{Seed: "golden"}.ECDSA(node)
 	cert, err := ca.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}}, Client: true,
-		NotBefore: now, NotAfter: now.Add(24 * time.Hour), Serial: []byte{8}}, key.Public())
+		NotBefore: now.Add(from), NotAfter: now.Add(until), Serial: []byte{8}}, key.Public())
 	require.NoError(t, err)
 	if !withKey {
 		r.write(t, where, "node-1", file, string(cert))
@@ -338,7 +359,7 @@ const bootstrapConf = `apiVersion: v1
 kind: Config
 clusters:
 - name: oracle
-  cluster: {server: "https://10.0.0.10:6443", certificate-authority: /var/lib/kubelet/ca.crt}
+  cluster: {server: "https://%s", certificate-authority: /var/lib/kubelet/ca.crt}
 users:
 - name: tls-bootstrap-token-user
   user: {token: %s}

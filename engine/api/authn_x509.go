@@ -190,7 +190,7 @@ func (s *Server) reloadCA(c *sim.Ctx) {
 		return
 	}
 	s.CA = e.Data
-	s.log(c, 'I', 1, "dynamic_cafile_content.go:123", sim.KV("Loaded a new CA Bundle and Verifier", "name", name))
+	s.log(c, 'I', 2, "dynamic_cafile_content.go:123", sim.KV("Loaded a new CA Bundle and Verifier", "name", name))
 	s.logServing(c)
 }
 

@@ -85,6 +85,10 @@ func (k *Kubelet) checkLost(c *sim.Ctx) {
 	}
 	k.log(c, lineUnresponsive, args...)
 	period := k.lostPeriod()
+	if c.Now.Sub(k.Start)%era.KubeletTick.In(k.era()) == 0 && !k.Health.Had {
+		// Until there is a first certificate both checks look, the slow one too.
+		k.log(c, lineUnresponsive, args...)
+	}
 	k.Health.Complaints++
 	if k.Health.Complaints >= complaintsInFull {
 		period = complaintsEvery

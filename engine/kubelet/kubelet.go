@@ -113,6 +113,7 @@ var wakes = map[string]func(k *Kubelet, c *sim.Ctx, what string){
 	"lease":    alone((*Kubelet).ensureLease),
 	"renew":    alone((*Kubelet).renewLease),
 	"port":     alone((*Kubelet).openPort),
+	"cas":      alone((*Kubelet).showClientCAs),
 	"template": alone((*Kubelet).checkTemplate),
 	"unserve":  alone((*Kubelet).present),
 	"server":   alone((*Kubelet).tryServer),
@@ -180,7 +181,7 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 		if k.Client.Sync && k.Client.Attempt.UID != "" {
 			k.log(c, lineCommand, "err", "failed to run Kubelet: timed out waiting for the condition")
 		}
-		if k.Port.CAs != nil {
+		if k.Port.CAs != nil && !k.Port.Opened.IsZero() {
 			k.log(c, lineStopping)
 		}
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:

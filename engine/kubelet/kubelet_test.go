@@ -168,7 +168,7 @@ func TestPendingForEver(t *testing.T) {
 	require.Greater(t, posts[1], 902.0)
 	require.Less(t, posts[1], 902.3)
 	require.Equal(t, 1, r.count(`certificate_manager.go:613] "Certificate request was not signed" err="timed out waiting for the condition"`))
-	require.Equal(t, 11, r.count("transport.go:123]"), "ten complaints, then one in 10 minutes")
+	require.Equal(t, 12, r.count("transport.go:123]"), "ten complaints, the first by both checks, then one in 10 minutes")
 	// What was refused for 5 minutes rests.
 	n := len(r.times("POST", nodesPath))
 	r.run(24 * time.Hour)
@@ -264,7 +264,7 @@ func TestServerAway(t *testing.T) {
 	r.run(6 * time.Minute)
 	require.Nil(t, r.code)
 	require.NotZero(t, r.count(`kubelet_node_status.go:111] "Unable to register node with API server" err="Post \"https://10.0.0.10:6443/api/v1/nodes\": dial tcp 10.0.0.10:6443: connect: connection refused" node="node-1"`))
-	require.Equal(t, 10, r.count("transport.go:123]"))
+	require.Equal(t, 11, r.count("transport.go:123]"))
 	require.Equal(t, 1, r.count(`certificate_manager.go:461]`))
 	// It comes back and says no: that is the end.
 	r.serve = func(sent) (*sim.Response, string) { return status(401, "Unauthorized"), "" }

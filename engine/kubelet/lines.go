@@ -51,6 +51,8 @@ var (
 	lineSelfSigned    = line{'I', 4, "server.go:1170", "Using self-signed cert"}
 	linePairLoaded    = line{'I', 4, "kubelet.go:295", "loaded certificate and key pair in kubelet server certificate manager"}
 	lineClientCA      = line{'I', 2, "tlsconfig.go:181", "Loaded client CA"}
+	lineNewCAs        = line{'I', 2, "dynamic_cafile_content.go:123", "Loaded a new CA Bundle and Verifier"}
+	lineBadCAs        = line{'E', 0, "dynamic_cafile_content.go:241", "Unhandled Error"}
 	lineServing       = line{'I', 2, "tlsconfig.go:243", "Starting DynamicServingCertificateController"}
 	lineUnknownClient = line{'E', 0, "server.go:376", "Unable to authenticate the request due to an error"}
 	lineForbidden     = line{'I', 2, "server.go:414", "Forbidden"}

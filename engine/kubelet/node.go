@@ -47,7 +47,6 @@ func (k *Kubelet) register(c *sim.Ctx) {
 	if k.Reg.Done || !k.Flags.RegisterNode {
 		return
 	}
-	k.Port.Template.Known = true
 	k.log(c, lineRegister, "node", k.Node)
 	k.send(c, "node.create", connAPI, "POST", nodesPath, k.object(c, false))
 }

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io/fs"
@@ -31,6 +32,8 @@ type port struct {
 	Cert      []byte   `json:"cert,omitempty"`
 	Key       []byte   `json:"key,omitempty"`
 	Template  template `json:"template"`
+	// Opened is when the port was opened.
+	Opened time.Time `json:"opened,omitzero"`
 
 	// ClientCA is the file with the CAs whose clients are known here, CAs what
 	// was in it. Tokens, Anonymous: whether bearer tokens are asked about, and
@@ -159,9 +162,13 @@ func (k *Kubelet) openPort(c *sim.Ctx) {
 		k.die(c, "failed to run Kubelet: failed to create kubelet: failed to initialize file based certificate manager: unable to set up dynamic certificate manager for kubelet server cert files: "+err.Error())
 		return
 	}
+	p.Opened = c.Now
 	if p.ClientCA != "" {
-		k.loadClientCA(c)
+		if data, err := k.readClientCA(c); err == nil {
+			p.CAs = data
+		}
 		c.Notify(p.ClientCA)
+		k.showClientCAs(c)
 		k.log(c, lineServing)
 	}
 	k.present(c)
@@ -201,17 +208,49 @@ func (k *Kubelet) loadPair(c *sim.Ctx) error {
 	return nil
 }
 
-// loadClientCA reads the CAs of the port's clients.
+// readClientCA reads the file of the CAs of clients. Models
+// apiserver/pkg/server/dynamiccertificates dynamic_cafile_content.go loadCABundle.
+func (k *Kubelet) readClientCA(c *sim.Ctx) ([]byte, error) {
+	name := "client-ca-bundle::" + k.Port.ClientCA
+	data, err := c.Disk.ReadFile(k.Port.ClientCA)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) == 0 {
+		return nil, fmt.Errorf("missing content for CA bundle %q", name)
+	}
+	if _, err := pki.ParseCerts(data); err != nil {
+		return nil, fmt.Errorf("error loading CA bundle for %q: %w", name, err)
+	}
+	return data, nil
+}
+
+// loadClientCA takes a changed file of the CAs of clients into use at once; one
+// that can't be used leaves the last good one (recorded: m2/2).
 func (k *Kubelet) loadClientCA(c *sim.Ctx) {
 	p := &k.Port
-	data, err := c.Disk.ReadFile(p.ClientCA)
-	list, perr := pki.ParseCerts(data)
-	if err != nil || perr != nil {
-		return
+	data, err := k.readClientCA(c)
+	switch {
+	case err != nil:
+		k.log(c, lineBadCAs, "err", "key failed with : "+err.Error(), "logger", "UnhandledError")
+	case !bytes.Equal(data, p.CAs):
+		p.CAs = data
+		k.log(c, lineNewCAs, "name", "client-ca-bundle::"+p.ClientCA)
+		// The handshake's hint, which CAs are known, is renewed every minute.
+		k.after(c, "cas", caHints-c.Now.Sub(p.Opened)%caHints)
 	}
-	p.CAs = data
+}
+
+// caHints is how often the controller of the port's handshakes looks, counted
+// from when the port opened (Models apiserver/pkg/server/dynamiccertificates
+// tlsconfig.go Run; recorded: m/4).
+const caHints = time.Minute
+
+// showClientCAs tells which CAs the port's handshakes name to clients.
+func (k *Kubelet) showClientCAs(c *sim.Ctx) {
+	list, _ := pki.ParseCerts(k.Port.CAs)
 	for i, x := range list {
-		k.log(c, lineClientCA, "index", i, "certName", "client-ca-bundle::"+p.ClientCA, "certDetail", pki.Detail(x, c.Clock()))
+		k.log(c, lineClientCA, "index", i, "certName", "client-ca-bundle::"+k.Port.ClientCA, "certDetail", pki.Detail(x, c.Clock()))
 	}
 }
 

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 	"time"
@@ -118,8 +119,11 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 	s := k.Sources[a.arg]
 	switch {
 	case a.kind == sim.MsgFrame:
-		if a.arg == "pods" {
+		switch t := &k.Port.Template; {
+		case a.arg == "pods":
 			k.podsSeen(c, a.data)
+		case a.arg == "nodes" && k.Port.Bootstrap && !t.Known:
+			t.Known = bytes.Contains(a.data, []byte(`"address":"`+k.address(c)+`"`))
 		}
 	case a.kind == sim.MsgResponse && (a.code == 404 || a.code == 400):
 		s.Over = true

@@ -48,8 +48,10 @@ type attempt struct {
 	UID      string    `json:"uid,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
 	Approved bool      `json:"approved,omitempty"`
-	// Rewatched counts watches that failed in a row.
-	Rewatched int `json:"rewatched,omitempty"`
+	// Seen is the resourceVersion that its watch came to. Rewatched counts watches
+	// that failed in a row.
+	Seen      string `json:"seen,omitempty"`
+	Rewatched int    `json:"rewatched,omitempty"`
 }
 
 // rotate makes one try: a new key, a CSR, and the wait for its certificate.
@@ -57,7 +59,7 @@ func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
 	a := &r.Attempt
 	a.Try++
 	a.Began = c.Now
-	a.Name, a.UID, a.Approved, a.Rewatched = "", "", false, 0
+	a.Name, a.UID, a.Approved, a.Seen, a.Rewatched = "", "", false, "", 0
 	k.stop("overdue "+r.Use, "rewatch "+r.Use)
 	k.logCert(c, r, lineRotating)
 
@@ -164,11 +166,16 @@ func (k *Kubelet) csrListed(c *sim.Ctx, a answer) {
 }
 
 // watchCSR starts the watch for the CSR's answer; the server ends it after a
-// drawn time of 5 to 10 minutes, and then it is started again.
+// drawn time of 5 to 10 minutes, and then it goes on from what it saw (recorded:
+// q-kubelet-timings/08).
 func (k *Kubelet) watchCSR(c *sim.Ctx, r *rotation) {
 	seconds := 300 + c.Chance.N(c.Actor()+"/csr-watch", 300)
-	q := fmt.Sprintf("?allowWatchBookmarks=true&fieldSelector=%s&resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeout=%s&timeoutSeconds=%d&watch=true",
-		url.QueryEscape("metadata.name="+r.Attempt.Name), time.Duration(seconds)*time.Second, seconds)
+	from := "resourceVersionMatch=NotOlderThan&sendInitialEvents=true"
+	if r.Attempt.Seen != "" {
+		from = "resourceVersion=" + r.Attempt.Seen
+	}
+	q := fmt.Sprintf("?allowWatchBookmarks=true&fieldSelector=%s&%s&timeout=%s&timeoutSeconds=%d&watch=true",
+		url.QueryEscape("metadata.name="+r.Attempt.Name), from, time.Duration(seconds)*time.Second, seconds)
 	k.send(c, "csr.watch "+r.Use, r.Attempt.Conn, "GET", csrPath+q, nil)
 }
 
@@ -176,17 +183,27 @@ func (k *Kubelet) csrWatched(c *sim.Ctx, a answer) {
 	r := k.life(a.arg)
 	switch {
 	case a.kind == sim.MsgFrame:
-		r.Attempt.Rewatched = 0
 		for _, frame := range bytes.Split(bytes.TrimSpace(a.data), []byte("\n")) {
 			var e struct {
 				Type   string                           `json:"type"`
 				Object certv1.CertificateSigningRequest `json:"object"`
 			}
-			if json.Unmarshal(frame, &e) == nil && k.judge(c, r, e.Type, &e.Object) {
+			if json.Unmarshal(frame, &e) != nil {
+				continue
+			}
+			if e.Type == "ERROR" {
+				r.Attempt.Seen = "" // what it saw is too old to go on from
+				continue
+			}
+			r.Attempt.Seen = e.Object.ResourceVersion
+			if k.judge(c, r, e.Type, &e.Object) {
 				return
 			}
 		}
 	case a.ok() && a.open:
+		r.Attempt.Rewatched = 0
+	case a.kind == sim.MsgEnd && a.failure == "":
+		k.watchCSR(c, r)
 	default:
 		d := k.pause(c, "csr-watch-backoff", era.KubeletReflector.In(k.era()), r.Attempt.Rewatched)
 		r.Attempt.Rewatched++

@@ -16,7 +16,8 @@ const withoutServing = "no serving certificate available for the kubelet"
 
 // template is what the kubelet knows of the names for its serving certificate.
 type template struct {
-	// Known: the node's addresses are known, so there is something to ask for.
+	// Known: the watch of the Node showed its addresses, so there is something to
+	// ask for (Models pkg/kubelet getLastObservedNodeAddresses).
 	Known bool `json:"known,omitempty"`
 	// Queued: when the first certificate was asked for, the watch of the template
 	// called for it too, so the deadline is drawn twice (recorded: d/kubelet.log).

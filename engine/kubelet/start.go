@@ -73,10 +73,12 @@ func (k *Kubelet) run(c *sim.Ctx) {
 		return
 	}
 	if k.Port.ClientCA != "" {
-		if _, err := c.Disk.ReadFile(k.Port.ClientCA); err != nil {
+		data, err := k.readClientCA(c)
+		if err != nil {
 			k.die(c, "failed to run Kubelet: "+err.Error())
 			return
 		}
+		k.Port.CAs = data
 	}
 	if k.Rotate {
 		k.log(c, lineStarting)

@@ -45,6 +45,7 @@ var claims = []claim{
 	{"d-auto-approval-rotation-serving/*", "engine", "run"},
 	{"j1-client-cert-expires/*", "engine", "run"},
 	{"q-kubelet-states/*", "engine", "run"},
+	{"q-kubelet-timings/*", "engine", "run"},
 	{"c3-pending-csr-deleted/*", "engine", "run"},
 
 	// kube-controller-manager in a world of its own.
