@@ -39,7 +39,8 @@ var sayings = []saying{
 	say("serving", `logger="kubernetes.io/kubelet-serving(\.UnhandledError)?"`, "the life of the serving certificate"),
 	say("start", `^"Certificate signing request (created|is approved, waiting to be issued|is issued)" csr=`, "the one CSR of the synchronous bootstrap"),
 	say("transport", `^"(Certificate rotation detected|No valid client certificate is found)`, "the connections' end, or the process's"),
-	say("port", `^"(loaded certificate and key pair|Loaded client CA|Starting DynamicServing|Shutting down DynamicServing)`, "what the port presents and trusts"),
+	say("port", `^"(loaded certificate and key pair|Loaded (client CA|serving cert|SNI cert|a new CA Bundle|a new cert/key pair)|Starting DynamicServing|Shutting down DynamicServing)`, "what the port presents and trusts"),
+	say("port", `^"Unhandled Error" err="key failed with`, "a file that the port can't use"),
 	say("clients", `^"(Forbidden" user|Unable to authenticate the request due to an error)`, "why a client of the port is refused"),
 	say("handshakes", `^"?http: TLS handshake error`, "why clients of the port fail"),
 	say("lease", `^"(Failed to ensure lease exists|Failed to update lease)`, "the first sign that the API server refuses"),
@@ -50,6 +51,10 @@ var sayings = []saying{
 	say("authentication", `^"Unable to authenticate the request"`, "the reason of a 401, which only the server knows"),
 }
 
+// registration are the lines of success about the Node: the recorder kept them
+// in few logs.
+var registration = say("registration", `^"(Attempting to register node|Successfully registered node|Node was previously registered)`, "the Node is there")
+
 // unsaid are lines that are passed over, on either side.
 var unsaid = []saying{
 	say("", `^"?(Kubelet version|Golang settings|Systemd watchdog|Updated" featureGates|Detected umount)`, "about the process and its machine"),
@@ -57,6 +62,7 @@ var unsaid = []saying{
 	say("", `^("HTTP" |No secret of name|Bootstrap secret|Expired bootstrap Token)`, "of the API server the recorder kept only the errors here; b1 has these lines"),
 	say("", `^"Finished syncing certificate request"`, "of each worker, in no order"),
 	say("", `^(FLAG: |"(SyncLoop|Retrieved pods|Warning: cgroup|Error getting the current node from lister|Clean up orphaned|fail to obtain node|Unable to register mirror|Using node IP)|unrecognized feature gate)`, "of parts of the kubelet that are not simulated"),
+	say("", `^"Failed to get node when trying to set owner ref`, "a Lease that is made before its Node waits for it here"),
 	say("", `tls-transport-cache`, "client-go's own cache of connections, which nothing here needs"),
 }
 
@@ -80,7 +86,8 @@ var drawn = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=\+\d+\.\d+)?`), "TIME"},
 	{stampedName, "-TIME.pem"},
 	// The recorder's CA has no name beside its subject.
-	{regexp.MustCompile(`\[\] validServingFor=\[kubernetes\] issuer=`), "[] issuer="},
+	{regexp.MustCompile(`\[\] validServingFor=\[kubernetes(-ca-2)?\] issuer=`), "[] issuer="},
+	{regexp.MustCompile(`validServingFor=\[(127\.0\.0\.1|10\.0\.0\.10),`), "validServingFor=[SERVER,"},
 	// Its nodes were 192.0.2.N; the one that is not renumbered here .2.
 	{regexp.MustCompile(`192\.0\.2\.2\b`), "10.0.0.11"},
 	{regexp.MustCompile(`192\.0\.2\.`), "10.0.0."},
@@ -115,7 +122,8 @@ func neutral(text, node string) string {
 }
 
 // readLog takes lines apart; those that are passed over are gone.
-func readLog(t *testing.T, lines []string, node string) (out []logged) {
+func readLog(t *testing.T, lines []string, node string, more ...saying) (out []logged) {
+	said := append(more, sayings...)
 	for _, line := range lines {
 		if strings.HasPrefix(line, "Flag --") {
 			out = append(out, logged{thread: "flags", text: line})
@@ -130,8 +138,8 @@ func readLog(t *testing.T, lines []string, node string) (out []logged) {
 		require.NoError(t, err)
 		l := logged{at: at, level: m[1][0], text: m[4]}
 		is := func(s saying) bool { return s.text.MatchString(m[4]) }
-		if i := slices.IndexFunc(sayings, is); i >= 0 {
-			l.thread, l.text = sayings[i].thread, string(l.level)+" "+neutral(l.text, node)
+		if i := slices.IndexFunc(said, is); i >= 0 {
+			l.thread, l.text = said[i].thread, string(l.level)+" "+neutral(l.text, node)
 			out = append(out, l)
 			continue
 		}
@@ -148,8 +156,9 @@ var (
 )
 
 // showLog compares what a unit logged since begin; without an argument the
-// kubelet: log FILE [ACTOR] [files=F,F:LINE…]; of some logs the recorder kept
-// only the lines that these source files write.
+// kubelet: log FILE [ACTOR] [WORD…]. Of some logs the recorder kept only the lines
+// that some source files write: files=F,F:LINE. With the word registration, lines
+// of success about the Node are compared; with quiet, there is nothing to compare.
 func showLog(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
 	return r.log(args, false)
 }
@@ -163,10 +172,18 @@ func showLines(t *testing.T, r *run, args []string) func(t *testing.T, text stri
 func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 	actor := "node-1/kubelet"
 	var files []string
+	var more []saying
+	quiet := false
 	for _, a := range args {
-		if list, ok := strings.CutPrefix(a, "files="); ok {
+		list, ok := strings.CutPrefix(a, "files=")
+		switch {
+		case ok:
 			files = strings.Split(list, ",")
-		} else {
+		case a == "registration":
+			more = append(more, registration)
+		case a == "quiet":
+			quiet = true
+		default:
 			actor = a
 		}
 	}
@@ -223,7 +240,12 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 		if name == "" {
 			name = node
 		}
-		w, g := together(readLog(t, want, name)), together(readLog(t, lines, node))
+		w, g := together(readLog(t, want, name, more...)), together(readLog(t, lines, node, more...))
+		if quiet {
+			require.Empty(t, w)
+			require.Empty(t, g)
+			return
+		}
 		if len(w) == 0 && some {
 			return
 		}
@@ -247,7 +269,7 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 		}
 		// In some folders the recorder's filter did not let these pass, and where
 		// he killed a process it had no last word.
-		for _, words := range []string{`"Loaded client CA"`, `"Using self-signed cert"`, `"failed to run Kubelet: timed out waiting for the condition"`, `"Forbidden" user=`} {
+		for _, words := range []string{`"Loaded client CA"`, `"Loaded a new CA Bundle`, `"Using self-signed cert"`, `"failed to run Kubelet: timed out waiting for the condition"`, `"Forbidden" user=`} {
 			has := func(l logged) bool { return strings.Contains(l.text, words) }
 			if !slices.ContainsFunc(w, has) {
 				g = slices.DeleteFunc(g, has)

@@ -4,6 +4,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"os"
 	"path"
 	"path/filepath"
@@ -31,6 +32,9 @@ import (
 //	token ID [KEY=V] [KEY] a bootstrap token's Secret, as the recordings' README
 //	                       has it; KEY=V changes a key of it, KEY alone drops it
 //	authority NAME CN HOST another CA: /etc/kubernetes/pki/NAME.crt and .key there
+//	serving FILE CA        a certificate for the API server by that CA: FILE.crt
+//	                       and FILE.key on control-1
+//	carry HOST FILE HOST FILE  a file goes from one host to another
 //	certificate FILE NODE  a client certificate of a node with its key on node-1,
 //	                       valid for a day, or from=D until=D as seen from now;
 //	                       with the word nokey without the key
@@ -49,7 +53,8 @@ type run struct {
 	w      *engine.World
 	node   string
 	obs    []trace.Observation
-	from   int      // where obs stood at begin
+	from   int // where obs stood at begin
+	began  time.Time
 	before int      // how many CSRs there were then
 	calls  int      // that curl made
 	looked []string // what look saw
@@ -77,6 +82,9 @@ var shows = map[string]func(t *testing.T, r *run, args []string) func(t *testing
 
 	"addresses": showAddresses,
 	"decided":   showDecided,
+	"kubectl":   showKubectl,
+	"lost":      showLost,
+	"seconds":   showSeconds,
 	"watches":   showWatches,
 }
 
@@ -122,7 +130,7 @@ func (r *run) step(t *testing.T, where, line string) {
 		r.w.AdvanceTo(r.w.Now().Add(d))
 		r.obs = append(r.obs, r.w.Drain()...)
 	case "begin":
-		r.from, r.before = len(r.obs), len(r.csrNamesMade())
+		r.from, r.before, r.began = len(r.obs), len(r.csrNamesMade()), r.w.Now()
 	case "second":
 		r.w.AdvanceTo(r.w.Now().Truncate(time.Second).Add(time.Second))
 		r.obs = append(r.obs, r.w.Drain()...)
@@ -168,6 +176,12 @@ func (r *run) step(t *testing.T, where, line string) {
 		require.NoError(t, err, where)
 		r.write(t, where, args[3], "/etc/kubernetes/pki/"+args[1]+".crt", string(ca.CertPEM()))
 		r.write(t, where, args[3], "/etc/kubernetes/pki/"+args[1]+".key", string(pki.KeyPEM(ca.Key)))
+	case "serving":
+		r.serving(t, where, args[1], args[2])
+	case "carry":
+		b, err := r.w.Disk(args[1]).ReadFile(args[2])
+		require.NoError(t, err, where)
+		r.write(t, where, args[3], args[4], string(b))
 	case "kubelet":
 		r.install(t, where, args[1:])
 	default:
@@ -329,12 +343,27 @@ func (r *run) certificate(t *testing.T, where, file, node string, args []string)
 	r.say(t, where, "node-1", "chmod 600 "+file)
 }
 
-func (r *run) ca(t *testing.T) *pki.Authority {
+// serving writes a pair for the API server.
+func (r *run) serving(t *testing.T, where, file, by string) {
+	t.Helper()
+	now := r.w.Now()
+	key := pki.Keyring{Seed: "golden"}.ECDSA(file)
+	cert, err := r.authority(t, by).Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "kube-apiserver"}, DNS: []string{"kubernetes", "localhost"}, IPs: []net.IP{{10, 0, 0, 10}}, Server: true,
+		NotBefore: now.Add(-5 * time.Minute), NotAfter: now.Add(24 * time.Hour), Serial: []byte{9}}, key.Public())
+	require.NoError(t, err, where)
+	r.write(t, where, "control-1", file+".crt", string(cert))
+	r.write(t, where, "control-1", file+".key", string(pki.KeyPEM(key)))
+}
+
+func (r *run) ca(t *testing.T) *pki.Authority { return r.authority(t, "ca") }
+
+// authority is a CA whose pair is on control-1.
+func (r *run) authority(t *testing.T, name string) *pki.Authority {
 	t.Helper()
 	disk := r.w.Disk("control-1")
-	cert, err := disk.ReadFile("/etc/kubernetes/pki/ca.crt")
+	cert, err := disk.ReadFile("/etc/kubernetes/pki/" + name + ".crt")
 	require.NoError(t, err)
-	key, err := disk.ReadFile("/etc/kubernetes/pki/ca.key")
+	key, err := disk.ReadFile("/etc/kubernetes/pki/" + name + ".key")
 	require.NoError(t, err)
 	ca, err := pki.ParseAuthority(cert, key)
 	require.NoError(t, err)

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine/trace"
 )
 
 // showTimes compares when a request was made, with the first as zero: times FILE
@@ -159,5 +162,85 @@ func showDecided(t *testing.T, r *run, _ []string) func(t *testing.T, text strin
 				require.Equal(t, fmt.Sprint(x[1], x[2]), have)
 			}
 		}
+	}
+}
+
+// showSeconds compares how long after begin something was logged: seconds FILE
+// ACTOR MOST WORDS. How long hangs on when it is tried, so both are at most MOST.
+func showSeconds(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	most, err := time.ParseDuration(args[1])
+	require.NoError(t, err)
+	words := strings.Join(args[2:], " ")
+	after := time.Duration(-1)
+	for _, o := range r.obs[r.from:] {
+		if after < 0 && o.Kind == trace.Log && o.Actor == args[0] && strings.Contains(o.Payload, words) {
+			after = o.At.Sub(r.began)
+		}
+	}
+	return func(t *testing.T, text string) {
+		var want map[string]float64
+		require.NoError(t, json.Unmarshal([]byte(text), &want))
+		require.Len(t, want, 1)
+		for _, seconds := range want {
+			require.LessOrEqual(t, seconds, most.Seconds())
+		}
+		require.GreaterOrEqual(t, after, time.Duration(0), "nobody logged %q", words)
+		require.LessOrEqual(t, after, most)
+	}
+}
+
+// showLost compares how a kubelet that does not trust the API server goes on
+// without it, for as long as the recording tells: of its kinds of lines, those of
+// reflectors are not written here.
+func showLost(t *testing.T, r *run, _ []string) func(t *testing.T, text string) {
+	var lines []logged
+	for _, o := range r.obs[r.from:] {
+		if o.Kind == trace.Log && o.Actor == "node-1/kubelet" {
+			lines = append(lines, readLog(t, []string{o.Payload}, r.node)...)
+		}
+	}
+	began, ended := r.began, r.w.Now()
+	return func(t *testing.T, text string) {
+		var want struct {
+			SecondsObserved       int
+			UnknownAuthorityLines int
+			First, Last           string
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &want))
+		require.GreaterOrEqual(t, ended.Sub(began), time.Duration(want.SecondsObserved)*time.Second)
+		const unknown = "x509: certificate signed by unknown authority"
+		var mine []logged
+		for _, l := range lines {
+			if strings.Contains(l.text, unknown) {
+				mine = append(mine, l)
+			}
+		}
+		require.NotZero(t, want.UnknownAuthorityLines)
+		require.GreaterOrEqual(t, len(mine), want.SecondsObserved/7, "one each 7 s")
+		last := mine[len(mine)-1].at.AddDate(ended.Year(), 0, 0) // log lines have no year
+		require.Less(t, ended.Sub(last), 8*time.Second, "and still")
+		first := regexp.MustCompile(`leases/[a-z0-9-]+`).ReplaceAllString(klog.FindStringSubmatch(want.First)[4], "leases/NODE")
+		require.Contains(t, mine[0].text, strings.TrimSuffix(neutral(first, ""), "?ti"))
+	}
+}
+
+// showKubectl types a recorded command as the admin and compares what it prints.
+func showKubectl(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	obs, err := r.w.Say("admin", "kubectl "+strings.Join(args, " "), time.Minute)
+	require.NoError(t, err)
+	r.obs = append(r.obs, obs...)
+	var out, errs, status string
+	for _, o := range obs {
+		switch {
+		case o.Kind == trace.Printed && o.Args["stream"] == "stderr":
+			errs += o.Payload
+		case o.Kind == trace.Printed:
+			out += o.Payload
+		case o.Kind == trace.Done:
+			status = o.Args["status"]
+		}
+	}
+	return func(t *testing.T, text string) {
+		require.Equal(t, strings.TrimRight(text, "\n"), strings.TrimRight(fmt.Sprintf("$ kubectl %s\n--- stdout\n%s--- stderr\n%s--- exit status %s", strings.Join(args, " "), out, errs, status), "\n"))
 	}
 }
