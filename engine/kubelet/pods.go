@@ -91,7 +91,7 @@ func (k *Kubelet) handle(c *sim.Ctx, r *sim.Request) {
 			k.reply(c, r, 404, plainText, "404 page not found\n")
 			return
 		}
-		k.reply(c, r, 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", text(c))
+		k.reply(c, r, 200, sim.ExpositionType, text(c))
 	case "containerLogs":
 		k.containerLogs(c, r, parts[1:], query.Get("tailLines"), query.Get("timestamps") != "")
 	case "exec", "attach", "run", "portForward":

@@ -43,6 +43,8 @@ type port struct {
 	Tokens    bool   `json:"tokens,omitempty"`
 	Anonymous bool   `json:"anonymous,omitempty"`
 	Allow     bool   `json:"allow,omitempty"`
+	// Lives are what was left of the certificates with which clients came.
+	Lives sim.Histogram `json:"lives,omitzero"`
 	// Waiting are the requests that wait for a word of the API server, Known
 	// the words that are remembered.
 	Waiting map[uint64]visit   `json:"waiting"`

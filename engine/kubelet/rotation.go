@@ -41,8 +41,8 @@ type rotation struct {
 	IPs []string `json:"ips,omitempty"`
 	// Errors counts failed tries. Lived are the ages at which earlier
 	// certificates were replaced.
-	Errors int             `json:"errors,omitempty"`
-	Lived  []time.Duration `json:"lived,omitempty"`
+	Errors int           `json:"errors,omitempty"`
+	Lived  sim.Histogram `json:"lived,omitzero"`
 }
 
 func (r *rotation) life() life { return lives[r.Use] }
@@ -98,7 +98,7 @@ func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 	}
 	first := r.Cert == nil
 	if !first {
-		r.Lived = append(r.Lived[:len(r.Lived):len(r.Lived)], c.Clock().Sub(r.Cert.NotBefore))
+		r.Lived.Observe(ages, c.Clock().Sub(r.Cert.NotBefore).Seconds())
 	}
 	name, conn := a.Name, a.Conn
 	r.Attempt = attempt{}

@@ -141,6 +141,7 @@ func (k *Kubelet) verify(peer [][]byte, now time.Time) (*x509.Certificate, error
 		}
 		chain = append(chain, x)
 	}
+	k.Port.Lives.ObserveClient(chain[0].NotAfter.Sub(now).Seconds())
 	roots, _ := pki.ParseCerts(k.Port.CAs)
 	if err := pki.Verify(chain, roots, x509.ExtKeyUsageClientAuth, now); err != nil {
 		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w", chain[0].SerialNumber, pki.Colons(chain[0].SubjectKeyId), pki.Colons(chain[0].AuthorityKeyId), err)
