@@ -28,7 +28,10 @@ const snapshotMagic = "joinery-world\x00"
 func (w *World) Clone() *World {
 	n := &World{state: w.state, era: w.era, obs: slices.Clone(w.obs)}
 	n.Inputs = slices.Clip(w.Inputs)
-	n.Troubles, n.Waits = maps.Clone(w.Troubles), maps.Clone(w.Waits)
+	n.Troubles, n.Decisions = maps.Clone(w.Troubles), maps.Clone(w.Decisions)
+	for client, list := range n.Troubles {
+		n.Troubles[client] = maps.Clone(list)
+	}
 	n.Faults, n.Held = slices.Clone(w.Faults), slices.Clone(w.Held)
 	n.Queue = w.Queue.Clone()
 	n.Chance = w.Chance.Clone()

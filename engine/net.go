@@ -203,6 +203,10 @@ func (w *World) dialled(id uint64) {
 		return
 	}
 	if err == nil && l == nil {
+		if w.nobody(target) {
+			w.post(w.Clock.Add(noRoute), "", 0, sim.Msg{Kind: msgNoDial, Stream: c.ID, Err: "dial tcp " + target + ": connect: no route to host"})
+			return
+		}
 		err = fmt.Errorf("dial tcp %s: connect: connection refused", target)
 	}
 	if err != nil {
@@ -213,13 +217,8 @@ func (w *World) dialled(id uint64) {
 		w.plainly(c, l)
 		return
 	}
-	name := c.Dial.ServerName
-	if name == "" {
-		name, _, _ = strings.Cut(c.Dial.Addr, ":")
-	}
-	h := pki.Greet(
-		pki.Client{Roots: c.Dial.Roots, Insecure: c.Dial.Insecure, ServerName: name, Cert: c.Dial.Cert, Key: c.Dial.Key},
-		pki.Server{Cert: l.Listen.Cert, Key: l.Listen.Key, Without: l.Listen.Without}, w.local(host))
+	name := serverName(c.Dial)
+	h := w.greet(host, c.Dial, l)
 	args := map[string]string{"version": h.Version, "conn": number(c.ID), "client": cn(h.ClientChain), "server": cn(h.ServerChain), "name": name}
 	if h.ClientError != "" {
 		args["client-error"] = h.ClientError
@@ -244,9 +243,25 @@ func (w *World) dialled(id uint64) {
 	w.connected(c, l, h.ClientChain, ready)
 }
 
+// serverName is the name that a client wants to find in a server's certificate.
+func serverName(d *sim.Dial) string {
+	if d.ServerName != "" {
+		return d.ServerName
+	}
+	name, _, _ := strings.Cut(d.Addr, ":")
+	return name
+}
+
+// greet is the handshake of a client on a host with who listens.
+func (w *World) greet(host string, d *sim.Dial, l *listener) pki.Handshake {
+	return pki.Greet(
+		pki.Client{Roots: d.Roots, Insecure: d.Insecure, ServerName: serverName(d), Cert: d.Cert, Key: d.Key},
+		pki.Server{Cert: l.Listen.Cert, Key: l.Listen.Key, Without: l.Listen.Without}, w.local(host))
+}
+
 // connected sends what waited for a connection.
 func (w *World) connected(c *conn, l *listener, peer [][]byte, ready time.Time) {
-	w.goesWell(c.Client, aspectConn)
+	w.goesWell(c.Client, aspectConn, c.Dial.Addr)
 	c.Ready, c.Peer, c.Server, c.ServerLife, c.Local = true, peer, l.Server, l.Life, l.Listen.Addr
 	waiting := c.Waiting
 	c.Waiting = nil
@@ -434,7 +449,7 @@ func (w *World) leave(id uint64) {
 // err (when it is to be told), and the server learns that it is gone.
 func (w *World) closeConn(c *conn, err string, tell bool) {
 	if tell && !c.Ready {
-		w.goesWrong(c.Client, aspectConn, trouble{Error: err, Server: c.Dial.Addr})
+		w.goesWrong(c.Client, aspectConn, c.Dial.Addr, trouble{Error: err, Server: c.Dial.Addr, Dial: c.Dial})
 	}
 	delete(w.Conns, c.ID)
 	if w.Pool[c.Key] == c.ID {

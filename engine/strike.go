@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -224,6 +225,12 @@ func (w *World) hostAt(target string) string {
 		return m.Name
 	}
 	return ""
+}
+
+// nobody tells whether no host has the address of "ip:port".
+func (w *World) nobody(target string) bool {
+	ip, err := netip.ParseAddrPort(target)
+	return err == nil && w.hostAt(target) == "" && !ip.Addr().IsLoopback() && !serviceRange.Contains(ip.Addr()) && target != w.Config.endpoint()
 }
 
 // hinder is what faults do to a connection that is being dialled: it returns

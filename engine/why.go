@@ -11,8 +11,8 @@ import (
 
 	"github.com/joinery-lab/joinery/engine/api"
 	"github.com/joinery-lab/joinery/engine/controllers"
-	"github.com/joinery-lab/joinery/engine/kubelet"
 	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
@@ -93,6 +93,8 @@ type trouble struct {
 	Error   string `json:"error,omitempty"`
 	Request string `json:"request,omitempty"`
 	Server  string `json:"server,omitempty"`
+	// Dial is how the client wanted to be connected, when it could not be.
+	Dial *sim.Dial `json:"dial,omitempty"`
 	// Log is the line that tells why in the server's log, and V what shows it.
 	Log string `json:"log,omitempty"`
 	V   int    `json:"v,omitempty"`
@@ -100,40 +102,63 @@ type trouble struct {
 	Args map[string]string `json:"args,omitempty"`
 }
 
-// aspects of a client that go well or wrong each by itself.
+// What goes well or wrong for a client, each by itself: a connection to an
+// address, requests about CSRs and others to an API server, and requests to
+// another server.
 const (
-	aspectConn  = " conn"
-	aspectCSR   = " csr"
-	aspectOther = " other"
+	aspectConn   = "conn "
+	aspectCSR    = "csr"
+	aspectOther  = "other"
+	aspectAnswer = "answer "
 )
 
-func aspect(url string) string {
-	if strings.Contains(url, "/certificatesigningrequests") {
-		return aspectCSR
+// aspect is what an answer is about, and at whom.
+func (w *World) aspect(server, url string) (aspect, at string) {
+	if p := w.Procs[server]; p != nil {
+		if _, ok := p.actor.(*api.Server); !ok {
+			return aspectAnswer, server
+		}
 	}
-	return aspectOther
+	if strings.Contains(url, "/certificatesigningrequests") {
+		return aspectCSR, ""
+	}
+	return aspectOther, ""
 }
 
 // startsAnew forgets what went wrong for a process before it.
-func (w *World) startsAnew(addr string) {
-	for _, a := range []string{aspectConn, aspectCSR, aspectOther} {
-		w.goesWell(addr, a)
-	}
-}
+func (w *World) startsAnew(addr string) { delete(w.Troubles, addr) }
 
 // goesWrong and goesWell keep the troubles.
-func (w *World) goesWrong(client, aspect string, t trouble) {
+func (w *World) goesWrong(client, aspect, at string, t trouble) {
 	if w.Troubles == nil {
-		w.Troubles = map[string]trouble{}
+		w.Troubles = map[string]map[string]trouble{}
+	}
+	if w.Troubles[client] == nil {
+		w.Troubles[client] = map[string]trouble{}
 	}
 	t.At = w.Clock
-	w.Troubles[client+aspect] = t
+	w.Troubles[client][aspect+at] = t
 }
 
-func (w *World) goesWell(client, aspect string) {
-	if len(w.Troubles) > 0 {
-		delete(w.Troubles, client+aspect)
+func (w *World) goesWell(client, aspect, at string) {
+	list := w.Troubles[client]
+	if len(list) == 0 {
+		return
 	}
+	if delete(list, aspect+at); len(list) == 0 {
+		delete(w.Troubles, client)
+	}
+}
+
+// trouble is what goes wrong for a client in an aspect, at anyone.
+func (w *World) trouble(client, aspect string) (trouble, bool) {
+	list := w.Troubles[client]
+	for _, name := range keys(list) {
+		if strings.HasPrefix(name, aspect) {
+			return list[name], true
+		}
+	}
+	return trouble{}, false
 }
 
 // answered keeps what an answer means for its client.
@@ -142,9 +167,10 @@ func (w *World) answered(s *stream, server string, code int) {
 		return
 	}
 	_, url, _ := strings.Cut(s.Request, " ")
+	aspect, at := w.aspect(server, url)
 	// That there is no such thing is an answer; a refusal it is not.
 	if code < 500 && code != 401 && code != 403 && code != 429 {
-		w.goesWell(s.Client, aspect(url))
+		w.goesWell(s.Client, aspect, at)
 		return
 	}
 	t := trouble{Code: code, Request: s.Request, Server: server}
@@ -155,8 +181,17 @@ func (w *World) answered(s *stream, server string, code int) {
 			t.Log, t.V = v["rule"], 5
 		}
 	}
-	w.goesWrong(s.Client, aspect(url), t)
+	w.goesWrong(s.Client, aspect, at, t)
 }
+
+// decision is the last word of an actor about something.
+type decision struct {
+	By   string            `json:"by"`
+	Args map[string]string `json:"args"`
+}
+
+// kept are the verdicts that explain something as long as they stand.
+var kept = []string{"waits", "denied", "no"}
 
 // hear keeps of an observation what explains something later.
 func (w *World) hear(o *trace.Observation) {
@@ -166,18 +201,23 @@ func (w *World) hear(o *trace.Observation) {
 			w.verdict = o.Args
 		}
 	case trace.Decision:
-		if o.Args["verdict"] != "waits" {
-			delete(w.Waits, o.Subject)
+		if !slices.Contains(kept, o.Args["verdict"]) {
+			delete(w.Decisions, o.Subject)
 			return
 		}
-		if w.Waits == nil {
-			w.Waits = map[string]map[string]string{}
+		if w.Decisions == nil {
+			w.Decisions = map[string]decision{}
 		}
-		w.Waits[o.Subject] = o.Args
+		w.Decisions[o.Subject] = decision{o.Actor, o.Args}
+	case trace.Object:
+		if name, ok := strings.CutPrefix(o.Subject, "certificatesigningrequests/"); ok && o.Args["verb"] == "delete" {
+			delete(w.Decisions, "csr/"+name)
+		}
 	}
 }
 
-// Why explains csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH or token/ID.
+// Why explains csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH, token/ID or
+// apiservice/NAME.
 // The error is one sentence for the person who asked.
 func (w *World) Why(object string) (Explanation, error) {
 	kind, name, _ := strings.Cut(object, "/")
@@ -196,10 +236,25 @@ func (w *World) Why(object string) (Explanation, error) {
 		err = w.whyCert(&e, host, "/"+path)
 	case "token":
 		err = w.whyToken(&e, strings.TrimPrefix(name, "bootstrap-token-"))
+	case "apiservice":
+		err = w.whyAPIService(&e, name)
 	default:
-		err = fmt.Errorf("%q can't be explained; there are csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH and token/ID", object)
+		err = fmt.Errorf("%q can't be explained; there are csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH, token/ID and apiservice/NAME", object)
 	}
+	e.Knows, e.Needs, e.Next = unique(e.Knows), unique(e.Needs), unique(e.Next)
 	return e, err
+}
+
+// unique leaves out what was said before.
+func unique(list []Reason) (out []Reason) {
+	said := map[string]bool{}
+	for _, r := range list {
+		if s := r.String(); !said[s] {
+			said[s] = true
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // server is the first API server that runs.
@@ -224,17 +279,7 @@ func (w *World) manager() (addr string, m *controllers.ControllerManager) {
 
 // log says that a unit's log holds the reason, and whether its -v shows it.
 func (w *World) log(addr, line string, v int) Reason {
-	has := 0
-	if p := w.Procs[addr]; p != nil {
-		switch a := p.actor.(type) {
-		case *api.Server:
-			has = a.Verbosity()
-		case *controllers.ControllerManager:
-			has = a.Verbosity()
-		case *kubelet.Kubelet:
-			has = a.Flags.V
-		}
-	}
+	has := w.verbosity(addr)
 	kind := "log"
 	if has < v {
 		kind = "log-hidden"

@@ -12,6 +12,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 
 	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/client"
 	"github.com/joinery-lab/joinery/engine/controllers"
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/kubelet"
@@ -32,7 +33,7 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 	v := lookCSR(o)
 	addr, m := w.manager()
 	args := []string{"signer", v.Signer, "by", v.Requestor}
-	waits := w.Waits["csr/"+o.Name]
+	last := w.Decisions["csr/"+o.Name]
 	cleaned := func(kind string, after time.Duration) {
 		if m != nil && m.Runs("certificatesigningrequest-cleaner-controller") {
 			at := v.Created
@@ -53,6 +54,7 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 	case v.Condition == "Denied":
 		e.State = reason("csr-denied", append(args, "reason", v.Reason, "message", v.Message)...)
 		e.Knows = append(e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
+		w.explainRule(e, last)
 		e.Needs = append(e.Needs, reason("new-request"))
 		cleaned("denied", era.CleanerDecided.In(w.era))
 	case v.Certificate != "":
@@ -61,24 +63,38 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 	case v.Condition == "Approved":
 		e.State = reason("csr-unsigned", args...)
 		w.needSigner(e, addr, m, v.Signer)
-		if waits != nil && waits["reason"] == "SigningError" {
-			e.Knows = append(e.Knows, w.log(addr, waits["message"], 0))
+		if last.Args["reason"] == "SigningError" {
+			e.Knows = append(e.Knows, w.log(addr, last.Args["message"], 0))
 			if m != nil {
 				file, _ := m.Signs(v.Signer)
 				host, _ := split(addr)
-				e.Needs = append(e.Needs, reason("file", "host", host, "path", file, "error", waits["message"]))
+				e.Needs = append(e.Needs, reason("file", "host", host, "path", file, "error", last.Args["message"]))
 			}
 		}
 		cleaned("approved", era.CleanerUnissued.In(w.era))
 	default:
 		e.State = reason("csr-pending", args...)
-		if waits != nil && waits["reason"] == "NotPermitted" {
-			e.Knows = append(e.Knows, w.log(addr, waits["message"], 4))
+		if last.Args["reason"] == "NotPermitted" {
+			e.Knows = append(e.Knows, w.log(addr, last.Args["message"], 4))
 		}
+		w.explainRule(e, last)
 		w.needApprover(e, addr, m, o)
 		e.Needs = append(e.Needs, reason("approval", "csr", o.Name))
 		cleaned("pending", era.CleanerPending.In(w.era))
 	}
+}
+
+// explainRule says which of its rules an approver found broken.
+func (w *World) explainRule(e *Explanation, last decision) {
+	switch {
+	case last.Args["log"] == "" && last.Args["reason"] != "ApproveFailed":
+		return
+	case last.Args["log"] != "":
+		e.Knows = append(e.Knows, w.log(last.By, last.Args["log"], 0))
+	default:
+		e.Knows = append(e.Knows, w.log(last.By, last.Args["message"], 0))
+	}
+	e.Needs = append(e.Needs, reason("rule", "unit", last.By, "rule", last.Args["rule"], "message", last.Args["message"]))
 }
 
 // needSigner is what keeps an approved request from being signed.
@@ -107,7 +123,9 @@ var ownSigners = []string{certificatesv1.KubeAPIServerClientSignerName, certific
 // client certificate the permission that the approver asks about.
 func (w *World) needApprover(e *Explanation, addr string, m *controllers.ControllerManager, o *certificatesv1.CertificateSigningRequest) {
 	if o.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
-		e.Knows = append(e.Knows, reason("no-approver", "signer", o.Spec.SignerName))
+		if w.Decisions["csr/"+o.Name].By == "" {
+			e.Knows = append(e.Knows, reason("no-approver", "signer", o.Spec.SignerName))
+		}
 		return
 	}
 	switch {
@@ -164,6 +182,10 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	}
 	if w.Procs[addr] == nil {
 		e.State = reason(map[bool]string{true: "restarting", false: "stopped"}[u.Restarting], "state", u.State, "code", strconv.Itoa(u.Code))
+		if last, ok := w.Decisions["join/"+host]; ok && name == "kubelet" {
+			w.explainJoin(e, last)
+			return nil
+		}
 		if line := lastError(u); line != "" {
 			e.Knows = append(e.Knows, w.log(addr, line, 0))
 			if m := missing.FindStringSubmatch(line); m != nil {
@@ -180,7 +202,7 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 		return nil
 	}
 	phase := u.PhaseArgs
-	e.State = reason(phaseState(u.Phase), "phase", u.Phase, "as", phase["user"], "csr", phase["csr"])
+	e.State = reason(w.phaseState(addr, u.Phase), "phase", u.Phase, "as", phase["user"], "csr", phase["csr"])
 	w.explainTroubles(e, addr, m)
 	if t, err := time.Parse(time.RFC3339Nano, phase["next"]); err == nil && u.Phase != "" && t.After(w.Clock) {
 		kind := "retry"
@@ -206,6 +228,8 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	switch u.Phase {
 	case "joined":
 		w.explainRenewal(e, m, phase)
+		w.explainServing(e, m)
+		w.explainCallers(e, m)
 	case "expired":
 		e.Needs = append(e.Needs, reason("certificate", "subject", "system:node:"+host))
 		if by := m.Clock.Skew(w.Clock); by.Abs() > time.Minute {
@@ -219,11 +243,18 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 var missing = regexp.MustCompile(`(?:(?:stat|open|read|mkdir|symlink) |data from \\*")(/[^ :\\"]+)(?:\\*" into cert/key pair)?: ([^"\\]+)`)
 
 // phaseState names what the phase of a unit means.
-func phaseState(phase string) string {
-	if phase == "" {
-		return "running"
+func (w *World) phaseState(addr, phase string) string {
+	switch w.actorAt(addr).(type) {
+	case *kubelet.Kubelet:
+		if phase != "" {
+			return "kubelet-" + phase
+		}
+	case *client.Client:
+		if phase != "" {
+			return "client-" + phase
+		}
 	}
-	return "kubelet-" + phase
+	return "running"
 }
 
 // lastError is the last line of an error in a unit's journal.
@@ -236,28 +267,23 @@ func lastError(u *unit) string {
 	return ""
 }
 
-// explainTroubles says what goes wrong for a client now.
+// explainTroubles says what goes wrong for a client of the API server now.
 func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
-	if t, ok := w.Troubles[addr+aspectConn]; ok {
+	_, isKubelet := w.actorAt(addr).(*kubelet.Kubelet)
+	if t, ok := w.trouble(addr, aspectConn); ok && isKubelet {
 		e.State = reason("unreachable", "error", t.Error, "server", t.Server)
 		e.Knows = append(e.Knows, w.log(addr, t.Error, 0))
-		switch {
-		case strings.Contains(t.Error, "is before"), strings.Contains(t.Error, "is after"):
-			e.Needs = append(e.Needs, reason("clock", "host", m.Name, "by", (-m.Clock.Skew(w.Clock)).String()))
-		case strings.Contains(t.Error, "unknown authority"):
-			e.Needs = append(e.Needs, reason("ca", "host", m.Name))
-		case strings.Contains(t.Error, "connection refused"):
-			e.Needs = append(e.Needs, reason("unit", "unit", "kube-apiserver"))
-		default:
-			e.Needs = append(e.Needs, reason("link", "host", m.Name, "server", t.Server))
-		}
+		e.Needs = append(e.Needs, w.connNeeds(addr, t)...)
 		return
+	}
+	if !isKubelet {
+		w.explainPeers(e, addr)
 	}
 	// A node that waits for its certificate is refused as anonymous: what counts
 	// is how its request fares.
-	t, ok := w.Troubles[addr+aspectCSR]
+	t, ok := w.trouble(addr, aspectCSR)
 	if !ok {
-		if t, ok = w.Troubles[addr+aspectOther]; !ok || m.unit("kubelet").Phase != "joined" {
+		if t, ok = w.trouble(addr, aspectOther); !ok || isKubelet && m.unit("kubelet").Phase != "joined" {
 			return
 		}
 	}
@@ -270,7 +296,7 @@ func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
 			e.Needs = append(e.Needs, reason("client-ca", "unit", t.Server))
 		case strings.Contains(t.Log, "is before"), strings.Contains(t.Log, "is after"):
 			host, _ := split(t.Server)
-			e.Needs = append(e.Needs, reason("certificate", "subject", "system:node:"+m.Name))
+			e.Needs = append(e.Needs, reason("certificate", "subject", who(addr, m)))
 			if by := w.machine(host).Clock.Skew(w.Clock); by.Abs() > time.Minute {
 				e.Needs = append(e.Needs, reason("clock", "host", host, "by", (-by).String()))
 			}
@@ -300,6 +326,15 @@ func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
 			e.Needs = append(e.Needs, bindings(&would)...)
 		}
 	}
+}
+
+// who is the name that a client's certificate has.
+func who(addr string, m *machine) string {
+	_, unit := split(addr)
+	if user := m.unit(unit).PhaseArgs["user"]; unit != "kubelet" && user != "" {
+		return user
+	}
+	return "system:node:" + m.Name
 }
 
 // tokenOf is the id of the bootstrap token that a line of a log is about.
@@ -333,5 +368,8 @@ func (w *World) explainRenewal(e *Explanation, m *machine, phase map[string]stri
 			missing[i].Kind = "renewal-binding"
 		}
 		e.Needs = append(e.Needs, missing...)
+	}
+	for _, use := range []string{"client", "serving"} {
+		w.explainLate(e, m, use)
 	}
 }

@@ -55,10 +55,10 @@ type state struct {
 	Rough  bool    `json:"rough,omitempty"`
 	Held   []held  `json:"held,omitempty"`
 
-	// Troubles and Waits are what goes wrong or waits now, for Why: by client and
-	// aspect, and by the subject of a controller's decision.
-	Troubles map[string]trouble           `json:"troubles,omitempty"`
-	Waits    map[string]map[string]string `json:"waits,omitempty"`
+	// Troubles and Decisions are what goes wrong, waits or was denied, for Why: by
+	// client and aspect, and by the subject of the decision.
+	Troubles  map[string]map[string]trouble `json:"troubles,omitempty"`
+	Decisions map[string]decision           `json:"decisions,omitempty"`
 
 	Machines  []*machine           `json:"machines"`
 	Procs     map[string]*proc     `json:"procs"`

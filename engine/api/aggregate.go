@@ -211,13 +211,18 @@ func (s *Server) reach(c *sim.Ctx, a *apiService) (d sim.Dial, reason, message s
 	if o == nil {
 		return d, "ServiceNotFound", fmt.Sprintf("service/%s in %q is not present", ref.Name, ref.Namespace)
 	}
-	d = sim.Dial{Addr: net.JoinHostPort(o.typed.(*corev1.Service).Spec.ClusterIP, strconv.Itoa(int(*ref.Port))), ServerName: ref.Name + "." + ref.Namespace + ".svc",
+	d = sim.Dial{Addr: serviceAddr(o.typed.(*corev1.Service), a), ServerName: ref.Name + "." + ref.Namespace + ".svc",
 		Insecure: a.Spec.Insecure, Roots: a.Spec.CABundle}
 	if s.opts.proxyCert != "" {
 		d.Cert, _ = c.Disk.ReadFile(s.opts.proxyCert)
 		d.Key, _ = c.Disk.ReadFile(s.opts.proxyKey)
 	}
 	return d, "", ""
+}
+
+// serviceAddr is where the server of an APIService is.
+func serviceAddr(o *corev1.Service, a *apiService) string {
+	return net.JoinHostPort(o.Spec.ClusterIP, strconv.Itoa(int(*a.Spec.Service.Port)))
 }
 
 // lookAll begins to look at all aggregated servers.

@@ -30,5 +30,44 @@ func (s *Server) Token(now time.Time, id string) (refusal string, v int, expires
 	return r.Line, r.V, expires, found
 }
 
+// TokenSigns tells whether there is a bootstrap token of an id, and whether it is
+// one that cluster-info is signed with.
+func (s *Server) TokenSigns(id string) (found, signs bool) {
+	o := s.store.Get("secrets", "kube-system", bootstrapPrefix+id)
+	if o == nil {
+		return false, false
+	}
+	return true, string(o.typed.(*corev1.Secret).Data["usage-bootstrap-signing"]) == "true"
+}
+
 // Verbosity is its --v.
 func (s *Server) Verbosity() int { return s.opts.v }
+
+// Aggregated is what a server knows of an APIService: by whom it is answered, if
+// not by itself, where that one is, and whether it was found to answer.
+type Aggregated struct {
+	Namespace, Service, Addr string
+	Status, Reason, Message  string
+	// Looks is when it is looked at again, zero when nobody asks for it.
+	Looks time.Time
+}
+
+// Aggregated finds an APIService by its name.
+func (s *Server) Aggregated(name string) (out Aggregated, ok bool) {
+	o := s.store.Get("apiservices", "", name)
+	if o == nil {
+		return out, false
+	}
+	a := o.typed.(*apiService)
+	if a.Spec.Service == nil {
+		return out, true
+	}
+	out.Namespace, out.Service, out.Looks = a.Spec.Service.Namespace, a.Spec.Service.Name, s.Foreign[name].Looks
+	if c := a.available(); c != nil {
+		out.Status, out.Reason, out.Message = c.Status, c.Reason, c.Message
+	}
+	if o := s.store.Get("services", out.Namespace, out.Service); o != nil {
+		out.Addr = serviceAddr(o.typed.(*corev1.Service), a)
+	}
+	return out, true
+}

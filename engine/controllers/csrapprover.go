@@ -18,6 +18,7 @@ import (
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
 )
 
 // csrApprover is github.com/postfinance/kubelet-csr-approver.
@@ -41,6 +42,15 @@ type approverFlags struct {
 	BypassHostname  bool   `json:"bypassHostname,omitempty"`
 	IgnoreNonSystem bool   `json:"ignoreNonSystem,omitempty"`
 	SkipDeny        bool   `json:"skipDeny,omitempty"`
+}
+
+// setting is a flag of kubelet-csr-approver as it is set, "" for none.
+func (f *approverFlags) setting(name string) string {
+	if name == "" {
+		return ""
+	}
+	values := map[string]any{"provider-regex": f.Regex, "provider-ip-prefixes": f.Prefixes, "max-expiration-sec": f.MaxSec, "allowed-dns-names": f.Names, "bypass-dns-resolution": f.BypassDNS, "bypass-hostname-check": f.BypassHostname}
+	return fmt.Sprintf("--%s=%v", name, values[name])
 }
 
 // startCSRApprover reads flags, then variables for flags that were not given,
@@ -168,25 +178,30 @@ func (m *ControllerManager) judgeCSR(c *sim.Ctx, l *loop) {
 			break
 		}
 		for _, x := range csrRules {
-			if reason := x.broken(m, c, csr, req); reason != "" {
-				say(0, x.line, x.words+reason, x.with(csr, req)...)
-				m.verdict(c, l, csr, reason, fields)
+			if b := x.broken(m, c, csr, req); b.reason != "" {
+				l.Work.Said = x.words + b.reason
+				say(0, x.line, l.Work.Said, x.with(csr, req)...)
+				m.verdict(c, l, csr, b, fields)
 				return
 			}
 		}
 		say(0, 171, "CSR approved")
-		m.verdict(c, l, csr, "", fields)
+		m.verdict(c, l, csr, breach{}, fields)
 		return
 	}
 	m.finish(c, l, nil)
 }
 
+// breach is why a rule is broken, "" when it is kept, and the flag that the rule
+// comes from; some can't be set otherwise.
+type breach struct{ reason, flag string }
+
 // csrRule is one of kubelet-csr-approver's rules: what its log says when it is
-// broken, and why it is, "" when it is kept.
+// broken, and why it is.
 type csrRule struct {
 	line   int
 	words  string
-	broken func(m *ControllerManager, c *sim.Ctx, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) string
+	broken func(m *ControllerManager, c *sim.Ctx, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) breach
 	fields func(csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) []any
 }
 
@@ -199,36 +214,36 @@ func (r *csrRule) with(csr *certv1.CertificateSigningRequest, req *x509.Certific
 
 // csrRules stand in the order in which they are checked.
 var csrRules = []csrRule{
-	{131, denying, func(_ *ControllerManager, _ *sim.Ctx, csr *certv1.CertificateSigningRequest, _ *x509.CertificateRequest) string {
-		return unless(strings.HasPrefix(csr.Spec.Username, "system:node:"), "CSR Spec.Username is not prefixed with system:node:")
+	{131, denying, func(_ *ControllerManager, _ *sim.Ctx, csr *certv1.CertificateSigningRequest, _ *x509.CertificateRequest) breach {
+		return unless(strings.HasPrefix(csr.Spec.Username, "system:node:"), "CSR Spec.Username is not prefixed with system:node:", "")
 	}, nil},
-	{136, denying, func(_ *ControllerManager, _ *sim.Ctx, _ *certv1.CertificateSigningRequest, req *x509.CertificateRequest) string {
-		return unless(len(req.DNSNames)+len(req.IPAddresses) > 0, "The x509 Cert Request SAN contains neither an IP address nor a DNS name")
+	{136, denying, func(_ *ControllerManager, _ *sim.Ctx, _ *certv1.CertificateSigningRequest, req *x509.CertificateRequest) breach {
+		return unless(len(req.DNSNames)+len(req.IPAddresses) > 0, "The x509 Cert Request SAN contains neither an IP address nor a DNS name", "")
 	}, nil},
-	{141, denying, func(_ *ControllerManager, _ *sim.Ctx, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) string {
-		return unless(req.Subject.CommonName == csr.Spec.Username, "CSR username does not match the parsed x509 certificate request commonname")
+	{141, denying, func(_ *ControllerManager, _ *sim.Ctx, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) breach {
+		return unless(req.Subject.CommonName == csr.Spec.Username, "CSR username does not match the parsed x509 certificate request commonname", "")
 	}, func(csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) []any {
 		return []any{"commonName", req.Subject.CommonName, "specUsername", csr.Spec.Username}
 	}},
 	{151, "Denying kubelet-serving CSR. DNS checks failed. Reason:", (*ControllerManager).checkDNS, nil},
-	{160, "Denying kubelet-serving CSR. IP whitelist check failed. Reason:", func(m *ControllerManager, _ *sim.Ctx, _ *certv1.CertificateSigningRequest, req *x509.CertificateRequest) string {
+	{160, "Denying kubelet-serving CSR. IP whitelist check failed. Reason:", func(m *ControllerManager, _ *sim.Ctx, _ *certv1.CertificateSigningRequest, req *x509.CertificateRequest) breach {
 		for _, ip := range req.IPAddresses {
 			if a := addr(ip); !m.allowed(a) {
-				return fmt.Sprintf("One of the SAN IP addresses, %s, is not partof the allowed IP Prefixes/Subnets, denying the CSR.", a)
+				return breach{fmt.Sprintf("One of the SAN IP addresses, %s, is not partof the allowed IP Prefixes/Subnets, denying the CSR.", a), "provider-ip-prefixes"}
 			}
 		}
-		return ""
+		return breach{}
 	}, nil},
-	{164, denying, func(m *ControllerManager, _ *sim.Ctx, csr *certv1.CertificateSigningRequest, _ *x509.CertificateRequest) string {
-		return unless(csr.Spec.ExpirationSeconds == nil || int(*csr.Spec.ExpirationSeconds) <= m.Approver.MaxSec, "CSR spec.expirationSeconds is longer than the maximum allowed expiration second")
+	{164, denying, func(m *ControllerManager, _ *sim.Ctx, csr *certv1.CertificateSigningRequest, _ *x509.CertificateRequest) breach {
+		return unless(csr.Spec.ExpirationSeconds == nil || int(*csr.Spec.ExpirationSeconds) <= m.Approver.MaxSec, "CSR spec.expirationSeconds is longer than the maximum allowed expiration second", "max-expiration-sec")
 	}, nil},
 }
 
-func unless(kept bool, reason string) string {
+func unless(kept bool, reason, flag string) breach {
 	if kept {
-		return ""
+		return breach{}
 	}
-	return reason
+	return breach{reason, flag}
 }
 
 func addr(ip net.IP) netip.Addr {
@@ -248,47 +263,47 @@ func (m *ControllerManager) allowed(a netip.Addr) bool {
 
 // checkDNS holds the names of a request against the rules for them. Models
 // internal/controller/regex_ip_checks.go DNSCheck.
-func (m *ControllerManager) checkDNS(c *sim.Ctx, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) string {
+func (m *ControllerManager) checkDNS(c *sim.Ctx, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) breach {
 	f := &m.Approver
 	if len(req.DNSNames) > f.Names {
-		return "The x509 Cert Request contains more DNS names than allowed through the config flag"
+		return breach{"The x509 Cert Request contains more DNS names than allowed through the config flag", "allowed-dns-names"}
 	}
 	if len(req.DNSNames) == 0 {
-		return ""
+		return breach{}
 	}
 	pattern := regexp.MustCompile(f.Regex)
 	for _, name := range req.DNSNames {
 		if !strings.HasPrefix(name, strings.TrimPrefix(csr.Spec.Username, "system:node:")) && !f.BypassHostname {
-			return "The SAN DNS Name in the x509 CSR is not prefixed by the node name (hostname)"
+			return breach{"The SAN DNS Name in the x509 CSR is not prefixed by the node name (hostname)", "bypass-hostname-check"}
 		}
 		if !pattern.MatchString(name) {
-			return "The SAN DNS name in the x509 CR is not allowed by the Cloud provider regex"
+			return breach{"The SAN DNS name in the x509 CR is not allowed by the Cloud provider regex", "provider-regex"}
 		}
 	}
 	if f.BypassDNS {
-		return ""
+		return breach{}
 	}
 	found := map[netip.Addr]bool{}
 	var order []netip.Addr
 	for _, name := range req.DNSNames {
 		addrs := lookup(c.Disk, name)
 		if len(addrs) == 0 {
-			return "The SAN DNS Name could not be resolved, denying the CSR"
+			return breach{"The SAN DNS Name could not be resolved, denying the CSR", "bypass-dns-resolution"}
 		}
 		order = append(order, addrs...)
 	}
 	for _, a := range order {
 		found[a] = true
 		if !m.allowed(a) {
-			return fmt.Sprintf("One of the resolved IP addresses, %s,isn't part of the provider-specified set of whitelisted IP. denying the certificate", a)
+			return breach{fmt.Sprintf("One of the resolved IP addresses, %s,isn't part of the provider-specified set of whitelisted IP. denying the certificate", a), "provider-ip-prefixes"}
 		}
 	}
 	for _, ip := range req.IPAddresses {
 		if a := addr(ip); !found[a] {
-			return fmt.Sprintf("One of the SAN IP addresses, %s, is not contained in the set of resolved IP addresses, denying the CSR.", a)
+			return breach{fmt.Sprintf("One of the SAN IP addresses, %s, is not contained in the set of resolved IP addresses, denying the CSR.", a), "bypass-dns-resolution"}
 		}
 	}
-	return ""
+	return breach{}
 }
 
 // lookup finds the addresses of a name in the host's /etc/hosts, the only
@@ -312,8 +327,10 @@ func lookup(d *sim.Disk, name string) (out []netip.Addr) {
 }
 
 // verdict writes an approval, or a denial for a reason.
-func (m *ControllerManager) verdict(c *sim.Ctx, l *loop, csr *certv1.CertificateSigningRequest, reason string, fields []any) {
+func (m *ControllerManager) verdict(c *sim.Ctx, l *loop, csr *certv1.CertificateSigningRequest, b breach, fields []any) {
 	csr = copied(csr)
+	reason := b.reason
+	l.Work.Rule = m.Approver.setting(b.flag)
 	x := certv1.CertificateSigningRequestCondition{Type: certv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "kubelet-serving cert validated",
 		Message: "CSR complied with kubelet-csr-approver validation process", LastUpdateTime: metav1.Time{Time: c.Clock()}}
 	if reason != "" {
@@ -333,7 +350,13 @@ func (m *ControllerManager) verdict(c *sim.Ctx, l *loop, csr *certv1.Certificate
 func (m *ControllerManager) judged(c *sim.Ctx, l *loop, a answer) {
 	switch {
 	case a.ok():
-		decide(c, "csr/"+l.Busy, l.Controller, l.Work.Step, l.Work.Reason, l.Work.Message)
+		args := map[string]string{"controller": l.Controller, "verdict": l.Work.Step, "reason": l.Work.Reason, "message": l.Work.Message}
+		for name, v := range map[string]string{"log": l.Work.Said, "rule": l.Work.Rule} {
+			if v != "" {
+				args[name] = v
+			}
+		}
+		c.Note(trace.Decision, "csr/"+l.Busy, args, "")
 		m.finish(c, l, nil)
 	case a.code == 404 || a.code == 409:
 		m.finish(c, l, &failure{text: requeue})

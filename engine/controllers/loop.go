@@ -62,6 +62,10 @@ type work struct {
 	// Reason and Message are what will be written.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Said is what the log of an approver says of a denial, Rule the setting that
+	// it comes from.
+	Said string `json:"said,omitempty"`
+	Rule string `json:"rule,omitempty"`
 	// Todo and Content are what is still to be asked for (namespace.go). They
 	// are only appended to and cut at the head.
 	Todo    []string `json:"todo,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
 )
 
 // visit is a request to the port on its way through authentication and
@@ -218,11 +220,25 @@ func (k *Kubelet) identified(c *sim.Ctx, v *visit, user *authnv1.UserInfo, err s
 	k.authorize(c, v)
 }
 
+// unauthorized refuses a request of whom nothing is known; without a why nothing
+// was shown, and the log has no word of it.
 func (k *Kubelet) unauthorized(c *sim.Ctx, v *visit, why string) {
+	args := map[string]string{"verdict": "no", "reason": "no credentials"}
 	if why != "" {
 		k.log(c, lineUnknownClient, "err", why)
+		args["reason"], args["log"], args["v"] = why, sim.KV(lineUnknownClient.msg, "err", why), strconv.Itoa(lineUnknownClient.v)
 	}
+	k.noteAbout(c, v, trace.Authn, "", args)
 	k.reply(c, v.Req, 401, "", "Unauthorized")
+}
+
+// noteAbout notes a refusal as what the request led to, though an answer of the
+// API server may have come between.
+func (k *Kubelet) noteAbout(c *sim.Ctx, v *visit, kind trace.Kind, subject string, args map[string]string) {
+	cause := c.Cause
+	c.Cause = v.Req.Cause
+	c.Note(kind, subject, args, "")
+	c.Cause = cause
 }
 
 // verbsOf are the verbs of authorization by method.
@@ -261,7 +277,10 @@ func (k *Kubelet) authorize(c *sim.Ctx, v *visit) {
 	}
 	if v.Try == len(subs) {
 		verb := verbsOf[v.Req.Method]
-		k.log(c, lineForbidden, "user", v.User.Username, "verb", verb, "resource", "nodes", "subresource(s)", quoted(subs))
+		words := []any{"user", v.User.Username, "verb", verb, "resource", "nodes", "subresource(s)", quoted(subs)}
+		k.log(c, lineForbidden, words...)
+		k.noteAbout(c, v, trace.Authz, verb+" nodes", map[string]string{"verdict": "no", "user": v.User.Username, "groups": strings.Join(v.User.Groups, ","), "verb": verb,
+			"resource": "nodes/" + subs[len(subs)-1], "name": k.Node, "log": sim.KV(lineForbidden.msg, words...), "v": strconv.Itoa(lineForbidden.v)})
 		k.reply(c, v.Req, 403, "", fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource(s)=%v)\n", v.User.Username, verb, subs))
 		return
 	}

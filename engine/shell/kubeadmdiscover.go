@@ -3,7 +3,9 @@ package shell
 import (
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path"
 	"slices"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
+	"github.com/joinery-lab/joinery/engine/trace"
 )
 
 const clusterInfo1 = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
@@ -148,6 +152,32 @@ func (j *joinConfig) wrong(a *adm, byToken bool) (out []string) {
 	return out
 }
 
+// mistrust is why join does not take a cluster for its own: a reason in one word,
+// and what it was decided by.
+type mistrust struct {
+	error
+	reason string
+	args   map[string]string
+}
+
+func (m *mistrust) Unwrap() error { return m.error }
+
+// judged notes whether the cluster was found to be the right one.
+func (a *adm) judged(err error) {
+	args := map[string]string{"controller": "kubeadm", "verdict": "yes"}
+	if err != nil {
+		args["verdict"], args["reason"], args["message"] = "no", "Unreachable", err.Error()
+		if m := (*mistrust)(nil); errors.As(err, &m) {
+			args["reason"] = m.reason
+			maps.Copy(args, m.args)
+		}
+	}
+	a.sys(func(c *sim.Ctx) reply {
+		c.Note(trace.Decision, "join/"+c.Host, args, "")
+		return reply{}
+	})
+}
+
 // discover finds out what the cluster is and whether it is the right one; the
 // kubeconfig is the one that the kubelet bootstraps with. Models
 // cmd/kubeadm/app/discovery For.
@@ -160,6 +190,7 @@ func (a *adm) discover(j *joinConfig) (*kubeconfig, error) {
 	} else {
 		c, err = a.discoverByToken(j)
 	}
+	a.judged(err)
 	if err != nil {
 		return nil, fmt.Errorf("couldn't validate the identity of the API Server: %w", err)
 	}
@@ -212,7 +243,7 @@ func (a *adm) discoverByToken(j *joinConfig) (*kubeconfig, error) {
 	case signature == "":
 		return nil, fmt.Errorf("token id %q is invalid for this cluster or it has expired. Use \"kubeadm token create\" on the control-plane node to create a new valid token", t.id)
 	case signature != pki.DetachedJWS(text, t.id, t.secret):
-		return nil, fmt.Errorf("failed to verify JWS signature of received cluster info object, can't trust this API Server")
+		return nil, &mistrust{errors.New("failed to verify JWS signature of received cluster info object, can't trust this API Server"), "WrongSignature", map[string]string{"token": t.id}}
 	}
 	c, err := parseKubeconfig([]byte(text), "")
 	if err != nil {
@@ -232,14 +263,14 @@ func (a *adm) discoverByToken(j *joinConfig) (*kubeconfig, error) {
 		return nil, fmt.Errorf("failed to parse cluster CA from the cluster-info ConfigMap: %w", err)
 	}
 	if !slices.ContainsFunc(list, func(x *x509.Certificate) bool { return slices.Contains(pins, pki.Pin(x)) }) {
-		var found []string
-		for _, x := range list {
-			found = append(found, pki.Pin(x))
-		}
-		return nil, fmt.Errorf("cluster CA found in cluster-info ConfigMap is invalid: none of the public keys %q are pinned", strings.Join(found, ":"))
+		return nil, &mistrust{fmt.Errorf("cluster CA found in cluster-info ConfigMap is invalid: none of the public keys %q are pinned", strings.ReplaceAll(pinsOf(list), ", ", ":")), "NotPinned",
+			map[string]string{"found": pinsOf(list), "given": strings.Join(pins, ", ")}}
 	}
 	a.log('I', 1, "token.go:126", "[discovery] Requesting info from %q again to validate TLS against the pinned public key", j.endpoint)
 	second, err := a.clusterInfo(j, ca)
+	if err != nil && strings.Contains(err.Error(), "x509: certificate signed by unknown authority") {
+		return nil, &mistrust{err, "UnknownAuthority", map[string]string{"server": j.endpoint, "found": pinsOf(list)}}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +293,7 @@ func (a *adm) clusterInfo(j *joinConfig, ca []byte) (object, error) {
 		if got, last = client.do("GET", clusterInfo1, nil); last != nil {
 			last = fmt.Errorf("failed to request the cluster-info ConfigMap: %w", last)
 		} else if got.get("data", "jws-kubeconfig-"+id) == nil {
-			last = fmt.Errorf("could not find a JWS signature in the cluster-info ConfigMap for token ID %q", id)
+			last = &mistrust{fmt.Errorf("could not find a JWS signature in the cluster-info ConfigMap for token ID %q", id), "NoSignature", map[string]string{"token": id}}
 		} else {
 			return true
 		}
@@ -270,6 +301,15 @@ func (a *adm) clusterInfo(j *joinConfig, ca []byte) (object, error) {
 		return false
 	})
 	return got, last
+}
+
+// pinsOf are the pins of certificates, with commas between them.
+func pinsOf(list []*x509.Certificate) string {
+	var out []string
+	for _, x := range list {
+		out = append(out, pki.Pin(x))
+	}
+	return strings.Join(out, ", ")
 }
 
 // readPins checks the pins' form. Models cmd/kubeadm/app/util/pubkeypin Allow.

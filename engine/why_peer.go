@@ -1,0 +1,343 @@
+package engine
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/joinery-lab/joinery/engine/api"
+	"github.com/joinery-lab/joinery/engine/client"
+	"github.com/joinery-lab/joinery/engine/kubelet"
+	"github.com/joinery-lab/joinery/engine/pki"
+)
+
+// listenerFor is the listener that an address leads a client to; nil when nobody
+// listens there. Behind a load balancer all are alike: it is the first.
+func (w *World) listenerFor(client, addr string) (at string, l *listener) {
+	host, _ := split(client)
+	at, _ = w.resolve(addr)
+	if w.Config.controls() > 1 && at == w.Config.endpoint() {
+		_, port, _ := strings.Cut(at, ":")
+		at = controlIPs[0] + ":" + port
+	}
+	return at, w.Listeners[place(host, at)]
+}
+
+// connNeeds is what would have to be different for a client to get through to a
+// server: it can't be reached, or the client refuses its certificate.
+func (w *World) connNeeds(client string, t trouble) (out []Reason) {
+	host, _ := split(client)
+	at, l := w.listenerFor(client, t.Server)
+	switch {
+	case strings.Contains(t.Error, "no route to host"):
+		if m := w.nodeAt(t.Server); m != nil {
+			name, _, _ := strings.Cut(t.Server, ":")
+			return []Reason{reason("node-ip", "unit", m.Name+"/kubelet", "has", name, "is", m.IP)}
+		}
+		return []Reason{reason("link", "host", host, "server", t.Server)}
+	case strings.Contains(t.Error, "connection refused"):
+		return []Reason{reason("unit", "unit", w.unitAt(at))}
+	case l == nil || !strings.Contains(t.Error, "x509: ") && !strings.Contains(t.Error, "tls: "):
+		return []Reason{reason("link", "host", host, "server", t.Server)}
+	}
+	certs, _ := pki.ParseCerts(l.Listen.Cert)
+	_, kubeletServes := w.actorAt(l.Server).(*kubelet.Kubelet)
+	switch {
+	case len(certs) == 0:
+	case strings.Contains(t.Error, "is before"), strings.Contains(t.Error, "is after"):
+		m := w.machine(host)
+		if by := m.Clock.Skew(w.Clock); by.Abs() > time.Minute {
+			out = append(out, reason("clock", "host", host, "by", (-by).String()))
+		} else {
+			out = append(out, reason("certificate", "subject", certs[0].Subject.CommonName))
+		}
+	case strings.Contains(t.Error, "unknown authority") && !kubeletServes:
+		out = append(out, reason("ca", "host", host))
+	case strings.Contains(t.Error, "unknown authority"):
+		if !w.selfMade(l.Server) {
+			out = append(out, w.trust(client, certs[0]))
+		}
+	case strings.Contains(t.Error, "key usage"):
+		out = append(out, reason("usage", "unit", l.Server, "usage", "server auth", "subject", certs[0].Subject.CommonName))
+	default:
+		name, _, _ := strings.Cut(t.Server, ":")
+		out = append(out, reason("name", "unit", l.Server, "name", name, "has", strings.Join(namesIn(certs[0]), ", ")))
+	}
+	if kubeletServes {
+		out = append(out, w.servingNeeds(l.Server)...)
+	}
+	return out
+}
+
+// nodeAt is the host whose Node says that it is at the address of "ip:port".
+func (w *World) nodeAt(addr string) *machine {
+	name, _, _ := strings.Cut(addr, ":")
+	for n := range api.All[*corev1.Node](w.Store, "nodes") {
+		for _, a := range n.Status.Addresses {
+			if a.Address == name {
+				return w.machine(n.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// getsThrough tells whether a client that could not be connected would be now: it
+// may not have tried since.
+func (w *World) getsThrough(client string, t trouble) bool {
+	_, l := w.listenerFor(client, t.Server)
+	host, _ := split(client)
+	return t.Dial != nil && l != nil && strings.Contains(t.Error, "tls: ") && w.greet(host, t.Dial, l).OK
+}
+
+// actorAt is the actor that runs at an address; nil for none.
+func (w *World) actorAt(addr string) any {
+	if p := w.Procs[addr]; p != nil {
+		return p.actor
+	}
+	return nil
+}
+
+// unitAt is the unit that would listen at "ip:port".
+func (w *World) unitAt(at string) string {
+	host := w.hostAt(at)
+	switch {
+	case strings.HasSuffix(at, ":10250"):
+		return host + "/kubelet"
+	case strings.HasSuffix(at, ":6443"):
+		return "kube-apiserver"
+	}
+	return at
+}
+
+// namesIn are the names that a server's certificate is for.
+func namesIn(c *x509.Certificate) (out []string) {
+	out = append(out, c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		out = append(out, ip.String())
+	}
+	return out
+}
+
+// trust is where a client gets the CAs that it takes kubelets' certificates from.
+func (w *World) trust(client string, cert *x509.Certificate) Reason {
+	host, name := split(client)
+	const flag = "kubelet-certificate-authority"
+	has := ""
+	if f, err := w.machine(host).readUnit(name); err == nil {
+		has = flagsOf(f.Args[1:])[flag]
+	}
+	return reason("trust", "unit", client, "flag", "--"+flag, "has", has, "issuer", cert.Issuer.CommonName)
+}
+
+// selfMade tells whether a kubelet serves the pair that it made for itself.
+func (w *World) selfMade(addr string) bool {
+	k, ok := w.actorAt(addr).(*kubelet.Kubelet)
+	return ok && !k.Port.Bootstrap && k.Port.CertFile == k.Flags.CertDir+"/kubelet.crt"
+}
+
+// servingNeeds is what a kubelet's own certificate for its port waits for.
+func (w *World) servingNeeds(addr string) (out []Reason) {
+	k, ok := w.actorAt(addr).(*kubelet.Kubelet)
+	host, name := split(addr)
+	switch {
+	case !ok:
+	case w.selfMade(addr):
+		out = append(out, reason("serving", "host", host, "path", k.Flags.Config, "file", k.Port.CertFile))
+	case !k.Port.Bootstrap:
+		out = append(out, reason("pair", "host", host, "path", k.Port.CertFile))
+	default:
+		var inner Explanation
+		if csr := w.machine(host).unit(name).Beside[name+"-serving"]["csr"]; csr != "" && w.whyCSR(&inner, csr) == nil {
+			out = append(out, inner.Needs...)
+		}
+	}
+	return out
+}
+
+// explainServing says how a kubelet fares with the certificate for its port,
+// while it waits for one.
+func (w *World) explainServing(e *Explanation, m *machine) {
+	args := m.unit("kubelet").Beside["kubelet-serving"]
+	if args["phase"] == "" || args["phase"] == kubelet.PhaseJoined || args["phase"] == kubelet.PhaseIssued {
+		return
+	}
+	var inner Explanation
+	if args["csr"] == "" || w.whyCSR(&inner, args["csr"]) != nil {
+		return
+	}
+	e.Knows = append(e.Knows, reason("serving-waits", "csr", args["csr"], "state", inner.State.Kind))
+	e.Knows = append(e.Knows, inner.Knows...)
+	e.Needs = append(e.Needs, inner.Needs...)
+	if t, err := time.Parse(time.RFC3339Nano, args["next"]); err == nil && t.After(w.Clock) {
+		e.Next = append(e.Next, reason("ask-again").at(t))
+	}
+}
+
+// explainCallers says who can't do at a kubelet's port what they want to, and
+// why: it is mostly the caller who knows.
+func (w *World) explainCallers(e *Explanation, m *machine) {
+	own := m.Name + "/kubelet"
+	for _, client := range keys(w.Troubles) {
+		if _, unit := split(client); unit == "terminal" {
+			continue
+		}
+		for _, aspect := range keys(w.Troubles[client]) {
+			t := w.Troubles[client][aspect]
+			at, _ := w.listenerFor(client, t.Server)
+			isOurs := w.unitAt(at) == own
+			if !isOurs && strings.HasPrefix(aspect, aspectConn) {
+				isOurs = w.nodeAt(t.Server) == m
+			}
+			if aspect == aspectAnswer+own || strings.HasPrefix(aspect, aspectConn) && isOurs {
+				w.explainPeer(e, client, t)
+			}
+		}
+	}
+}
+
+// explainPeers says whom of those that a program calls, besides API servers, it
+// can't use, and why.
+func (w *World) explainPeers(e *Explanation, client string) {
+	for _, aspect := range keys(w.Troubles[client]) {
+		if strings.HasPrefix(aspect, aspectConn) || strings.HasPrefix(aspect, aspectAnswer) {
+			w.explainPeer(e, client, w.Troubles[client][aspect])
+		}
+	}
+}
+
+// explainPeer says why a client gets nothing from a server.
+func (w *World) explainPeer(e *Explanation, client string, t trouble) {
+	if t.Code == 0 && w.getsThrough(client, t) || t.Code == 403 && len(w.mayNeeds(t)) == 0 {
+		return
+	}
+	w.triesAgain(e, client)
+	if t.Code == 0 {
+		e.Knows = append(e.Knows, reason("no-connection", "client", client, "server", t.Server), w.log(client, t.Error, 0))
+		if strings.Contains(t.Error, "internal error") {
+			// The server has no certificate to show, and says why.
+			if _, l := w.listenerFor(client, t.Server); l != nil && l.Listen.Without != "" {
+				e.Knows = append(e.Knows, w.log(l.Server, l.Listen.Without, 0))
+			}
+		}
+		e.Needs = append(e.Needs, w.connNeeds(client, t)...)
+		return
+	}
+	e.Knows = append(e.Knows, reason("answered", "client", client, "unit", t.Server, "code", strconv.Itoa(t.Code), "request", t.Request, "as", t.Args["user"]))
+	if t.Log != "" {
+		e.Knows = append(e.Knows, w.log(t.Server, t.Log, t.V))
+	}
+	host, _ := split(t.Server)
+	switch {
+	case t.Code == 401 && t.Log == "":
+		e.Knows = append(e.Knows, reason("no-log", "unit", t.Server))
+		e.Needs = append(e.Needs, reason("flag", "unit", client, "flag", "--kubelet-client-certificate"))
+	case t.Code == 401 && strings.Contains(t.Log, "unknown authority"):
+		if k, ok := w.actorAt(t.Server).(*kubelet.Kubelet); ok {
+			e.Needs = append(e.Needs, reason("kubelet-client-ca", "host", host, "path", k.Port.ClientCA))
+		}
+	case t.Code == 401 && strings.Contains(t.Log, "key usage"):
+		e.Needs = append(e.Needs, reason("usage", "unit", client, "usage", "client auth"))
+	case t.Code == 401 && (strings.Contains(t.Log, "is before") || strings.Contains(t.Log, "is after")):
+		e.Needs = append(e.Needs, reason("client-certificate", "unit", client))
+		if by := w.machine(host).Clock.Skew(w.Clock); by.Abs() > time.Minute {
+			e.Needs = append(e.Needs, reason("clock", "host", host, "by", (-by).String()))
+		}
+	case t.Code == 403:
+		e.Needs = append(e.Needs, w.mayNeeds(t)...)
+	}
+}
+
+// triesAgain says when a client calls a server again.
+func (w *World) triesAgain(e *Explanation, addr string) {
+	next := reason("when-asked", "client", addr)
+	if k, ok := w.actorAt(addr).(*client.Client); ok && k.Scraper != nil && k.Scraper.Due {
+		next = reason("every", "client", addr, "every", k.Flags.Resolution.String())
+	}
+	if !slices.ContainsFunc(e.Next, func(r Reason) bool { return r.String() == next.String() }) {
+		e.Next = append(e.Next, next)
+	}
+}
+
+// mayNeeds is the binding that a refusal of a kubelet's asks for.
+func (w *World) mayNeeds(t trouble) []Reason {
+	var would api.Would
+	if json.Unmarshal([]byte(t.Args["would"]), &would) == nil {
+		return bindings(&would)
+	}
+	_, s := w.server()
+	if s == nil {
+		return nil
+	}
+	resource, sub, _ := strings.Cut(t.Args["resource"], "/")
+	_, missing := s.May(t.Args["user"], strings.Split(t.Args["groups"], ","), t.Args["verb"], t.Args["group"], resource, sub, t.Args["name"])
+	return bindings(missing)
+}
+
+// whyAPIService explains an APIService that another server answers for, and
+// whether that one has what it is asked for.
+func (w *World) whyAPIService(e *Explanation, name string) error {
+	addr, s := w.server()
+	if s == nil {
+		e.State = reason("apiservice-unknown", "name", name)
+		e.Needs = append(e.Needs, reason("unit", "unit", "kube-apiserver"))
+		return nil
+	}
+	a, ok := s.Aggregated(name)
+	if !ok {
+		e.State = reason("apiservice-missing", "name", name)
+		e.Needs = append(e.Needs, reason("apiservice", "name", name))
+		return nil
+	}
+	if a.Service == "" || a.Status == "True" {
+		e.State = reason("apiservice-available", "name", name)
+	} else {
+		e.State = reason("apiservice-unavailable", "name", name, "reason", a.Reason, "message", a.Message)
+		e.Knows = append(e.Knows, reason("apiservice-condition", "name", name, "message", a.Message))
+		if !a.Looks.IsZero() {
+			e.Next = append(e.Next, reason("retry").at(a.Looks))
+		}
+	}
+	if a.Service == "" {
+		return nil
+	}
+	if a.Reason == "ServiceNotFound" {
+		e.Needs = append(e.Needs, reason("service", "name", a.Namespace+"/"+a.Service))
+		return nil
+	}
+	for _, m := range w.Machines {
+		if _, err := m.readUnit(a.Service); err != nil {
+			continue
+		}
+		if w.Procs[m.Name+"/"+a.Service] == nil {
+			var inner Explanation
+			if w.whyUnit(&inner, m.Name, a.Service) == nil {
+				e.Knows, e.Needs, e.Next = append(e.Knows, inner.Knows...), append(e.Needs, inner.Needs...), append(e.Next, inner.Next...)
+			}
+			return nil
+		}
+		w.explainPeers(e, m.Name+"/"+a.Service)
+	}
+	if t, ok := w.Troubles[addr][aspectConn+a.Addr]; ok && a.Status != "True" {
+		e.Needs = append(e.Needs, w.connNeeds(addr, t)...)
+	}
+	return nil
+}
+
+// verbosity is the -v of what runs at an address.
+func (w *World) verbosity(addr string) int {
+	switch a := w.actorAt(addr).(type) {
+	case interface{ Verbosity() int }:
+		return a.Verbosity()
+	case *kubelet.Kubelet:
+		return a.Flags.V
+	case *client.Client:
+		return a.Flags.V
+	}
+	return 0
+}
