@@ -64,3 +64,23 @@ func TestScenarioKubeadm(t *testing.T) {
 	_, err = engine.New(engine.Config{Scenario: "kubespray"})
 	require.EqualError(t, err, `there is no scenario "kubespray"; there is kubeadm, or leave it out`)
 }
+
+// kubeadm join that waits for a signature may be left: by Ctrl-C, by a clone that
+// goes another way, and by the end of the world.
+func TestKubeadmJoinIsLeft(t *testing.T) {
+	w, err := engine.New(engine.Config{Seed: "left", Scenario: "kubeadm"})
+	require.NoError(t, err)
+	const join = "kubeadm join 10.0.0.10:6443 --token zzzzzz.0123456789abcdef --discovery-token-unsafe-skip-ca-verification"
+	_, err = w.Say("node-1", join, 10*time.Second)
+	require.NoError(t, err)
+	require.True(t, w.Busy("node-1"))
+	clone := w.Clone()
+	clone.AdvanceTo(clone.Now().Add(time.Minute))
+	clone.Close()
+	_, err = w.Say("node-1", "true", time.Second)
+	require.NoError(t, err)
+	require.False(t, w.Busy("node-1"))
+	_, err = w.Say("node-1", join, 10*time.Second)
+	require.NoError(t, err)
+	w.Close()
+}

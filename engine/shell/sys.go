@@ -180,7 +180,12 @@ func (l *live) await(stream uint64) sim.Msg {
 	return m
 }
 
+// hangUp closes a connection. A line that was ended has its connections closed
+// for it, and no world to ask.
 func (l *live) hangUp(conn string) {
+	if l.stage.dead {
+		return
+	}
 	me := l.stage.current
 	me.conns = slices.DeleteFunc(me.conns, func(c string) bool { return c == conn })
 	l.sys(func(c *sim.Ctx) reply { c.CloseConn(conn); return reply{} })
