@@ -56,6 +56,10 @@ type attempt struct {
 
 // rotate makes one try: a new key, a CSR, and the wait for its certificate.
 func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
+	if r.Use == useServing && !k.nameServing(c) {
+		k.after(c, "deadline "+r.Use, era.KubeletSettle.In(k.era()))
+		return
+	}
 	a := &r.Attempt
 	a.Try++
 	a.Began = c.Now

@@ -58,7 +58,7 @@ func (k *Kubelet) checkTemplate(c *sim.Ctx) {
 		return
 	}
 	first := r.DNS == nil
-	r.DNS, r.IPs = []string{k.Node}, []string{k.address(c)}
+	k.nameServing(c)
 	if r.Cert == nil {
 		if first {
 			t.Queued = true
@@ -86,6 +86,16 @@ func (k *Kubelet) checkTemplate(c *sim.Ctx) {
 		every = complaintsEvery
 	}
 	k.after(c, "template", every)
+}
+
+// nameServing finds the names for the serving certificate. While the node's
+// addresses are not known there is nothing to ask for: client-go looks again a
+// second later, and says nothing.
+func (k *Kubelet) nameServing(c *sim.Ctx) bool {
+	if k.Port.Template.Known {
+		k.Serving.DNS, k.Serving.IPs = []string{k.Node}, []string{k.address(c)}
+	}
+	return k.Port.Template.Known
 }
 
 // lacking are the names of want that are not among have.
