@@ -94,7 +94,11 @@ func (w *World) explainRule(e *Explanation, last decision) {
 	default:
 		e.Knows = append(e.Knows, w.log(last.By, last.Args["message"], 0))
 	}
-	e.Needs = append(e.Needs, reason("rule", "unit", last.By, "rule", last.Args["rule"], "message", last.Args["message"]))
+	rule := last.Args["rule"]
+	if rule == "" {
+		rule = last.Args["message"]
+	}
+	e.Needs = append(e.Needs, reason("rule", "unit", last.By, "rule", rule))
 }
 
 // needSigner is what keeps an approved request from being signed.

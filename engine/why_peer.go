@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/joinery-lab/joinery/engine/api"
 	"github.com/joinery-lab/joinery/engine/client"
 	"github.com/joinery-lab/joinery/engine/kubelet"
@@ -34,12 +32,6 @@ func (w *World) connNeeds(client string, t trouble) (out []Reason) {
 	host, _ := split(client)
 	at, l := w.listenerFor(client, t.Server)
 	switch {
-	case strings.Contains(t.Error, "no route to host"):
-		if m := w.nodeAt(t.Server); m != nil {
-			name, _, _ := strings.Cut(t.Server, ":")
-			return []Reason{reason("node-ip", "unit", m.Name+"/kubelet", "has", name, "is", m.IP)}
-		}
-		return []Reason{reason("link", "host", host, "server", t.Server)}
 	case strings.Contains(t.Error, "connection refused"):
 		return []Reason{reason("unit", "unit", w.unitAt(at))}
 	case l == nil || !strings.Contains(t.Error, "x509: ") && !strings.Contains(t.Error, "tls: "):
@@ -72,19 +64,6 @@ func (w *World) connNeeds(client string, t trouble) (out []Reason) {
 		out = append(out, w.servingNeeds(l.Server)...)
 	}
 	return out
-}
-
-// nodeAt is the host whose Node says that it is at the address of "ip:port".
-func (w *World) nodeAt(addr string) *machine {
-	name, _, _ := strings.Cut(addr, ":")
-	for n := range api.All[*corev1.Node](w.Store, "nodes") {
-		for _, a := range n.Status.Addresses {
-			if a.Address == name {
-				return w.machine(n.Name)
-			}
-		}
-	}
-	return nil
 }
 
 // getsThrough tells whether a client that could not be connected would be now: it
@@ -175,7 +154,11 @@ func (w *World) explainServing(e *Explanation, m *machine) {
 	e.Knows = append(e.Knows, inner.Knows...)
 	e.Needs = append(e.Needs, inner.Needs...)
 	if t, err := time.Parse(time.RFC3339Nano, args["next"]); err == nil && t.After(w.Clock) {
-		e.Next = append(e.Next, reason("ask-again").at(t))
+		next := reason("ask-again")
+		if inner.State.Kind != "csr-pending" {
+			next = reason("retry")
+		}
+		e.Next = append(e.Next, next.at(t))
 	}
 }
 
@@ -190,11 +173,7 @@ func (w *World) explainCallers(e *Explanation, m *machine) {
 		for _, aspect := range keys(w.Troubles[client]) {
 			t := w.Troubles[client][aspect]
 			at, _ := w.listenerFor(client, t.Server)
-			isOurs := w.unitAt(at) == own
-			if !isOurs && strings.HasPrefix(aspect, aspectConn) {
-				isOurs = w.nodeAt(t.Server) == m
-			}
-			if aspect == aspectAnswer+own || strings.HasPrefix(aspect, aspectConn) && isOurs {
+			if aspect == aspectAnswer+own || strings.HasPrefix(aspect, aspectConn) && w.unitAt(at) == own {
 				w.explainPeer(e, client, t)
 			}
 		}

@@ -41,7 +41,8 @@ One step a line:
   flag control-1/kube-apiserver --v=5
                                     set a flag in a unit file and restart the unit; an empty value removes it
   why node/node-1                   say what keeps it as it is (also csr/NAME, csr/* for the newest,
-                                    unit/HOST/UNIT, cert/HOST/PATH, token/ID)
+                                    unit/HOST/UNIT, cert/HOST/PATH, token/ID,
+                                    apiservice/NAME)
   expect TEXT                       the step before printed this, on stdout or stderr
   refuse TEXT                       the step before did not print this
   exit 1                            the step before ended with this status

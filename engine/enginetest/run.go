@@ -68,7 +68,8 @@ var drawn = []struct {
 	{regexp.MustCompile(`\bcsr-[bcdfghjklmnpqrstvwxz2456789]{5}\b`), "csr-xxxxx"},
 	{regexp.MustCompile(`\b([IWE]\d{4} \d\d:\d\d:\d\d)\.\d{6} +\d+ `), "$1.xxxxxx "},
 	{regexp.MustCompile(`\b([a-z_]+\.go):\d+\]`), "$1]"},
-	{regexp.MustCompile(`(next: rotate at) \S+`), "$1 xxxx-xx-xx"},
+	{regexp.MustCompile(`(next: rotate at|next: rotate-late use="[a-z]+" at) \S+`), "$1 xxxx-xx-xx"},
+	{regexp.MustCompile(`(knows: late deadline=)\S+`), "${1}xxxx-xx-xx"},
 }
 
 func steady(s string) string {

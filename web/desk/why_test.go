@@ -31,8 +31,20 @@ func TestEveryReasonHasWords(t *testing.T) {
 		}
 	}
 	require.Greater(t, n, 30)
+	// Some are made apart from where they are put: each has words for some place.
+	any := regexp.MustCompile(`\breason\("([a-z-]+)"`)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		for _, m := range any.FindAllStringSubmatch(string(b), -1) {
+			require.True(t, text.Has("why.state."+m[1]) || text.Has("why.knows."+m[1]) || text.Has("why.need."+m[1]) || text.Has("why.next."+m[1]), "%s: %s", f, m[1])
+		}
+	}
 	for _, phase := range []string{"starting", "requesting", "pending", "issued", "joined", "rotating", "expired", "exited", "standalone"} {
 		require.True(t, text.Has("why.state.kubelet-"+phase), phase)
+	}
+	for _, phase := range []string{"mounting", "starting", "standby", "running", "refused", "exited"} {
+		require.True(t, text.Has("why.state.client-"+phase), phase)
 	}
 }
 
