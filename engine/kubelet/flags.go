@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"encoding/json"
 	"io"
 	"slices"
 	"strconv"
@@ -55,17 +56,33 @@ var fields = map[string]func(cfg *KubeletConfiguration, v string){
 		}
 		c.FeatureGates = gates
 	},
+	"authentication-token-webhook-cache-ttl": func(c *KubeletConfiguration, v string) {
+		c.Authentication.Webhook.CacheTTL = text(v)
+	},
+	"authorization-webhook-cache-authorized-ttl": func(c *KubeletConfiguration, v string) {
+		c.Authorization.Webhook.CacheAuthorizedTTL = text(v)
+	},
+	"authorization-webhook-cache-unauthorized-ttl": func(c *KubeletConfiguration, v string) {
+		c.Authorization.Webhook.CacheUnauthorizedTTL = text(v)
+	},
+	"enable-debugging-handlers": func(c *KubeletConfiguration, v string) { c.EnableDebuggingHandlers = boolean(v) },
 	// Without effect on what is simulated.
 	"cgroup-driver": nil, "cluster-dns": nil, "cluster-domain": nil, "fail-swap-on": nil, "pod-manifest-path": nil, "resolv-conf": nil,
 	"container-runtime-endpoint": nil, "image-service-endpoint": nil, "register-with-taints": nil, "node-status-update-frequency": nil,
 }
 
 // booleans are those of fields that need no value.
-var booleans = []string{"anonymous-auth", "authentication-token-webhook", "rotate-certificates", "rotate-server-certificates", "fail-swap-on"}
+var booleans = []string{"anonymous-auth", "enable-debugging-handlers", "authentication-token-webhook", "rotate-certificates", "rotate-server-certificates", "fail-swap-on"}
 
 func number(v string) int32 {
 	n, _ := strconv.ParseInt(v, 10, 32)
 	return int32(n)
+}
+
+// text is a value as JSON.
+func text(v string) json.RawMessage {
+	b, _ := json.Marshal(v)
+	return b
 }
 
 func boolean(v string) *bool {
@@ -98,7 +115,7 @@ func parseFlags(args []string) (Flags, error) {
 			fs.Bool(name, false, "")
 		case strings.HasSuffix(name, "port"):
 			fs.Int32(name, 0, "")
-		case name == "node-status-update-frequency":
+		case name == "node-status-update-frequency", strings.HasSuffix(name, "-ttl"):
 			fs.Duration(name, 10*time.Second, "")
 		default:
 			fs.String(name, "", "")
@@ -116,6 +133,15 @@ func parseFlags(args []string) (Flags, error) {
 		}
 	})
 	return f, err
+}
+
+// legacy are the defaults of a kubelet without a configuration file. Models
+// cmd/kubelet/app/options applyLegacyDefaults.
+func (cfg *KubeletConfiguration) legacy() {
+	cfg.Authentication.Anonymous.Enabled = boolean("true")
+	cfg.Authentication.Webhook.Enabled = boolean("false")
+	cfg.Authorization.Mode = "AlwaysAllow"
+	cfg.ReadOnlyPort = 10255
 }
 
 // override puts the flags that were given into a configuration.

@@ -73,12 +73,16 @@ func (k *Kubelet) reportPod(c *sim.Ctx, p *corev1.Pod) {
 // command that is run in one is run by a small fake.
 func (k *Kubelet) handle(c *sim.Ctx, r *sim.Request) {
 	parts, query := pathOf(r.URL)
-	if len(parts) == 0 {
-		k.reply(c, r, 404, plainText, "404 page not found\n")
+	if !k.Port.Debug && slices.Contains(debugging, parts[0]) {
+		k.withoutDebugging(c, r, parts[0])
 		return
 	}
 	switch parts[0] {
 	case "healthz":
+		if len(parts) > 1 && !slices.Contains([]string{"ping", "log", "syncloop"}, parts[1]) {
+			k.reply(c, r, 404, plainText, "404 page not found\n")
+			return
+		}
 		k.reply(c, r, 200, plainText, "ok")
 	case "pods", "runningpods":
 		k.replyPods(c, r)
@@ -94,7 +98,12 @@ func (k *Kubelet) handle(c *sim.Ctx, r *sim.Request) {
 		k.reply(c, r, 200, sim.ExpositionType, text(c))
 	case "containerLogs":
 		k.containerLogs(c, r, parts[1:], query.Get("tailLines"), query.Get("timestamps") != "")
-	case "exec", "attach", "run", "portForward":
+	case "run":
+		if _, ok := k.container(c, r, parts[1:]); ok {
+			out, errText, _ := fake(c, strings.Split(query.Get("cmd"), " "))
+			k.reply(c, r, 200, "application/json", out+errText)
+		}
+	case "exec", "attach", "portForward":
 		k.stream(c, r, parts, query["command"])
 	default:
 		k.reply(c, r, 404, plainText, "404 page not found\n")
@@ -130,12 +139,19 @@ func (k *Kubelet) container(c *sim.Ctx, r *sim.Request, parts []string) (pod, bo
 		return pod{}, false
 	}
 	p, ok := k.Pods[parts[0]+"/"+parts[1]]
+	logs := strings.HasPrefix(r.URL, "/containerLogs/")
 	switch {
+	case !ok && logs:
+		k.reply(c, r, 404, "", fmt.Sprintf("pod %q does not exist", parts[1]))
 	case !ok:
-		k.reply(c, r, 404, "", fmt.Sprintf("pod %q not found\n", parts[1]))
-	case len(parts) > 2 && !slices.Contains(p.Containers, parts[2]):
+		k.reply(c, r, 404, "", "pod does not exist")
+	case len(parts) < 3 || slices.Contains(p.Containers, parts[2]):
+	case logs:
 		ok = false
-		k.reply(c, r, 404, "", fmt.Sprintf("container %q not found in pod %q\n", parts[2], parts[1]))
+		k.reply(c, r, 404, "", fmt.Sprintf("container %q not found in pod %q", parts[2], parts[1]))
+	default:
+		ok = false
+		k.reply(c, r, 500, "", fmt.Sprintf("container not found (%q)", parts[2]))
 	}
 	return p, ok
 }
@@ -187,7 +203,7 @@ func (k *Kubelet) stream(c *sim.Ctx, r *sim.Request, parts []string, command []s
 	out, errText, code := "", "", 0
 	s := metav1.Status{Status: metav1.StatusSuccess}
 	switch parts[0] {
-	case "exec", "run":
+	case "exec":
 		out, errText, code = fake(c, command)
 	default:
 		s.Status, s.Message = metav1.StatusFailure, notSimulated[parts[0]]

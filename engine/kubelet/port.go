@@ -3,6 +3,7 @@ package kubelet
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net"
@@ -10,6 +11,9 @@ import (
 	"strconv"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -45,6 +49,15 @@ type port struct {
 	Allow     bool   `json:"allow,omitempty"`
 	// Lives are what was left of the certificates with which clients came.
 	Lives sim.Histogram `json:"lives,omitzero"`
+	// Invalid is why the process will end when it comes to the port.
+	Invalid string `json:"invalid,omitempty"`
+	// Debug: what enableDebuggingHandlers is about is served.
+	Debug bool `json:"debug,omitempty"`
+	// TokenTTL, AllowedTTL and DeniedTTL are how long the API server's words about
+	// a token and about a permission are remembered.
+	TokenTTL   time.Duration `json:"tokenTTL"`
+	AllowedTTL time.Duration `json:"allowedTTL"`
+	DeniedTTL  time.Duration `json:"deniedTTL"`
 	// Waiting are the requests that wait for a word of the API server, Known
 	// the words that are remembered.
 	Waiting map[uint64]visit   `json:"waiting"`
@@ -65,6 +78,16 @@ func (k *Kubelet) preparePort(c *sim.Ctx, cfg KubeletConfiguration) bool {
 	p.Tokens = truth(cfg.Authentication.Webhook.Enabled, true)
 	p.Anonymous = truth(cfg.Authentication.Anonymous.Enabled, false)
 	p.Allow = cfg.Authorization.Mode == "AlwaysAllow"
+	p.Debug = truth(cfg.EnableDebuggingHandlers, true)
+	p.TokenTTL = lasts(cfg.Authentication.Webhook.CacheTTL, era.KubeletTokenTTL.In(k.era()))
+	p.AllowedTTL = lasts(cfg.Authorization.Webhook.CacheAuthorizedTTL, era.KubeletAllowedTTL.In(k.era()))
+	p.DeniedTTL = lasts(cfg.Authorization.Webhook.CacheUnauthorizedTTL, era.KubeletDeniedTTL.In(k.era()))
+	if mode := orText(cfg.Authorization.Mode, "Webhook"); mode != "AlwaysAllow" && mode != "Webhook" {
+		p.Invalid = "unknown authorization mode " + mode
+	}
+	if p.ClientCA == "" && !p.Tokens && !p.Anonymous {
+		p.Invalid = "no authentication method configured"
+	}
 	p.Bootstrap = cfg.ServerTLSBootstrap && cfg.TLSCertFile == "" && cfg.TLSPrivateKeyFile == ""
 	p.CertFile, p.KeyFile = cfg.TLSCertFile, cfg.TLSPrivateKeyFile
 	if p.Bootstrap || p.CertFile != "" || p.KeyFile != "" {
@@ -121,6 +144,15 @@ func truth(b *bool, other bool) bool {
 		return other
 	}
 	return *b
+}
+
+// lasts is a duration of the configuration; zero stands for the default.
+func lasts(text json.RawMessage, other time.Duration) time.Duration {
+	var d metav1.Duration
+	if json.Unmarshal(text, &d) != nil || d.Duration == 0 {
+		return other
+	}
+	return d.Duration
 }
 
 // makePair writes the pair that the kubelet gives itself.

@@ -50,6 +50,10 @@ type rig struct {
 	open  map[uint64]sent
 	obs   []trace.Observation
 	code  *int
+	// answers are what the kubelet answered to requests, by stream; ports the
+	// addresses at which it listens.
+	answers map[uint64]*sim.Response
+	ports   map[string]sim.Listen
 }
 
 const bootConf = `apiVersion: v1
@@ -73,7 +77,7 @@ const kubeletConf = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletCon
 func newRig(t *testing.T, args ...string) *rig {
 	ca, err := pki.NewAuthority(pki.Keyring{Seed: "t"}, "ca", "kubernetes", newYear.Add(-time.Hour), newYear.AddDate(10, 0, 0))
 	require.NoError(t, err)
-	r := &rig{t: t, disk: sim.NewDisk(newYear), chance: &sim.Chance{Seed: "t"}, ca: ca, now: newYear, open: map[uint64]sent{}}
+	r := &rig{t: t, disk: sim.NewDisk(newYear), chance: &sim.Chance{Seed: "t"}, ca: ca, now: newYear, open: map[uint64]sent{}, answers: map[uint64]*sim.Response{}, ports: map[string]sim.Listen{}}
 	r.serve = func(sent) (*sim.Response, string) { return status(403, "forbidden"), "" }
 	for name, text := range map[string]string{"/etc/kubernetes/pki/ca.crt": string(ca.CertPEM()), "/etc/kubernetes/bootstrap-kubelet.conf": bootConf, "/var/lib/kubelet/config.yaml": kubeletConf} {
 		require.NoError(t, r.disk.MkdirAll(name[:strings.LastIndex(name, "/")], 0o755, newYear))
@@ -130,6 +134,10 @@ func (r *rig) step(m sim.Msg) {
 			r.post(e.At, sim.Msg{Kind: sim.MsgWake, Tag: e.Tag})
 		case sim.EffExit:
 			r.code = &e.Code
+		case sim.EffReply:
+			r.answers[e.Stream] = e.Resp
+		case sim.EffListen:
+			r.ports[e.Listen.Addr] = *e.Listen
 		case sim.EffCancel:
 			delete(r.open, e.Stream)
 		case sim.EffClose:

@@ -15,7 +15,6 @@ import (
 	authzv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -26,6 +25,8 @@ import (
 type visit struct {
 	Req  *sim.Request     `json:"req"`
 	User authnv1.UserInfo `json:"user"`
+	// Refused is what was wrong with its certificate.
+	Refused string `json:"refused,omitempty"`
 	// Try is which of the subresources is asked about.
 	Try int `json:"try,omitempty"`
 }
@@ -39,30 +40,35 @@ type verdict struct {
 
 // serve answers a request to one of the ports. Models pkg/kubelet/server.
 func (k *Kubelet) serve(c *sim.Ctx, r *sim.Request) {
-	switch r.Local {
-	case k.Port.Healthz:
-		k.answerAt(c, r, only("/healthz"))
-	case k.Port.Plain:
-		k.answerAt(c, r, readOnly)
+	parts, _ := pathOf(r.URL)
+	switch {
+	case r.Local == k.Port.Healthz && parts[0] == "healthz", r.Local == k.Port.Plain && slices.Contains(readOnly, parts[0]):
+		k.handle(c, r)
+	case r.Local == k.Port.Healthz:
+		k.reply(c, r, 404, plainText, "404 page not found\n")
+	case r.Local == k.Port.Plain:
+		k.withoutDebugging(c, r, parts[0])
 	default:
 		k.authenticate(c, &visit{Req: r})
 	}
 }
 
-func only(path string) func(string) bool { return func(p string) bool { return p == path } }
+// readOnly is what needs no authorization, and so is at the read-only port;
+// debugging is what enableDebuggingHandlers lets go, and the read-only port
+// never has. Models pkg/kubelet/server InstallAuthNotRequiredHandlers and
+// InstallDebuggingDisabledHandlers.
+var (
+	readOnly  = []string{"healthz", "pods", "stats", "metrics"}
+	debugging = []string{"run", "exec", "attach", "portForward", "containerLogs", "runningpods", "logs"}
+)
 
-// readOnly tells what the read-only port has.
-func readOnly(path string) bool {
-	return slices.ContainsFunc([]string{"/healthz", "/pods", "/metrics", "/stats", "/spec"}, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") })
-}
-
-func (k *Kubelet) answerAt(c *sim.Ctx, r *sim.Request, has func(string) bool) {
-	path, _, _ := strings.Cut(r.URL, "?")
-	if !has(path) {
-		k.reply(c, r, 404, "text/plain; charset=utf-8", "404 page not found\n")
+// withoutDebugging answers for what is not served.
+func (k *Kubelet) withoutDebugging(c *sim.Ctx, r *sim.Request, first string) {
+	if slices.Contains(debugging, first) || strings.HasPrefix(r.URL, "/debug/pprof/") {
+		k.reply(c, r, 405, plainText, "Debug endpoints are disabled.\n")
 		return
 	}
-	k.handle(c, r)
+	k.reply(c, r, 404, plainText, "404 page not found\n")
 }
 
 const plainText = "text/plain; charset=utf-8"
@@ -102,35 +108,45 @@ func (k *Kubelet) httpLog(c *sim.Ctx, r *sim.Request, code int, body string) {
 // pkg/kubelet/server statusesNoTracePred.
 var plainCodes = []int{101, 200, 301, 302, 307, 400, 404}
 
-// authenticate finds out who asks: by certificate, else by token, else nobody.
+// authenticate finds out who asks: by certificate, else by token; who shows
+// neither may be nobody. Models
+// k8s.io/apiserver/pkg/authentication/authenticatorfactory DelegatingAuthenticatorConfig.
 func (k *Kubelet) authenticate(c *sim.Ctx, v *visit) {
-	refused := ""
-	if len(v.Req.Peer) > 0 && len(k.Port.CAs) > 0 {
+	if len(v.Req.Peer) > 0 && k.Port.ClientCA != "" {
 		x, err := k.verify(v.Req.Peer, c.Clock())
-		if err == nil {
-			v.User = authnv1.UserInfo{Username: x.Subject.CommonName, Groups: append(slices.Clone(x.Subject.Organization), "system:authenticated")}
-			k.authorize(c, v)
+		if err == nil && x.Subject.CommonName != "" {
+			k.identified(c, v, &authnv1.UserInfo{Username: x.Subject.CommonName, Groups: x.Subject.Organization}, "")
 			return
 		}
-		refused = err.Error()
+		if err != nil {
+			v.Refused = err.Error()
+		}
 	}
-	token, bearer := strings.CutPrefix(v.Req.Header.Get("Authorization"), "Bearer ")
+	token := bearer(v.Req)
 	switch {
-	case bearer && token != "" && k.Port.Tokens:
+	case token != "" && k.Port.Tokens:
 		if known := k.known(c, "token "+token); known != nil {
-			k.identified(c, v, known.User, "")
+			k.identified(c, v, known.User, "invalid bearer token")
 			return
 		}
 		k.ponder(c, v, "port.token", "/apis/authentication.k8s.io/v1/tokenreviews", &authnv1.TokenReview{
 			TypeMeta: metav1.TypeMeta{Kind: "TokenReview", APIVersion: "authentication.k8s.io/v1"}, Spec: authnv1.TokenReviewSpec{Token: token}})
-	case refused != "":
-		k.unauthorized(c, v, refused)
-	case k.Port.Anonymous && !bearer:
+	case v.Refused == "" && k.Port.Anonymous:
 		v.User = authnv1.UserInfo{Username: "system:anonymous", Groups: []string{"system:unauthenticated"}}
 		k.authorize(c, v)
 	default:
 		k.unauthorized(c, v, "")
 	}
+}
+
+// bearer is the token of a request. Models
+// k8s.io/apiserver/pkg/authentication/request/bearertoken.
+func bearer(r *sim.Request) string {
+	parts := strings.SplitN(strings.TrimSpace(r.Header.Get("Authorization")), " ", 3)
+	if len(parts) < 2 || !strings.EqualFold(parts[0], "bearer") {
+		return ""
+	}
+	return parts[1]
 }
 
 // verify checks a client's certificate against the file of client CAs.
@@ -184,8 +200,9 @@ func (k *Kubelet) rememberAnswer(c *sim.Ctx, question string, w verdict, d time.
 			delete(k.Port.Known, q)
 		}
 	}
-	w.Until = c.Now.Add(d)
-	k.Port.Known[question] = w
+	if w.Until = c.Now.Add(d); d > 0 {
+		k.Port.Known[question] = w
+	}
 }
 
 func (k *Kubelet) tokenReviewed(c *sim.Ctx, a answer) {
@@ -202,12 +219,14 @@ func (k *Kubelet) tokenReviewed(c *sim.Ctx, a answer) {
 	if review.Status.Authenticated {
 		user = &review.Status.User
 	}
-	token := strings.TrimPrefix(v.Req.Header.Get("Authorization"), "Bearer ")
-	k.rememberAnswer(c, "token "+token, verdict{User: user}, era.KubeletTokenTTL.In(k.era()))
-	k.identified(c, v, user, review.Status.Error)
+	if review.Status.Error == "" {
+		// What went wrong is not remembered.
+		k.rememberAnswer(c, "token "+bearer(v.Req), verdict{User: user}, k.Port.TokenTTL)
+	}
+	k.identified(c, v, user, orText(review.Status.Error, "invalid bearer token"))
 }
 
-// identified goes on with who a token says it is.
+// identified goes on with who it is, or says why it is nobody.
 func (k *Kubelet) identified(c *sim.Ctx, v *visit, user *authnv1.UserInfo, err string) {
 	if user == nil {
 		k.unauthorized(c, v, err)
@@ -220,9 +239,16 @@ func (k *Kubelet) identified(c *sim.Ctx, v *visit, user *authnv1.UserInfo, err s
 	k.authorize(c, v)
 }
 
-// unauthorized refuses a request of whom nothing is known; without a why nothing
-// was shown, and the log has no word of it.
+// unauthorized refuses a request of whom nothing is known. Its log tells what was
+// wrong with the certificate, with the token, or with both; nothing where nothing
+// was shown.
 func (k *Kubelet) unauthorized(c *sim.Ctx, v *visit, why string) {
+	switch {
+	case v.Refused != "" && why != "":
+		why = "[" + v.Refused + ", " + why + "]"
+	case v.Refused != "":
+		why = v.Refused
+	}
 	args := map[string]string{"verdict": "no", "reason": "no credentials"}
 	if why != "" {
 		k.log(c, lineUnknownClient, "err", why)
@@ -241,13 +267,15 @@ func (k *Kubelet) noteAbout(c *sim.Ctx, v *visit, kind trace.Kind, subject strin
 	c.Cause = cause
 }
 
-// verbsOf are the verbs of authorization by method.
-var verbsOf = map[string]string{"GET": "get", "HEAD": "get", "OPTIONS": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+// verbsOf are the verbs of authorization by method; another method has none, so
+// that only who may do everything may use it.
+var verbsOf = map[string]string{"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 // subresourcesOf are what must be allowed on the node, one of them: the narrow
-// one first, and proxy for all that has none.
+// one first, and proxy for all that has none. Models pkg/kubelet/server
+// GetRequestAttributes with KubeletFineGrainedAuthz.
 var subresourcesOf = []struct{ path, sub string }{
-	{"/stats", "stats"}, {"/metrics", "metrics"}, {"/logs", "log"}, {"/checkpoint", "checkpoint"}, {"/statusz", "statusz"}, {"/flagz", "flagz"},
+	{"/stats", "stats"}, {"/metrics", "metrics"}, {"/logs", "log"}, {"/checkpoint", "checkpoint"}, {"/statusz", "statusz"}, {"/flagz", "configz"},
 	{"/configz", "configz,proxy"}, {"/healthz", "healthz,proxy"}, {"/pods", "pods,proxy"}, {"/runningpods", "pods,proxy"},
 }
 
@@ -308,22 +336,23 @@ func (k *Kubelet) accessReviewed(c *sim.Ctx, a answer) {
 	if !a.ok() || json.Unmarshal(a.data, &review) != nil {
 		subs := subresources(v.Req.URL)
 		k.log(c, lineNoAccess, "err", a.err(), "user", v.User.Username, "verb", verbsOf[v.Req.Method], "resource", "nodes", "subresource", subs[v.Try])
-		k.reply(c, v.Req, 500, "", fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)\n", v.User.Username, verbsOf[v.Req.Method], subs[v.Try]))
+		k.reply(c, v.Req, 500, "", fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)", v.User.Username, verbsOf[v.Req.Method], subs[v.Try]))
 		return
 	}
-	ttl := era.KubeletDeniedTTL.In(k.era())
+	ttl := k.Port.DeniedTTL
 	if review.Status.Allowed {
-		ttl = era.KubeletAllowedTTL.In(k.era())
+		ttl = k.Port.AllowedTTL
 	}
 	k.rememberAnswer(c, question(k.access(v, subresources(v.Req.URL)[v.Try])), verdict{Yes: review.Status.Allowed}, ttl)
 	k.authorize(c, v)
 }
 
-// pathOf splits a request's path; query holds its parameters.
+// pathOf splits a request's path, of which there is at least one part; query
+// holds its parameters.
 func pathOf(uri string) (parts []string, query url.Values) {
 	u, err := url.Parse(uri)
 	if err != nil {
-		return nil, nil
+		return []string{""}, nil
 	}
 	return strings.Split(strings.Trim(u.Path, "/"), "/"), u.Query()
 }

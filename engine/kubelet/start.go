@@ -38,6 +38,9 @@ func (k *Kubelet) start(c *sim.Ctx) {
 		k.die(c, failure)
 		return
 	}
+	if k.Flags.Config == "" {
+		cfg.legacy()
+	}
 	k.Flags.override(&cfg)
 	if on, set := cfg.FeatureGates["RotateKubeletServerCertificate"]; set && !on && cfg.ServerTLSBootstrap {
 		k.die(c, "failed to validate kubelet configuration, error: invalid configuration: serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate, path: &TypeMeta{Kind:,APIVersion:,}")
@@ -79,6 +82,10 @@ func (k *Kubelet) run(c *sim.Ctx) {
 			return
 		}
 		k.Port.CAs = data
+	}
+	if k.Port.Invalid != "" {
+		k.die(c, "failed to run Kubelet: "+k.Port.Invalid)
+		return
 	}
 	if k.Rotate {
 		k.log(c, lineStarting)
