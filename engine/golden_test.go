@@ -51,5 +51,6 @@ func init() {
 		"root CA":           playRootCA,
 		"token of a Secret": playLegacySecret,
 		"own signer":        playOwnSigner,
+		"handshakes":        playHandshakes,
 	}
 }

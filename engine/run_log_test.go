@@ -82,7 +82,9 @@ var drawn = []struct {
 	by   string
 }{
 	{csrNames, "${1}CSR"},
-	{regexp.MustCompile(`(127\.0\.0\.1|10\.0\.0\.10):(16443|16499|6443)`), "SERVER"},
+	{regexp.MustCompile(`(TLS handshake error from) [0-9.]+(:\d+)?`), "$1 CLIENT"},
+	{regexp.MustCompile(`(127\.0\.0\.1|10\.0\.0\.10):(16443|16451|16499|6443)`), "SERVER"},
+	{regexp.MustCompile(`\bnot (127\.0\.0\.1|10\.0\.0\.10)\b`), "not SERVER"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=\+\d+\.\d+)?`), "TIME"},
 	{stampedName, "-TIME.pem"},
 	// The recorder's CA has no name beside its subject.
@@ -94,7 +96,6 @@ var drawn = []struct {
 	// What a status is made of.
 	{regexp.MustCompile(`failed to patch status .*`), "failed to patch status"},
 	{regexp.MustCompile(`sleep="[0-9hmsµn.]+"`), `sleep="DRAWN"`},
-	{regexp.MustCompile(`(TLS handshake error from) [0-9.]+(:\d+)?`), "$1 CLIENT"},
 	{regexp.MustCompile(`\b(SN|AKID|SKID)=[0-9A-F:]*`), "$1="},
 	{regexp.MustCompile(`current time \S+ is (after|before) [0-9T:Z-]+`), "current time TIME is $1 TIME"},
 }
@@ -149,8 +150,8 @@ func readLog(t *testing.T, lines []string, node string, more ...saying) (out []l
 }
 
 var (
-	nodeNames = regexp.MustCompile(`nodes? \\?"([a-z][a-z0-9-]+)\\?"|node="([a-z][a-z0-9-]+)"|leases/([a-z][a-z0-9-]+)\?`)
-	exitCode  = regexp.MustCompile(`^# exit (?:code|status)(?: after ([0-9.]+)s)?:? (\d+|None)`)
+	nodeNames = regexp.MustCompile(`nodes? \\*"([a-z][a-z0-9-]+)\\?"|node="([a-z][a-z0-9-]+)"|leases/([a-z][a-z0-9-]+)\?`)
+	exitCode  = regexp.MustCompile(`^# exit (?:code|status)(?: after ([0-9.]+) ?s)?:? (\d+|None)`)
 	ending    = regexp.MustCompile(`^# started .*; kubelet (still running|has exited)$`)
 	leftOut   = regexp.MustCompile(`^# \.\.\. further lines like the one above left out(?: \((.*)\))?$`)
 )

@@ -38,7 +38,10 @@ import (
 //	certificate FILE NODE  a client certificate of a node with its key on node-1,
 //	                       valid for a day, or from=D until=D as seen from now;
 //	                       with the word nokey without the key
-//	kubeconfig             the kubelet.conf that names kubelet-client-current.pem
+//	kubeconfig [FILE]      the kubelet.conf that names kubelet-client-current.pem, or
+//	                       another file
+//	presents KIND          the API server presents another certificate from now on:
+//	                       see badServers
 //	embed FILE             a kubelet.conf with the certificate of a file in it
 //	config KEY VALUE       another value in config.yaml
 //	flags OLD NEW          another flag in the unit
@@ -142,7 +145,12 @@ func (r *run) step(t *testing.T, where, line string) {
 	case "certificate":
 		r.certificate(t, where, args[1], args[2], args[3:])
 	case "kubeconfig":
-		r.write(t, where, "node-1", "/var/lib/kubelet/kubelet.conf", currentConf)
+		const current = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+		r.write(t, where, "node-1", "/var/lib/kubelet/kubelet.conf", strings.ReplaceAll(currentConf, current, append(args, current)[1]))
+	case "presents":
+		present(t, r.w, args[1])
+		r.w.AdvanceTo(r.w.Now().Add(time.Second))
+		r.obs = append(r.obs, r.w.Drain()...)
 	case "embed":
 		pair, err := r.w.Disk("node-1").ReadFile(args[1])
 		require.NoError(t, err, where)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -183,61 +182,4 @@ func podStream(x *exchange, _ *resource) sim.Response {
 		}
 	}
 	return x.askKubelet("upgrade", p.Name, k, false, sim.Request{Method: x.r.Method, URL: path, Header: h, Body: x.r.Body})
-}
-
-// nodeProxy answers nodes/NAME/proxy/PATH (Models pkg/registry/core/node
-// ResourceLocation, with apimachinery/pkg/util/net SplitSchemeNamePort).
-func nodeProxy(x *exchange, _ *resource) sim.Response {
-	parts := strings.Split(x.info.name, ":")
-	name, port := parts[0], ""
-	switch len(parts) {
-	case 2:
-		port = parts[1]
-	case 3:
-		name, port = parts[1], parts[2]
-	}
-	if len(parts) > 3 || name == "" || len(parts) == 3 && parts[0] != "" && parts[0] != "http" && parts[0] != "https" {
-		return failed(apierrors.NewBadRequest(fmt.Sprintf("invalid node request %q", x.info.name)))
-	}
-	k, err := x.kubeletOf(name)
-	if err != nil {
-		return x.refuse(err)
-	}
-	if ip := net.ParseIP(k.host); ip != nil && !ip.IsGlobalUnicast() {
-		return failed(apierrors.NewBadRequest("address not allowed"))
-	}
-	path := ""
-	if len(x.info.parts) > 3 {
-		path = "/" + strings.Join(x.info.parts[3:], "/")
-	}
-	if strings.HasSuffix(x.info.path, "/") {
-		path += "/"
-	}
-	query := ""
-	if _, q, ok := strings.Cut(x.r.URL, "?"); ok {
-		query = "?" + q
-	}
-	if path == "" && (x.r.Method == "GET" || x.r.Method == "HEAD") {
-		r := answer(301, "", nil)
-		r.Header.Del("Content-Type")
-		r.Header.Set("Location", x.info.path+"/"+query)
-		return r
-	}
-	// Another port than the kubelet's is reached without its client certificate.
-	own := port == "" || port == k.port
-	if !own {
-		k.port = port
-	}
-	h := http.Header{}
-	for n, v := range x.r.Header {
-		if n != "Authorization" && n != "Connection" && !strings.HasPrefix(n, "Impersonate-") {
-			h[n] = v
-		}
-	}
-	r := sim.Request{Method: x.r.Method, URL: path + query, Header: h, Body: x.r.Body}
-	if !own {
-		d := sim.Dial{Addr: net.JoinHostPort(k.host, k.port), ServerName: k.host, Insecure: true, Plain: len(parts) < 3 || parts[0] != "https"}
-		return x.ask("proxy", name, "proxy "+d.Addr, d, r)
-	}
-	return x.askKubelet("proxy", name, k, false, r)
 }

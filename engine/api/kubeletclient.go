@@ -3,8 +3,6 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -27,7 +25,7 @@ func (s *Server) loadKubeletClient(c *sim.Ctx) error {
 		if err != nil {
 			return err
 		}
-		if err := checkRoots(ca); err != nil {
+		if err := pki.CheckRoots(ca); err != nil {
 			return fmt.Errorf("unable to load root certificates: %w", err)
 		}
 		s.KubeletCA = ca
@@ -41,26 +39,6 @@ func (s *Server) loadKubeletClient(c *sim.Ctx) error {
 		}
 	}
 	return nil
-}
-
-// checkRoots says why a bundle holds no certificate (Models client-go/transport rootCertPool).
-func checkRoots(data []byte) error {
-	if len(data) == 0 || len(certificates(data)) > 0 {
-		return nil
-	}
-	for rest := data; len(rest) > 0; {
-		var b *pem.Block
-		if b, rest = pem.Decode(rest); b == nil {
-			return errors.New("unable to parse bytes as PEM block")
-		}
-		if b.Type != "CERTIFICATE" || len(b.Headers) != 0 {
-			continue
-		}
-		if _, err := pki.ParseDER(b.Bytes); err != nil {
-			return fmt.Errorf("failed to parse certificate: %w", err)
-		}
-	}
-	return errors.New("no valid certificate authority data seen")
 }
 
 // kubeletRoots is the bundle in use. The file is looked at again after five
@@ -78,8 +56,8 @@ func (s *Server) kubeletRoots(c *sim.Ctx) []byte {
 		s.log(c, 'E', 0, "ca_rotation.go:97", sim.KV("Failed to read CA data from file", "err", err, "caFile", s.opts.kubeletCA))
 	case len(data) == 0:
 		s.log(c, 'I', 0, "ca_rotation.go:103", sim.KV("CA file empty, skipping transport rotation", "caFile", s.opts.kubeletCA))
-	case checkRoots(data) != nil:
-		s.log(c, 'E', 0, "ca_rotation.go:120", sim.KV("Failed to parse CA data from file", "err", checkRoots(data), "caFile", s.opts.kubeletCA))
+	case pki.CheckRoots(data) != nil:
+		s.log(c, 'E', 0, "ca_rotation.go:120", sim.KV("Failed to parse CA data from file", "err", pki.CheckRoots(data), "caFile", s.opts.kubeletCA))
 	default:
 		s.KubeletCA = data
 	}

@@ -36,6 +36,7 @@ type passer struct {
 var passers = map[string]passer{
 	"log":     {logAnswer, logFailed},
 	"proxy":   {proxied, proxyFailed},
+	"service": {proxied, serviceFailed},
 	"upgrade": {upgraded, upgradeFailed},
 
 	"aggregated": {forwarded, forwardFailed},

@@ -107,7 +107,7 @@ func registry() []*resource {
 		{Version: "v1", Plural: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true, Short: []string{"sa"}, Hash: "pbx9ZvyFpBE=", New: func() object { return new(corev1.ServiceAccount) },
 			Subs: []sub{{Name: "token", Kind: "TokenRequest", Verbs: []string{"create"}, Group: "authentication.k8s.io", Vers: "v1", answer: requestToken}}, checkName: subdomain, table: &serviceAccountTable},
 		{Version: "v1", Plural: "services", Kind: "Service", Namespaced: true, Short: []string{"svc"}, Categories: []string{"all"}, Hash: "0/CO1lhkEBI=", New: func() object { return new(corev1.Service) },
-			Subs:      []sub{{Name: "proxy", Kind: "ServiceProxyOptions", Verbs: strings.Fields("create delete get patch update")}, part("status", "Service")},
+			Subs:      []sub{{Name: "proxy", Kind: "ServiceProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: serviceProxy}, part("status", "Service")},
 			checkName: label, prepare: service, table: &serviceTable, fields: serviceFields, untracked: statusApart},
 
 		{Group: "apiregistration.k8s.io", Version: "v1", Plural: "apiservices", Kind: "APIService", Categories: []string{"api-extensions"}, New: func() object { return new(apiService) },
@@ -151,7 +151,7 @@ var podSubs = []sub{
 	{Name: "exec", Kind: "PodExecOptions", Verbs: []string{"create", "get"}, answer: podStream},
 	{Name: "log", Kind: "Pod", Verbs: []string{"get"}, answer: podLog},
 	{Name: "portforward", Kind: "PodPortForwardOptions", Verbs: []string{"create", "get"}, answer: podStream},
-	{Name: "proxy", Kind: "PodProxyOptions", Verbs: strings.Fields("create delete get patch update")},
+	{Name: "proxy", Kind: "PodProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: podProxy},
 	{Name: "resize", Kind: "Pod", Verbs: rwVerbs},
 	part("status", "Pod"),
 }

@@ -100,7 +100,8 @@ func greet(c Client, s Server, roots []*x509.Certificate, now time.Time) (h Hand
 	if len(c.Cert) > 0 || len(c.Key) > 0 {
 		p, err := pair(c.Cert, c.Key)
 		if err != nil {
-			h.ClientError = err.Error()
+			// It hangs up when it is asked for its certificate.
+			h.ClientError, h.ServerError = err.Error(), "EOF"
 			return h
 		}
 		// A client shows what it has, whoever signed it.

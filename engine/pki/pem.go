@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 )
 
 // Types of PEM blocks.
@@ -140,4 +141,34 @@ func ParseCerts(data []byte) ([]*x509.Certificate, error) {
 		}
 		return out, nil
 	})
+}
+
+// CheckRoots says why a client can't load a bundle of CAs: nothing in it is a
+// certificate. An empty one is no error (Models k8s.io/client-go/transport
+// rootCertPool).
+func CheckRoots(bundle []byte) error {
+	if len(bundle) == 0 {
+		return nil
+	}
+	why := errors.New("no valid certificate authority data seen")
+	for first, rest := true, bundle; len(rest) > 0; {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			if first {
+				why = errors.New("unable to parse bytes as PEM block")
+			}
+			break
+		}
+		if b.Type != blockCert || len(b.Headers) != 0 {
+			continue
+		}
+		_, err := ParseDER(b.Bytes)
+		if err == nil {
+			return nil
+		}
+		if first {
+			why, first = fmt.Errorf("failed to parse certificate: %w", err), false
+		}
+	}
+	return why
 }

@@ -147,8 +147,11 @@ func (k *kube) request(method, target string, h http.Header, body []byte) (uint6
 		return 0, nil, err
 	}
 	h.Set("User-Agent", k.agent())
-	if k.token != "" {
+	switch {
+	case k.token != "":
 		h.Set("Authorization", "Bearer "+k.token)
+	case k.flags.username != "":
+		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(k.flags.username+":"+k.flags.password)))
 	}
 	id, m := k.exchange(k.conn, k.dial, sim.Request{Method: method, URL: target, Header: h, Body: body})
 	if m.Kind != sim.MsgResponse {
@@ -173,6 +176,8 @@ func (k *kube) request(method, target string, h http.Header, body []byte) (uint6
 // Models k8s.io/apimachinery/pkg/api/errors NewGenericServerResponse.
 func generic(code int, body string) *status {
 	g := map[int]status{
+		http.StatusBadRequest:          {Reason: "BadRequest", Message: "the server rejected our request for an unknown reason"},
+		http.StatusMethodNotAllowed:    {Reason: "MethodNotAllowed", Message: "the server does not allow this method on the requested resource"},
 		http.StatusUnauthorized:        {Reason: "Unauthorized", Message: "the server has asked for the client to provide credentials"},
 		http.StatusForbidden:           {Reason: "Forbidden", Message: body},
 		http.StatusNotFound:            {Reason: "NotFound", Message: "the server could not find the requested resource"},

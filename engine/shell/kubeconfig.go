@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/joinery-lab/joinery/engine/pki"
 )
 
 // kubeconfig is what kubectl reads of a kubeconfig file.
@@ -71,6 +73,7 @@ func (k *kube) load() (*loaded, error) {
 	c := &loaded{file: k.path(file)}
 	b, err := k.readFile(c.file)
 	switch {
+	case file == "/dev/null":
 	case err != nil && explicit:
 		return nil, fmt.Errorf("error: stat %s: no such file or directory", file)
 	case err == nil:
@@ -162,12 +165,12 @@ func (k *kube) connect() error {
 		return errRefused
 	}
 	u, err := url.Parse(server)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return fmt.Errorf("error: the server %q is no address of the form https://HOST:PORT", server)
 	}
-	k.dial.Addr = u.Host
+	k.dial.Addr, k.dial.Plain = u.Host, u.Scheme == "http"
 	if u.Port() == "" {
-		k.dial.Addr += ":443"
+		k.dial.Addr += map[bool]string{false: ":443", true: ":80"}[k.dial.Plain]
 	}
 	for _, us := range c.Users {
 		if us.Name != t.user {
@@ -193,6 +196,9 @@ func (k *kube) connect() error {
 	}
 	if k.flags.insecure {
 		k.dial.Insecure, k.dial.Roots = true, nil
+	}
+	if err := pki.CheckRoots(k.dial.Roots); err != nil {
+		return fmt.Errorf("error: unable to load root certificates: %w", err)
 	}
 	k.live.conns++
 	k.conn = connName(k.run.N, k.live.conns)

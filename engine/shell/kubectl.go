@@ -16,6 +16,7 @@ type kubectlFlags struct {
 	*pflag.FlagSet
 	// Those of every verb.
 	kubeconfig, context, cluster, user, namespace, server, token string
+	username, password                                           string
 	insecure                                                     bool
 	// Those of some.
 	output, selector, fields, raw, dryRun, validate, group, subresource string
@@ -99,6 +100,8 @@ func newFlags(some string) *kubectlFlags {
 	f.StringVarP(&f.namespace, "namespace", "n", "", "")
 	f.StringVarP(&f.server, "server", "s", "", "")
 	f.StringVar(&f.token, "token", "", "")
+	f.StringVar(&f.username, "username", "", "")
+	f.StringVar(&f.password, "password", "", "")
 	f.BoolVar(&f.insecure, "insecure-skip-tls-verify", false, "")
 	for _, name := range strings.Fields(some) {
 		optional[name](f)

@@ -32,6 +32,8 @@ var claims = []claim{
 	{"n-apiserver-to-kubelet/*-log.json", "engine/api", "exchange"},
 	{"n-apiserver-to-kubelet/*-node-proxy.json", "engine/api", "exchange"},
 	{"n-apiserver-to-kubelet/*", "engine", "terminal"},
+	{"p-handshakes/*-kubelet-*", "engine", "run"},
+	{"p-handshakes/*", "engine", "handshakes"},
 	{"s-cleaners-rootca-tokens/08-serviceaccount-token.json", "engine/api", "claims of a token"},
 	{"s-cleaners-rootca-tokens/09-serviceaccount-tokenreview.json", "engine/api", "answer to a token"},
 	{"s-cleaners-rootca-tokens/10-serviceaccount-whoami.json", "engine/api", "answer to a token"},
