@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/kubelet"
@@ -76,17 +75,17 @@ func (w *World) explainLate(e *Explanation, m *machine, use string) {
 		return
 	}
 	tag := fmt.Sprintf("rotate %s#%d", use, k.Timers["rotate "+use])
-	i := slices.IndexFunc(w.Queue.Events, func(q sim.Event) bool {
-		return q.To == addr && q.Msg.Kind == sim.MsgWake && q.Msg.Tag == tag
-	})
-	if i < 0 {
+	var at time.Time
+	for i := range w.Queue.Events {
+		if q := &w.Queue.Events[i]; q.To == addr && q.Msg.Kind == sim.MsgWake && q.Msg.Tag == tag {
+			at = q.At
+		}
+	}
+	if at.IsZero() {
 		return
 	}
-	at := w.Queue.Events[i].At
 	e.Knows = append(e.Knows, reason("late", "use", use, "deadline", x.Deadline.UTC().Format(time.RFC3339)))
-	if !slices.ContainsFunc(e.Needs, func(r Reason) bool { return r.Kind == "restart" }) {
-		e.Needs = append(e.Needs, reason("restart", "unit", addr))
-	}
+	e.Needs = append(e.Needs, reason("restart", "unit", addr))
 	if end := w.Clock.Add(x.NotAfter.Sub(now)); use == "serving" && end.Before(at) {
 		e.Next = append(e.Next, reason("serving-expires").at(end))
 	}

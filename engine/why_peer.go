@@ -3,7 +3,6 @@ package engine
 import (
 	"crypto/x509"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func (w *World) connNeeds(client string, t trouble) (out []Reason) {
 	switch {
 	case strings.Contains(t.Error, "connection refused"):
 		return []Reason{reason("unit", "unit", w.unitAt(at))}
-	case l == nil || !strings.Contains(t.Error, "x509: ") && !strings.Contains(t.Error, "tls: "):
+	case l == nil || t.Dial == nil || !strings.Contains(t.Error, "x509: ") && !strings.Contains(t.Error, "tls: "):
 		return []Reason{reason("link", "host", host, "server", t.Server)}
 	}
 	certs, _ := pki.ParseCerts(l.Listen.Cert)
@@ -57,8 +56,7 @@ func (w *World) connNeeds(client string, t trouble) (out []Reason) {
 	case strings.Contains(t.Error, "key usage"):
 		out = append(out, reason("usage", "unit", l.Server, "usage", "server auth", "subject", certs[0].Subject.CommonName))
 	default:
-		name, _, _ := strings.Cut(t.Server, ":")
-		out = append(out, reason("name", "unit", l.Server, "name", name, "has", strings.Join(namesIn(certs[0]), ", ")))
+		out = append(out, reason("name", "unit", l.Server, "name", serverName(t.Dial), "has", strings.Join(namesIn(certs[0]), ", ")))
 	}
 	if kubeletServes {
 		out = append(out, w.servingNeeds(l.Server)...)
@@ -229,6 +227,12 @@ func (w *World) explainPeer(e *Explanation, client string, t trouble) {
 		}
 	case t.Code == 403:
 		e.Needs = append(e.Needs, w.mayNeeds(t)...)
+	case t.Code == 500 && t.Log != "":
+		// It could not ask the API server about the caller: what keeps it from
+		// that keeps it from everything.
+		var own Explanation
+		w.explainTroubles(&own, t.Server, w.machine(host))
+		e.Knows, e.Needs = append(e.Knows, own.Knows...), append(e.Needs, own.Needs...)
 	}
 }
 
@@ -238,9 +242,7 @@ func (w *World) triesAgain(e *Explanation, addr string) {
 	if k, ok := w.actorAt(addr).(*client.Client); ok && k.Scraper != nil && k.Scraper.Due {
 		next = reason("every", "client", addr, "every", k.Flags.Resolution.String())
 	}
-	if !slices.ContainsFunc(e.Next, func(r Reason) bool { return r.String() == next.String() }) {
-		e.Next = append(e.Next, next)
-	}
+	e.Next = append(e.Next, next)
 }
 
 // mayNeeds is the binding that a refusal of a kubelet's asks for.
@@ -302,7 +304,12 @@ func (w *World) whyAPIService(e *Explanation, name string) error {
 		}
 		w.explainPeers(e, m.Name+"/"+a.Service)
 	}
-	if t, ok := w.Troubles[addr][aspectConn+a.Addr]; ok && a.Status != "True" {
+	t, ok := w.Troubles[addr][aspectConn+a.Addr]
+	switch {
+	case !ok || a.Status == "True":
+	case strings.Contains(t.Error, "unknown authority"):
+		e.Needs = append(e.Needs, reason("ca-bundle", "name", name))
+	default:
 		e.Needs = append(e.Needs, w.connNeeds(addr, t)...)
 	}
 	return nil

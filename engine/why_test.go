@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/pki"
 )
 
 func TestWhyOfWhatIsNotThere(t *testing.T) {
@@ -62,4 +65,105 @@ func TestAnExplanationIsPlainData(t *testing.T) {
 	e, err = w.Why("node/node-1")
 	require.NoError(t, err)
 	require.Equal(t, "kubelet-pending", e.State.Kind)
+}
+
+// kinds are those of reasons, in their order.
+func kinds(list []engine.Reason) (out []string) {
+	for _, r := range list {
+		out = append(out, r.Kind)
+	}
+	return out
+}
+
+// TestWhyOfAnAPIService: an API that another server answers for fails in many
+// places, and each says what it lacks.
+func TestWhyOfAnAPIService(t *testing.T) {
+	w := newCity(t, "why apiservice")
+	const name = "v1beta1.metrics.k8s.io"
+	why := func() engine.Explanation {
+		e, err := w.Why("apiservice/" + name)
+		require.NoError(t, err)
+		return e
+	}
+	require.Equal(t, "apiservice-missing", why().State.Kind)
+	require.Equal(t, []string{"apiservice"}, kinds(why().Needs))
+
+	w.say("control-1", "kubectl create -f /etc/kubernetes/addons/metrics-server.yaml; kubectl delete service metrics-server -n kube-system; kubectl top nodes")
+	w.pass(time.Second)
+	require.Equal(t, "ServiceNotFound", why().State.Args["reason"])
+	require.Equal(t, []string{"service"}, kinds(why().Needs))
+
+	w.say("control-1", "kubectl create -f /etc/kubernetes/addons/metrics-server.yaml; kubectl top nodes")
+	w.pass(time.Minute)
+	require.Equal(t, "FailedDiscoveryCheck", why().State.Args["reason"])
+	require.Equal(t, []string{"unit"}, kinds(why().Needs))
+	require.Equal(t, []string{"retry"}, kinds(why().Next))
+
+	w.say("control-1", "systemctl start metrics-server")
+	w.pass(time.Minute)
+	require.Equal(t, "apiservice-available", why().State.Kind)
+	require.Empty(t, why().Needs)
+
+	// Its own certificate is for localhost: whom it has to be for is in its Service.
+	bundle := base64.StdEncoding.EncodeToString(w.cluster().CertPEM())
+	w.say("admin", "kubectl delete apiservice "+name+"; kubectl create -f - <<'EOF'\napiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: "+name+"}\nspec: {group: metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, service: {name: metrics-server, namespace: kube-system}, caBundle: "+bundle+"}\nEOF")
+	w.pass(time.Second)
+	require.Equal(t, "apiservice-unavailable", why().State.Kind)
+	require.Equal(t, []string{"name"}, kinds(why().Needs))
+	require.Equal(t, "metrics-server.kube-system.svc", why().Needs[0].Args["name"])
+
+	// With the right names, it has to be from a CA that is in the bundle.
+	other := w.authority("other")
+	k := pki.Keyring{Seed: "leaf"}.ECDSA("metrics")
+	cert, err := other.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "m"}, DNS: []string{"metrics-server.kube-system.svc"}, Server: true, NotBefore: w.Now().Add(-time.Hour), NotAfter: w.Now().Add(time.Hour), Serial: []byte{1}}, k.Public())
+	require.NoError(t, err)
+	w.put("/etc/kubernetes/metrics/tls.crt", string(cert))
+	w.put("/etc/kubernetes/metrics/tls.key", string(pki.KeyPEM(k)))
+	for flag, file := range map[string]string{"tls-cert-file": "tls.crt", "tls-private-key-file": "tls.key"} {
+		require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "metrics-server", Name: flag, Value: "/etc/kubernetes/metrics/" + file}}))
+	}
+	w.pass(2 * time.Minute)
+	require.Contains(t, why().State.Args["message"], "unknown authority")
+	require.Equal(t, []string{"ca-bundle"}, kinds(why().Needs))
+	w.say("control-1", "systemctl stop kube-apiserver")
+	require.Equal(t, "apiservice-unknown", why().State.Kind)
+}
+
+// TestWhyForgetsWhatWouldGoWell: a caller that was refused and has not tried since
+// is no reason any more, once it would be let in.
+func TestWhyForgetsWhatWouldGoWell(t *testing.T) {
+	w := joinedWith(t, "would go well", true)
+	w.say("control-1", "systemctl stop metrics-server")
+	node := func() engine.Explanation {
+		e, err := w.Why("node/node-1")
+		require.NoError(t, err)
+		return e
+	}
+	const ask = "kubectl get --raw /api/v1/nodes/node-1/proxy/healthz"
+	require.Contains(t, w.say("admin", ask), "tls: internal error")
+	require.Contains(t, kinds(node().Knows), "no-connection")
+	w.say("admin", "kubectl certificate approve $(kubectl get csr -o name)")
+	w.pass(time.Minute)
+	require.NotContains(t, kinds(node().Knows), "no-connection")
+
+	cert, key := w.leaf(w.cluster(), "kubernetes", time.Hour, false)
+	w.put("/etc/kubernetes/pki/k.crt", cert)
+	w.put("/etc/kubernetes/pki/k.key", key)
+	for flag, file := range map[string]string{"kubelet-client-certificate": "k.crt", "kubelet-client-key": "k.key"} {
+		require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-apiserver", Name: flag, Value: "/etc/kubernetes/pki/" + file}}))
+	}
+	w.pass(time.Minute)
+	require.Contains(t, w.say("admin", ask), "Forbidden (user=kubernetes")
+	require.Contains(t, kinds(node().Needs), "binding")
+	w.say("admin", "kubectl create clusterrolebinding k --clusterrole=system:kubelet-api-admin --user=kubernetes")
+	require.NotContains(t, kinds(node().Knows), "answered")
+	require.NotContains(t, kinds(node().Needs), "binding")
+
+	// A certificate of a CA that the kubelet does not know.
+	cert, key = w.leaf(w.authority("other"), "kubernetes", time.Hour, false)
+	w.put("/etc/kubernetes/pki/k.crt", cert)
+	w.put("/etc/kubernetes/pki/k.key", key)
+	w.pass(time.Minute)
+	require.Contains(t, w.say("admin", ask), "the server has asked for the client to provide credentials")
+	require.Contains(t, kinds(node().Needs), "kubelet-client-ca")
 }

@@ -335,7 +335,9 @@ func (k *Kubelet) accessReviewed(c *sim.Ctx, a answer) {
 	var review authzv1.SubjectAccessReview
 	if !a.ok() || json.Unmarshal(a.data, &review) != nil {
 		subs := subresources(v.Req.URL)
-		k.log(c, lineNoAccess, "err", a.err(), "user", v.User.Username, "verb", verbsOf[v.Req.Method], "resource", "nodes", "subresource", subs[v.Try])
+		words := []any{"err", a.err(), "user", v.User.Username, "verb", verbsOf[v.Req.Method], "resource", "nodes", "subresource", subs[v.Try]}
+		k.log(c, lineNoAccess, words...)
+		k.noteAbout(c, v, trace.Authz, "", map[string]string{"verdict": "no", "user": v.User.Username, "reason": a.err(), "log": sim.KV(lineNoAccess.msg, words...), "v": strconv.Itoa(lineNoAccess.v)})
 		k.reply(c, v.Req, 500, "", fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)", v.User.Username, verbsOf[v.Req.Method], subs[v.Try]))
 		return
 	}
