@@ -91,6 +91,7 @@ func (e *Engine) Handle(m ToEngine) (out []FromEngine) {
 		e.leap = leap{e.live.Now(), e.live.Now().Add(m.Leap)}
 	}
 	out = e.report(true, false)
+	out[0].Sought = m.Seek
 	if m.Sum {
 		out[0].Sum = e.live.Sum()
 	}

@@ -28,6 +28,10 @@ type Model struct {
 	Leaping   float64
 	Error     string
 
+	// knob is where the timeline's knob was put while that moment isn't drawn
+	// yet, sought what the player was last asked to show and hasn't shown.
+	knob, sought *time.Time
+
 	Ledger *Ledger
 	Sel    Selection
 	Tabs   Tabs

@@ -24,6 +24,9 @@ func (m *Model) transport() Transport {
 	a := m.axis()
 	until := m.until()
 	r.Cursor, r.Live = a.X(m.Now), a.X(m.Live)
+	if m.knob != nil {
+		r.Cursor = a.X(*m.knob)
+	}
 	marks := m.Ledger.Marks
 	n := len(marksUpTo(marks, until))
 	r.Note = t("time.count", "n", n, "all", len(marks))

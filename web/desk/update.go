@@ -94,6 +94,7 @@ func (h Heard) apply(m *Model) []Command {
 		m.Sel.Exchange = 0
 	}
 	m.Now, m.Live, m.Ghost, m.Playing = h.Now, h.Live, h.Ghost, h.Playing
+	out = append(out, m.shown(h)...)
 	m.Leaping = 0
 	if h.Leaping != nil {
 		m.Leaping = max(*h.Leaping, 0.001)
@@ -146,6 +147,7 @@ func (m *Model) do(in engine.Input) []Command {
 }
 
 func (d Drive) apply(m *Model) []Command {
+	m.knob = nil
 	switch d.Verb {
 	case "play":
 		m.Playing = true
@@ -156,11 +158,11 @@ func (d Drive) apply(m *Model) []Command {
 	case "step":
 		return []Command{post(ToEngine{Step: true})}
 	case "first":
-		return seek(engine.Start)
+		return m.seek(engine.Start)
 	case "back":
-		return seek(m.before())
+		return m.seek(m.before())
 	case "live":
-		return seek(m.Live)
+		return m.seek(m.Live)
 	case "continue":
 		return []Command{post(ToEngine{Continue: true})}
 	case "reset":
@@ -170,7 +172,10 @@ func (d Drive) apply(m *Model) []Command {
 	return nil
 }
 
-func seek(t time.Time) []Command { return []Command{post(ToEngine{Seek: &t})} }
+func (m *Model) seek(t time.Time) []Command {
+	m.sought = &t
+	return []Command{post(ToEngine{Seek: &t})}
+}
 
 // before is the moment before the last thing that happened.
 func (m *Model) before() time.Time {
@@ -193,7 +198,29 @@ func (d Drag) apply(m *Model) []Command {
 	if t.After(m.Live) {
 		t = m.Live
 	}
-	return seek(t)
+	m.knob = &t
+	if m.sought != nil {
+		return nil
+	}
+	return m.seek(t)
+}
+
+// shown goes on to where the knob is by now. The knob stays where the person
+// put it, and one moment at a time is asked for, so that a fast hand is not
+// held up by all the moments that it passed.
+func (m *Model) shown(h Heard) []Command {
+	if h.Opened {
+		m.knob, m.sought = nil, nil
+	}
+	if h.Sought == nil || m.sought == nil || !h.Sought.Equal(*m.sought) {
+		return nil
+	}
+	m.sought = nil
+	if m.knob != nil && !m.knob.Equal(*h.Sought) {
+		return m.seek(*m.knob)
+	}
+	m.knob = nil
+	return nil
 }
 
 func (s SetSpeed) apply(m *Model) []Command {

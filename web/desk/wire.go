@@ -58,6 +58,8 @@ type FromEngine struct {
 	Playing bool            `json:"playing,omitempty"`
 	// Leaping is how much of a leap is done, from 0 to 1; nil when there is none.
 	Leaping *float64 `json:"leaping,omitempty"`
+	// Sought is the Seek that this answers.
+	Sought *time.Time `json:"sought,omitempty"`
 	// Sum is engine.World.Sum, when it was asked for.
 	Sum string `json:"sum,omitempty"`
 	// Error is a sentence about an input that was not taken.
