@@ -91,9 +91,9 @@ bench: server
 	@chromium=$$(tools/find.sh browser) || { echo "bench: the start is not measured, there is no Chromium or Chrome"; exit 0; }; \
 	set -x; cd test/browser && CHROME="$$chromium" JOINERY="$(CURDIR)/joinery" JOINERY_EMPTY="$(CURDIR)/.work/empty" $(GO) test -count=1 -v -run TestReady ./...
 
-# Clusters of 100 to 5,000 nodes, and a leap over a year: some minutes.
+# Clusters of 100 to 5,000 nodes, a year of 1,000, and a leap over one: some minutes.
 bench-scale:
-	JOINERY_BENCH=1 $(GO) test -count=1 -v -timeout 1h -run 'TestScale|TestLeap' ./engine
+	JOINERY_BENCH=1 $(GO) test -count=1 -v -timeout 1h -run 'TestScale|TestYear|TestLeap' ./engine
 
 # app.wasm against its budgets, as a release is pressed.
 size: wasm

@@ -291,7 +291,7 @@ func (w *World) transmit(c *conn, s *stream, at time.Time) {
 	r := *s.Req
 	s.Req = nil
 	r.Stream, r.Conn, r.Remote, r.Local, r.Peer = s.ID, c.ID, c.Remote, c.Local, c.Peer
-	identity, credential := credentialOf(&r)
+	identity, credential := w.credentialOf(&r)
 	r.Cause = w.observe(trace.Observation{At: at, Until: arrives, Cause: s.Cause, Actor: s.Client, Kind: trace.Request,
 		Subject: r.Method + " " + r.URL, Payload: text(r.Body), Args: map[string]string{
 			"to": c.Server, "conn": number(c.ID), "stream": number(s.ID), "identity": identity,
@@ -337,7 +337,7 @@ func (w *World) external(x *External) {
 	w.StreamSeq++
 	r := x.Request
 	r.Stream, r.Local = w.StreamSeq, l.Listen.Addr
-	identity, credential := credentialOf(&r)
+	identity, credential := w.credentialOf(&r)
 	r.Cause = w.observe(trace.Observation{Actor: "external", Kind: trace.Request, Subject: r.Method + " " + r.URL, Payload: text(r.Body),
 		Args: map[string]string{"to": l.Server, "external": x.ID, "stream": number(r.Stream), "identity": identity, "credential": credential, "agent": r.Header.Get("User-Agent")}})
 	w.Streams[r.Stream] = &stream{ID: r.Stream, External: x.ID, Server: l.Server, ServerLife: l.Life, Cause: r.Cause}
@@ -514,7 +514,7 @@ func (w *World) hangUp(addr string, life uint64) {
 
 // credentialOf tells what a request shows of its sender, for the colour of its
 // arrow: the kind of identity, and the credential without secrets.
-func credentialOf(r *sim.Request) (identity, credential string) {
+func (w *World) credentialOf(r *sim.Request) (identity, credential string) {
 	if len(r.Peer) > 0 {
 		name := cn(r.Peer)
 		switch {
@@ -527,24 +527,38 @@ func credentialOf(r *sim.Request) (identity, credential string) {
 		}
 		return "client-cert", name
 	}
-	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		if jwt, ok := pki.ParseJWT(t); ok {
-			var claims struct {
-				Sub string `json:"sub"`
-			}
-			json.Unmarshal(jwt.Claims, &claims)
-			if strings.HasPrefix(claims.Sub, "system:serviceaccount:kube-system:") {
-				return "controller-manager", claims.Sub
-			}
-			return "token", claims.Sub
-		}
-		id, secret, _ := strings.Cut(t, ".")
-		if len(id) > 12 {
-			id = id[:6]
-		}
-		return "token", id + "." + strings.Repeat("*", len(secret))
+	t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return "anonymous", ""
 	}
-	return "anonymous", ""
+	if c, ok := w.tokens[t]; ok {
+		return c[0], c[1]
+	}
+	identity, credential = bearerOf(t)
+	if w.tokens == nil || len(w.tokens) >= 64 {
+		w.tokens = map[string][2]string{}
+	}
+	w.tokens[t] = [2]string{identity, credential}
+	return identity, credential
+}
+
+// bearerOf is credentialOf for a bearer token.
+func bearerOf(t string) (identity, credential string) {
+	if jwt, ok := pki.ParseJWT(t); ok {
+		var claims struct {
+			Sub string `json:"sub"`
+		}
+		json.Unmarshal(jwt.Claims, &claims)
+		if strings.HasPrefix(claims.Sub, "system:serviceaccount:kube-system:") {
+			return "controller-manager", claims.Sub
+		}
+		return "token", claims.Sub
+	}
+	id, secret, _ := strings.Cut(t, ".")
+	if len(id) > 12 {
+		id = id[:6]
+	}
+	return "token", id + "." + strings.Repeat("*", len(secret))
 }
 
 // cn is the common name of a chain's leaf.

@@ -27,7 +27,8 @@ type World struct {
 	obs     []trace.Observation
 
 	idle   []*sim.Ctx
-	byName map[string]*machine // and by address
+	tokens map[string][2]string // what bearer tokens show; it follows from them
+	byName map[string]*machine  // and by address
 }
 
 // state is all that a world is, as plain data.

@@ -62,14 +62,17 @@ func (s *Server) authorize(a *attributes) (bool, string) {
 // note tells in "would" which default roles would have allowed it.
 func (s *Server) allowed(c *sim.Ctx, a *attributes) (bool, string) {
 	ok, reason := s.authorize(a)
-	args := map[string]string{"verdict": "yes", "user": a.user.Name, "groups": strings.Join(a.user.Groups, ","), "verb": a.verb, "reason": reason}
-	subject := a.path
-	if a.resource != "" {
+	subject, groups := a.path, strings.Join(a.user.Groups, ",")
+	var args map[string]string
+	if a.resource == "" {
+		args = map[string]string{"verdict": "yes", "user": a.user.Name, "groups": groups, "verb": a.verb, "reason": reason}
+	} else {
 		subject = a.full()
+		args = map[string]string{"verdict": "yes", "user": a.user.Name, "groups": groups, "verb": a.verb, "reason": reason,
+			"resource": subject, "group": a.group, "name": a.name, "namespace": a.namespace}
 		if a.name != "" {
 			subject += "/" + a.name
 		}
-		args["resource"], args["group"], args["name"], args["namespace"] = a.full(), a.group, a.name, a.namespace
 	}
 	if !ok {
 		args["verdict"] = "no"

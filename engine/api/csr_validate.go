@@ -172,6 +172,11 @@ func checkIssued(b []byte) error {
 		if len(block.Headers) != 0 {
 			return fmt.Errorf("no PEM block headers are permitted")
 		}
+		// One certificate is what nearly every block has, and others will read it too.
+		if _, err := pki.ParseDER(block.Bytes); err == nil {
+			found = true
+			continue
+		}
 		list, err := x509.ParseCertificates(block.Bytes)
 		if err != nil {
 			return err

@@ -69,6 +69,7 @@ func find(list []leaf, path string) (int, bool) {
 type plan struct {
 	index int
 	step  string // "\x00f:name", or "" for what is inlined
+	path  string // from the top of the object, or from the item of a keyed list
 	form  breaking
 	// always: also when it is empty, as JSON writes it.
 	always bool
@@ -114,8 +115,23 @@ func plansOf(t reflect.Type) []plan {
 		}
 		out = append(out, p)
 	}
+	place(out, "")
 	plans.Store(t, out)
 	return out
+}
+
+// place tells plans where they are, so that no path is put together when an object
+// is looked at.
+func place(fields []plan, path string) {
+	for i := range fields {
+		p := &fields[i]
+		p.path = path + p.step
+		if p.form == keyed {
+			place(p.fields, "")
+		} else {
+			place(p.fields, p.path)
+		}
+	}
 }
 
 // structPlans are the fields that JSON would write.
@@ -191,18 +207,22 @@ func tracked(o object, out []leaf) []leaf {
 	return out
 }
 
-// leaves adds those of a value that is not empty.
-func (p *plan) leaves(path string, v reflect.Value, out []leaf) []leaf {
-	path += p.step
+// leaves adds those of a value that is not empty. Before is the path of the item
+// of a keyed list that it is in, if any.
+func (p *plan) leaves(before string, v reflect.Value, out []leaf) []leaf {
+	path := p.path
+	if before != "" {
+		path = before + path
+	}
 	switch p.form {
 	case structure, contents, pointed:
 		if p.form == pointed {
 			v = v.Elem()
 		}
-		before := len(out)
-		out = within(p.fields, path, v, out)
+		n := len(out)
+		out = within(p.fields, before, v, out)
 		switch {
-		case len(out) == before && p.form != contents:
+		case len(out) == n && p.form != contents:
 			out = append(out, leaf{path: path})
 		case p.form == pointed:
 			out = append(out, leaf{path: path + "\x00."})
@@ -220,7 +240,7 @@ func (p *plan) leaves(path string, v reflect.Value, out []leaf) []leaf {
 	case keyed:
 		out = append(out, leaf{path: path + "\x00."})
 		for i := range v.Len() {
-			at := path + "\x00k:{" + quoted(p.keyed) + ":" + string(encode(v.Index(i).Field(p.key).Interface())) + "}"
+			at := path + "\x00k:{" + quoted(p.keyed) + ":" + keyText(v.Index(i).Field(p.key)) + "}"
 			out = append(out, leaf{path: at + "\x00."})
 			out = within(p.fields, at, v.Index(i), out)
 		}
@@ -233,12 +253,20 @@ func (p *plan) leaves(path string, v reflect.Value, out []leaf) []leaf {
 	return out
 }
 
+// keyText is the JSON of a field by which items are told apart.
+func keyText(v reflect.Value) string {
+	if v.Kind() == reflect.String && !v.Type().Implements(marshaler) {
+		return quoted(v.String())
+	}
+	return string(encode(v.Interface()))
+}
+
 // within adds the leaves of a struct's fields.
-func within(fields []plan, path string, v reflect.Value, out []leaf) []leaf {
+func within(fields []plan, before string, v reflect.Value, out []leaf) []leaf {
 	for i := range fields {
 		f := &fields[i]
 		if fv := v.Field(f.index); f.always || !empty(fv) {
-			out = f.leaves(path, fv, out)
+			out = f.leaves(before, fv, out)
 		}
 	}
 	return out
@@ -318,7 +346,14 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-func quoted(s string) string { return string(encode(s)) }
+func quoted(s string) string {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return string(encode(s))
+		}
+	}
+	return `"` + s + `"`
+}
 
 // read remembers the paths of FieldsV1: thousands of nodes have the same. It
 // is a pure function's memory, so what is in it changes nothing but the cost.

@@ -40,11 +40,11 @@ func generic(b []byte, into any) error {
 
 // apply makes the patched object of the current one, both as JSON.
 func (p *patch) apply(r *resource, current []byte) ([]byte, error) {
-	var doc map[string]any
-	if err := generic(current, &doc); err != nil {
-		return nil, apierrors.NewInternalError(err)
-	}
 	if p.kind == "application/json-patch+json" {
+		var doc map[string]any
+		if err := generic(current, &doc); err != nil {
+			return nil, apierrors.NewInternalError(err)
+		}
 		var ops []operation
 		if err := json.Unmarshal(p.data, &ops); err != nil {
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
@@ -66,7 +66,40 @@ func (p *patch) apply(r *resource, current []byte) ([]byte, error) {
 	if p.kind == "application/strategic-merge-patch+json" {
 		t = reflect.TypeOf(r.New()).Elem()
 	}
-	return encode(merge(doc, change, t)), nil
+	return encode(merge(members(json.RawMessage(current)), change, t)), nil
+}
+
+// members are those of a JSON object, read no further than that: a patch speaks of
+// few of them.
+func members(v any) map[string]any {
+	raw, ok := v.(json.RawMessage)
+	if !ok {
+		m, _ := v.(map[string]any)
+		return m
+	}
+	var parts map[string]json.RawMessage
+	if json.Unmarshal(raw, &parts) != nil || parts == nil {
+		return nil
+	}
+	out := make(map[string]any, len(parts))
+	for k, p := range parts {
+		out[k] = p
+	}
+	return out
+}
+
+// items are those of a JSON list.
+func items(v any) []any {
+	raw, ok := v.(json.RawMessage)
+	if !ok {
+		list, _ := v.([]any)
+		return list
+	}
+	var out []any
+	if generic(raw, &out) != nil {
+		return nil
+	}
+	return out
 }
 
 // merge is RFC 7386, and with the Go type t a strategic merge: lists whose
@@ -93,17 +126,15 @@ func merge(doc, change map[string]any, t reflect.Type) map[string]any {
 				delete(doc, k)
 				continue
 			}
-			was, _ := doc[k].(map[string]any)
-			doc[k] = merge(was, v, fieldType(t, k))
+			doc[k] = merge(members(doc[k]), v, fieldType(t, k))
 		case []any:
 			ft, tag := jsonField(t, k)
-			was, _ := doc[k].([]any)
 			if tag == nil || !strings.Contains(tag.Get("patchStrategy"), "merge") {
 				doc[k] = v
 				continue
 			}
 			order, _ := change["$setElementOrder/"+k].([]any)
-			doc[k] = mergeList(was, v, order, tag.Get("patchMergeKey"), ft.Elem())
+			doc[k] = mergeList(items(doc[k]), v, order, tag.Get("patchMergeKey"), ft.Elem())
 		default:
 			doc[k] = v
 		}

@@ -60,9 +60,10 @@ type Server struct {
 	tokenForm, groupForm *regexp.Regexp
 	systemNode           []rbacv1.PolicyRule
 	// refused is why the last bootstrap token was; it is no part of the state.
-	refused   refusal
-	lastToken string
-	lastParts []string
+	refused refusal
+	// lastToken and lastGroup are what was read last and is good; nor are they.
+	lastToken, lastGroup string
+	lastParts            []string
 
 	caEntry   *sim.Entry
 	pool      []*x509.Certificate

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
@@ -26,7 +25,7 @@ func (s *Server) servingPair(c *sim.Ctx) (cert, key []byte, err error) {
 	if len(cert) == 0 || len(key) == 0 {
 		return nil, nil, fmt.Errorf("missing content for serving cert %q", s.servingName())
 	}
-	if _, err := tls.X509KeyPair(cert, key); err != nil {
+	if _, err := pki.Pair(cert, key); err != nil {
 		return nil, nil, err
 	}
 	return cert, key, nil

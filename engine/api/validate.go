@@ -10,8 +10,36 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-func subdomain(name string) []string { return validation.IsDNS1123Subdomain(name) }
-func label(name string) []string     { return validation.IsDNS1123Label(name) }
+func subdomain(name string) []string {
+	if plainName(name) {
+		return nil
+	}
+	return validation.IsDNS1123Subdomain(name)
+}
+
+func label(name string) []string {
+	if plainName(name) && !strings.Contains(name, ".") {
+		return nil
+	}
+	return validation.IsDNS1123Label(name)
+}
+
+// plainName spares nearly every name the regular expressions: lowercase letters,
+// digits, - and . between them, short enough for a label.
+func plainName(name string) bool {
+	last := byte('.')
+	for i := 0; i < len(name); i++ {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		case c == '-' && last != '.':
+		case c == '.' && last != '.' && last != '-':
+		default:
+			return false
+		}
+		last = name[i]
+	}
+	return last != '.' && last != '-' && len(name) <= 63
+}
 
 // segment is the rule for names without a rule of their own: they must fit
 // into a path (Models apimachinery/pkg/api/validation/path).
@@ -50,6 +78,9 @@ func checkMeta(r *resource, o, old object) field.ErrorList {
 	for _, k := range sortedKeys(m.Labels) {
 		for _, e := range validation.IsQualifiedName(k) {
 			errs = append(errs, field.Invalid(at.Child("labels"), k, e))
+		}
+		if v := m.Labels[k]; v == "" || plainName(v) {
+			continue
 		}
 		for _, e := range validation.IsValidLabelValue(m.Labels[k]) {
 			errs = append(errs, field.Invalid(at.Child("labels"), m.Labels[k], e))

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -139,11 +141,7 @@ func (s *Server) begin(c *sim.Ctx, stream uint64) {
 			s.tell(c, w, added, s.folded(c, o))
 		}
 		if w.Mark {
-			mark := sel.resource.New()
-			mark.GetObjectKind().SetGroupVersionKind(sel.resource.gv().WithKind(sel.resource.Kind))
-			meta(mark).ResourceVersion = versionText(now)
-			meta(mark).Annotations = map[string]string{"k8s.io/initial-events-end": "true"}
-			s.tell(c, w, "BOOKMARK", &Object{Resource: w.Resource, JSON: encode(mark), typed: mark})
+			c.Push(w.Stream, frame("BOOKMARK", bookmark(sel.resource, versionText(now))))
 		}
 	} else {
 		events, ok := s.store.since(w.Sent)
@@ -158,6 +156,25 @@ func (s *Server) begin(c *sim.Ctx, stream uint64) {
 		}
 	}
 	w.Sent = now
+}
+
+// marks are bookmarks of resources, cut where their version stands.
+var marks sync.Map
+
+// bookmark says that all objects that a watch begins with were shown.
+func bookmark(r *resource, version string) []byte {
+	v, ok := marks.Load(r)
+	if !ok {
+		o := r.New()
+		o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
+		meta(o).ResourceVersion = "VERSION"
+		meta(o).Annotations = map[string]string{"k8s.io/initial-events-end": "true"}
+		before, after, _ := bytes.Cut(encode(o), []byte("VERSION"))
+		v = [2][]byte{before, after}
+		marks.Store(r, v)
+	}
+	around := v.([2][]byte)
+	return slices.Concat(around[0], []byte(version), around[1])
 }
 
 // expired ends a watch that asks for a past that is forgotten.
@@ -211,7 +228,6 @@ func (s *Server) before(o *Object) *Object {
 func (s *Server) tell(c *sim.Ctx, w *watch, kind string, o *Object) {
 	body := []byte(o.JSON)
 	switch {
-	case kind == "BOOKMARK":
 	case w.As == "Table":
 		include := "Metadata"
 		if w.Bare {
@@ -267,8 +283,13 @@ func (s *Server) forget(stream uint64) {
 		return
 	}
 	s.watchers().remove(w)
-	i := slices.Index(s.Watches, w)
-	s.Watches = slices.Delete(s.Watches, i, i+1)
+	// Those that end soon began lately.
+	for i := len(s.Watches) - 1; i >= 0; i-- {
+		if s.Watches[i] == w {
+			s.Watches = slices.Delete(s.Watches, i, i+1)
+			return
+		}
+	}
 }
 
 // expire ends a watch whose time is over.

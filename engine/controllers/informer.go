@@ -59,7 +59,7 @@ func (m *ControllerManager) fed(c *sim.Ctx, f *feed, a answer) {
 	switch {
 	case a.kind == sim.MsgFrame:
 		for _, line := range bytes.Split(bytes.TrimSpace(a.data), []byte("\n")) {
-			if kind, object, ok := openFrame(line); ok {
+			if kind, object, ok := sim.OpenFrame(line); ok {
 				m.event(c, f, kind, object)
 			}
 		}
@@ -72,23 +72,6 @@ func (m *ControllerManager) fed(c *sim.Ctx, f *feed, a answer) {
 		c.Wake(c.Now.Add(feedBackoff.At(f.Fails)), fmt.Sprintf("feed %d", f.Index))
 		f.Fails++
 	}
-}
-
-// openFrame takes the event of a watch apart. The API server writes the type
-// first and the object last, which spares reading the object twice.
-func openFrame(line []byte) (kind string, object json.RawMessage, ok bool) {
-	const head, middle = `{"type":"`, `","object":`
-	if rest, ok := bytes.CutPrefix(line, []byte(head)); ok {
-		if kind, object, ok := bytes.Cut(rest, []byte(middle)); ok && len(kind) < 16 && bytes.HasSuffix(object, []byte("}}")) {
-			return string(kind), json.RawMessage(object[:len(object)-1]), true
-		}
-	}
-	var e struct {
-		Type   string          `json:"type"`
-		Object json.RawMessage `json:"object"`
-	}
-	err := json.Unmarshal(line, &e)
-	return e.Type, e.Object, err == nil
 }
 
 // event applies one event to the cache.
@@ -110,14 +93,15 @@ func (m *ControllerManager) event(c *sim.Ctx, f *feed, kind string, object json.
 		m.cached(c, f, kind, object)
 		return
 	}
-	csr := new(certv1.CertificateSigningRequest)
-	if json.Unmarshal(object, csr) != nil {
+	shown, err := sim.Decode[certv1.CertificateSigningRequest](object)
+	if err != nil {
 		return
 	}
+	csr := *shown
 	slim(&csr.ObjectMeta)
 	name := csr.Name
 	if kind != "DELETED" {
-		m.csrChanged(c, csr)
+		m.csrChanged(c, &csr)
 	}
 	if kind == "DELETED" {
 		m.forget(c, f, name)

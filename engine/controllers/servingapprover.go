@@ -84,8 +84,10 @@ func (m *ControllerManager) serving(c *sim.Ctx, l *loop, a answer) {
 		m.servingLine(c, l, "ERROR", 62, "Unable to to get Certificate Signing Requests").add("error", a.err()).write(c)
 		m.finish(c, l, &failure{text: "Unable to to get Certificate Signing Requests " + a.err()})
 	case step == "get":
-		csr := new(certv1.CertificateSigningRequest)
-		json.Unmarshal(a.data, csr)
+		csr, err := sim.Decode[certv1.CertificateSigningRequest](a.data)
+		if err != nil {
+			csr = new(certv1.CertificateSigningRequest)
+		}
 		l.Work.Object = csr
 		m.judgeServing(c, l)
 	case step == "review" && !a.ok():

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,7 +37,7 @@ func (m *ControllerManager) load(c *sim.Ctx, certFile, keyFile string) (changed 
 	if last := m.Pairs[id]; string(last.Cert) == string(cert) && string(last.Key) == string(key) {
 		return false, nil
 	}
-	if _, err := tls.X509KeyPair(cert, key); err != nil {
+	if _, err := pki.Pair(cert, key); err != nil {
 		return false, err
 	}
 	m.Pairs[id] = pair{cert, key}

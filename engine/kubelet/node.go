@@ -89,9 +89,13 @@ func (k *Kubelet) registered(c *sim.Ctx, a answer) {
 
 // remember keeps the UID of the Node, which the Lease names as its owner.
 func (k *Kubelet) remember(a answer) {
-	var n metav1.PartialObjectMetadata
+	var n struct {
+		Metadata struct {
+			UID string `json:"uid"`
+		} `json:"metadata"`
+	}
 	if json.Unmarshal(a.data, &n) == nil {
-		k.Reg.UID = string(n.UID)
+		k.Reg.UID = n.Metadata.UID
 	}
 }
 

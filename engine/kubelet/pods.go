@@ -27,20 +27,17 @@ type pod struct {
 // podsSeen takes the pods of the node out of a frame of their watch.
 func (k *Kubelet) podsSeen(c *sim.Ctx, frame []byte) {
 	for _, line := range bytes.Split(bytes.TrimSpace(frame), []byte("\n")) {
-		var e struct {
-			Type   string          `json:"type"`
-			Object json.RawMessage `json:"object"`
-		}
+		event, object, ok := sim.OpenFrame(line)
 		var p corev1.Pod
-		if json.Unmarshal(line, &e) != nil || e.Type == "BOOKMARK" || e.Type == "ERROR" || json.Unmarshal(e.Object, &p) != nil {
+		if !ok || event == "BOOKMARK" || event == "ERROR" || json.Unmarshal(object, &p) != nil {
 			continue
 		}
 		name := p.Namespace + "/" + p.Name
-		if e.Type == "DELETED" {
+		if event == "DELETED" {
 			delete(k.Pods, name)
 			continue
 		}
-		x := pod{UID: string(p.UID), Object: e.Object}
+		x := pod{UID: string(p.UID), Object: object}
 		for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
 			x.Containers = append(x.Containers, c.Name)
 		}

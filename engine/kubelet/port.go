@@ -2,7 +2,6 @@ package kubelet
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -229,7 +228,7 @@ func (k *Kubelet) loadPair(c *sim.Ctx) error {
 	if len(cert) == 0 || len(key) == 0 {
 		return fmt.Errorf("missing content for serving cert %q", "kubelet-server-cert-files::"+p.CertFile+"::"+p.KeyFile)
 	}
-	if _, err := tls.X509KeyPair(cert, key); err != nil {
+	if _, err := pki.Pair(cert, key); err != nil {
 		return err
 	}
 	first := p.Cert == nil

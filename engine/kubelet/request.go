@@ -145,8 +145,8 @@ func (k *Kubelet) csrCreated(c *sim.Ctx, a answer) {
 		k.failed(c, r, lineRefused, "cannot create certificate signing request: "+a.err())
 		return
 	}
-	var csr certv1.CertificateSigningRequest
-	if err := json.Unmarshal(a.data, &csr); err != nil || csr.Name == "" {
+	csr, err := sim.Decode[certv1.CertificateSigningRequest](a.data)
+	if err != nil || csr.Name == "" {
 		k.failed(c, r, lineRefused, "cannot create certificate signing request: the answer is no CertificateSigningRequest")
 		return
 	}
@@ -188,19 +188,20 @@ func (k *Kubelet) csrWatched(c *sim.Ctx, a answer) {
 	switch {
 	case a.kind == sim.MsgFrame:
 		for _, frame := range bytes.Split(bytes.TrimSpace(a.data), []byte("\n")) {
-			var e struct {
-				Type   string                           `json:"type"`
-				Object certv1.CertificateSigningRequest `json:"object"`
-			}
-			if json.Unmarshal(frame, &e) != nil {
+			event, object, ok := sim.OpenFrame(frame)
+			if !ok {
 				continue
 			}
-			if e.Type == "ERROR" {
+			if event == "ERROR" {
 				r.Attempt.Seen = "" // what it saw is too old to go on from
 				continue
 			}
-			r.Attempt.Seen = e.Object.ResourceVersion
-			if k.judge(c, r, e.Type, &e.Object) {
+			csr, err := sim.Decode[certv1.CertificateSigningRequest](object)
+			if err != nil {
+				continue
+			}
+			r.Attempt.Seen = csr.ResourceVersion
+			if event != "BOOKMARK" && k.judge(c, r, event, csr) {
 				return
 			}
 		}
@@ -222,7 +223,7 @@ func (k *Kubelet) judge(c *sim.Ctx, r *rotation, event string, csr *certv1.Certi
 		k.failed(c, r, lineNotSigned, "cannot watch on the certificate signing request: "+fmt.Sprintf(format, args...))
 		return true
 	}
-	if event == "BOOKMARK" || csr.Name != r.Attempt.Name {
+	if csr.Name != r.Attempt.Name {
 		return false
 	}
 	if string(csr.UID) != r.Attempt.UID {

@@ -1,7 +1,6 @@
 package kubelet
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"path"
@@ -72,7 +71,7 @@ func loadStore(d *sim.Disk, dir, prefix string) (cert *certificate, file string,
 	if err != nil {
 		return nil, file, fmt.Errorf("could not convert data from %q into cert/key pair: %w", file, err)
 	}
-	if _, err := tls.X509KeyPair(b, b); err != nil {
+	if _, err := pki.Pair(b, b); err != nil {
 		return nil, file, fmt.Errorf("could not convert data from %q into cert/key pair: %w", file, err)
 	}
 	cert, err = parsePair(b, b)

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net"
@@ -92,7 +93,7 @@ func (a *Authority) CertPEM() []byte { return CertPEM(a.Cert.Raw) }
 // Models pkg/controller/certificates/signer ca_provider and
 // apiserver/pkg/server/dynamiccertificates loadCertKeyPair.
 func ParseAuthority(certPEM, keyPEM []byte) (*Authority, error) {
-	if _, err := pair(certPEM, keyPEM); err != nil {
+	if _, err := Pair(certPEM, keyPEM); err != nil {
 		return nil, err
 	}
 	cs, err := ParseCerts(certPEM)
@@ -109,17 +110,54 @@ func ParseAuthority(certPEM, keyPEM []byte) (*Authority, error) {
 	return &Authority{cs[0], key}, nil
 }
 
-var pairs = newMemo[tls.Certificate]()
+var pairs = newMemo[*tls.Certificate]()
 
-// pair is tls.X509KeyPair, with its words.
-func pair(cert, key []byte) (tls.Certificate, error) {
-	return pairs.try(digest("pair", cert, key), func() (tls.Certificate, error) {
-		p, err := tls.X509KeyPair(cert, key)
-		if err == nil {
-			p.Leaf, err = ParseDER(p.Certificate[0])
+// Pair is tls.X509KeyPair, with its words. Equal bytes give the same value: don't
+// change it.
+func Pair(cert, key []byte) (*tls.Certificate, error) {
+	return pairs.try(digest("pair", cert, key), func() (*tls.Certificate, error) {
+		if p := known(cert, key); p != nil {
+			return p, nil
 		}
-		return p, err
+		p, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return nil, err
+		}
+		p.Leaf, err = ParseDER(p.Certificate[0])
+		return &p, err
 	})
+}
+
+// known is a pair whose key was made here or read before: what is left to do is to
+// read the certificates and to see that they fit. Nil says that crypto/tls shall
+// judge.
+func known(cert, key []byte) *tls.Certificate {
+	b := onlyKey(key)
+	if b == nil {
+		return nil
+	}
+	k, ok := keys.peek(digest("key", b))
+	if !ok {
+		return nil
+	}
+	p := &tls.Certificate{PrivateKey: k}
+	for b, rest := pem.Decode(cert); b != nil; b, rest = pem.Decode(rest) {
+		if b.Type == blockCert {
+			p.Certificate = append(p.Certificate, b.Bytes)
+		}
+	}
+	if len(p.Certificate) == 0 {
+		return nil
+	}
+	var err error
+	if p.Leaf, err = ParseDER(p.Certificate[0]); err != nil {
+		return nil
+	}
+	pub, ok := k.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !pub.Equal(p.Leaf.PublicKey) {
+		return nil
+	}
+	return p
 }
 
 // Policy is what an authority decides about a certificate; subject and names

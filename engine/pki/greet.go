@@ -98,18 +98,18 @@ func greet(c Client, s Server, roots []*x509.Certificate, now time.Time) (h Hand
 		cc.RootCAs.AddCert(r)
 	}
 	if len(c.Cert) > 0 || len(c.Key) > 0 {
-		p, err := pair(c.Cert, c.Key)
+		p, err := Pair(c.Cert, c.Key)
 		if err != nil {
 			// It hangs up when it is asked for its certificate.
 			h.ClientError, h.ServerError = err.Error(), "EOF"
 			return h
 		}
 		// A client shows what it has, whoever signed it.
-		cc.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &p, nil }
+		cc.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return p, nil }
 	}
 	sc.ClientAuth = tls.RequestClientCert
 	own, refusal := s.pair()
-	sc.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &own, refusal }
+	sc.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own, refusal }
 
 	a, b := duplex()
 	client, server := tls.Client(a, cc), tls.Server(b, sc)
@@ -144,14 +144,14 @@ func greet(c Client, s Server, roots []*x509.Certificate, now time.Time) (h Hand
 	return h
 }
 
-func (s Server) pair() (tls.Certificate, error) {
+func (s Server) pair() (*tls.Certificate, error) {
 	if len(s.Cert) > 0 {
-		return pair(s.Cert, s.Key)
+		return Pair(s.Cert, s.Key)
 	}
 	if s.Without != "" {
-		return tls.Certificate{}, errors.New(s.Without)
+		return nil, errors.New(s.Without)
 	}
-	return tls.Certificate{}, errors.New("tls: no certificates configured")
+	return nil, errors.New("tls: no certificates configured")
 }
 
 func words(err error) string {

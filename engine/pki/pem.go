@@ -33,8 +33,12 @@ func KeyPEM(key crypto.Signer) []byte {
 	kind := blockPKCS8
 	switch k := key.(type) {
 	case *ecdsa.PrivateKey:
-		kind = blockEC
 		der, err = x509.MarshalECPrivateKey(k)
+		if err == nil {
+			out := block(blockEC, der)
+			keys.put(digest("key", out), key) // who reads it is spared a multiplication
+			return out
+		}
 	case *rsa.PrivateKey:
 		kind, der = blockRSA, x509.MarshalPKCS1PrivateKey(k)
 	default:
@@ -69,6 +73,9 @@ var keyBlocks = map[string]func(der []byte) (any, error){
 //
 // Models k8s.io/client-go/util/keyutil ParsePrivateKeyPEM, with its words.
 func ParseKey(data []byte) (crypto.Signer, error) {
+	if b := onlyKey(data); b != nil {
+		data = b
+	}
 	return keys.try(digest("key", data), func() (crypto.Signer, error) {
 		for b, rest := pem.Decode(data); b != nil; b, rest = pem.Decode(rest) {
 			parse := keyBlocks[b.Type]
@@ -83,6 +90,23 @@ func ParseKey(data []byte) (crypto.Signer, error) {
 		}
 		return nil, errors.New("data does not contain a valid RSA or ECDSA private key")
 	})
+}
+
+var (
+	beginEC = []byte("-----BEGIN " + blockEC + "-----\n")
+	endEC   = []byte("-----END " + blockEC + "-----\n")
+	endCert = []byte("-----END " + blockCert + "-----\n")
+	private = []byte("PRIVATE KEY-----")
+)
+
+// onlyKey is the block of an ECDSA key, as KeyPEM writes it, in PEM data that has
+// nothing but certificates before it and nothing after; else nil.
+func onlyKey(data []byte) []byte {
+	from := bytes.Index(data, beginEC)
+	if from < 0 || from > 0 && !bytes.HasSuffix(data[:from], endCert) || !bytes.HasSuffix(data, endEC) || bytes.Count(data, private) != 2 {
+		return nil
+	}
+	return data[from:]
 }
 
 // CertPEM encodes certificates, in order.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/joinery-lab/joinery/engine/trace"
 )
@@ -147,7 +148,7 @@ func (c *Ctx) Log(level byte, v int, source, msg string) {
 	b = digits(b, c.PID, 7, ' ')
 	b = append(b, ' ')
 	b = append(append(append(b, source...), "] "...), msg...)
-	c.LogLine(level, v, string(b))
+	c.LogLine(level, v, unsafe.String(unsafe.SliceData(b), len(b)))
 }
 
 // digits writes n with at least width characters.
