@@ -145,7 +145,7 @@ func heapSys() int {
 
 // TestYear is a year of 1,000 nodes that rotate two certificates, which are
 // valid for 30 days: the client's, which kube-controller-manager approves, and
-// the serving one, which kubelet-serving-cert-approver does.
+// the serving one, which kubelet-csr-approver does.
 func TestYear(t *testing.T) {
 	if os.Getenv("JOINERY_BENCH") == "" {
 		t.Skip("a measurement, not a check of every run: make bench sets JOINERY_BENCH")
@@ -165,7 +165,7 @@ func TestYear(t *testing.T) {
 		return out
 	}
 	require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "cluster-signing-duration", Value: "720h"}}))
-	for _, line := range servingApproval {
+	for _, line := range servingRoles {
 		say("admin", line)
 	}
 	token := say("admin", "kubectl get secret approver -n kube-system -o jsonpath='{.data.token}' | base64 -d")
@@ -196,31 +196,30 @@ func TestYear(t *testing.T) {
 	require.LessOrEqual(t, r.ratio(), 1.5)
 }
 
-// servingApproval is what the manifest of kubelet-serving-cert-approver grants, and
-// a token; servingApprover its unit.
-var servingApproval = []string{
+// servingRoles are what the manifest of kubelet-csr-approver grants, and a token;
+// servingApprover is its unit.
+var servingRoles = []string{
 	`kubectl create -f - <<'EOF'
 apiVersion: v1
 kind: ServiceAccount
-metadata: {name: kubelet-serving-cert-approver, namespace: kube-system}
+metadata: {name: kubelet-csr-approver, namespace: kube-system}
 EOF`,
 	`kubectl create -f - <<'EOF'
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {name: kubelet-serving-cert-approver}
+metadata: {name: kubelet-csr-approver}
 rules:
 - {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests], verbs: [get, list, watch]}
 - {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests/approval], verbs: [update]}
 - {apiGroups: [certificates.k8s.io], resources: [signers], resourceNames: [kubernetes.io/kubelet-serving], verbs: [approve]}
-- {apiGroups: [authorization.k8s.io], resources: [subjectaccessreviews], verbs: [create]}
 EOF`,
-	"kubectl create clusterrolebinding serving-approver --clusterrole=kubelet-serving-cert-approver --serviceaccount=kube-system:kubelet-serving-cert-approver",
+	"kubectl create clusterrolebinding kubelet-csr-approver --clusterrole=kubelet-csr-approver --serviceaccount=kube-system:kubelet-csr-approver",
 	"kubectl create clusterrolebinding c --clusterrole=system:certificates.k8s.io:certificatesigningrequests:selfnodeclient --group=system:nodes",
 	`kubectl create -f - <<'EOF'
 apiVersion: v1
 kind: Secret
 type: kubernetes.io/service-account-token
-metadata: {name: approver, namespace: kube-system, annotations: {kubernetes.io/service-account.name: kubelet-serving-cert-approver}}
+metadata: {name: approver, namespace: kube-system, annotations: {kubernetes.io/service-account.name: kubelet-csr-approver}}
 EOF`,
 }
 
@@ -234,7 +233,8 @@ current-context: x
 EOF
 cat > /etc/systemd/system/approver.service <<'EOF'
 [Service]
-ExecStart=/usr/bin/kubelet-serving-cert-approver serve
+Environment=PROVIDER_REGEX=^node-[0-9]+$
+ExecStart=/usr/bin/kubelet-csr-approver
 EOF
 systemctl start approver`
 

@@ -19,8 +19,7 @@ func answer(code int, contentType string, body []byte) sim.Response {
 
 // asJSON answers with a JSON body, which ends with a line break.
 func asJSON(code int, body []byte) sim.Response {
-	b := make([]byte, 0, len(body)+1)
-	return answer(code, jsonType, append(append(b, body...), '\n'))
+	return answer(code, jsonType, line(body))
 }
 
 // failed answers with an error; those of apimachinery carry their Status.

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -23,7 +24,7 @@ func written(resource string, o object, version uint64) *Object {
 	n := &Object{Resource: resource, Namespace: meta(o).Namespace, Name: meta(o).Name, Version: version, typed: o}
 	fields := meta(o).ManagedFields
 	if len(fields) == 0 {
-		n.JSON = encode(o)
+		n.JSON = ended(encode(o))
 		return n
 	}
 	meta(o).ManagedFields = nil
@@ -34,8 +35,20 @@ func written(resource string, o object, version uint64) *Object {
 	b = append(b, rest[:at]...)
 	b = appendManaged(append(b, `,"managedFields":`...), fields)
 	n.managed = [2]int{at, len(b)}
-	n.JSON = append(b, rest[at:]...)
+	n.JSON = ended(append(b, rest[at:]...))
 	return n
+}
+
+// ended puts a line break behind JSON, where an answer needs one (see line).
+func ended(b []byte) []byte { return append(b, '\n')[:len(b)] }
+
+// line is JSON with a line break behind it, without a copy if it was put there
+// beforehand.
+func line(b []byte) []byte {
+	if n := len(b); cap(b) > n && b[:n+1][n] == '\n' {
+		return b[:n+1]
+	}
+	return slices.Concat(b, []byte{'\n'})
 }
 
 // metadataEnd is where the brace is that closes an object's metadata.
@@ -73,13 +86,13 @@ func appendManaged(b []byte, list []metav1.ManagedFieldsEntry) []byte {
 				b = append(b, ',')
 			}
 			b = append(append(append(b, '"'), name...), `":`...)
-			b = append(b, encode(value)...)
+			b = append(b, quoted(value)...)
 		}
 		member("manager", e.Manager)
 		member("operation", string(e.Operation))
 		member("apiVersion", e.APIVersion)
 		if e.Time != nil {
-			b = append(append(b, `,"time":`...), encode(e.Time)...)
+			b = append(e.Time.UTC().AppendFormat(append(b, `,"time":"`...), time.RFC3339), '"')
 		}
 		member("fieldsType", e.FieldsType)
 		if e.FieldsV1 != nil {
@@ -103,6 +116,10 @@ func (o *Object) versioned(version uint64) *Object {
 		return written(o.Resource, o.typed, version)
 	}
 	text := mark + meta(o.typed).ResourceVersion + `"`
+	if len(text) == len(was) { // nobody else has seen these bytes
+		copy(o.JSON[i:], text)
+		return &n
+	}
 	n.JSON = slices.Concat(o.JSON[:i], []byte(text), o.JSON[i+len(was):])
 	if n.managed[1] > 0 {
 		n.managed[0] += len(text) - len(was)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"unsafe"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -163,7 +164,8 @@ func (x *exchange) commit(r *resource, verb string, o object) *Object {
 
 // stored notes what was stored.
 func (x *exchange) stored(verb string, o *Object) *Object {
-	x.changed(verb, o, string(o.public()))
+	b := o.public()
+	x.changed(verb, o, unsafe.String(unsafe.SliceData(b), len(b)))
 	return o
 }
 

@@ -74,6 +74,7 @@ type Server struct {
 	rules     *rules
 	rulesSeen uint64
 	index     *watchIndex
+	framed    framed
 }
 
 // New makes a server from the flags of its command line. The error is the

@@ -238,7 +238,22 @@ func (s *Server) tell(c *sim.Ctx, w *watch, kind string, o *Object) {
 	case w.As == "PartialObjectMetadata" || w.As == "PartialObjectMetadataList":
 		body = encode(partial(o))
 	}
+	if w.As == "" {
+		// All who watch are sent the same bytes.
+		if f := &s.framed; f.of != o || f.kind != kind {
+			f.of, f.kind, f.data = o, kind, frame(kind, body)
+		}
+		c.Push(w.Stream, s.framed.data)
+		return
+	}
 	c.Push(w.Stream, frame(kind, body))
+}
+
+// framed is the last frame that shows an object as it is stored.
+type framed struct {
+	of   *Object
+	kind string
+	data []byte
 }
 
 // announce notes a change and tells the watchers of it.

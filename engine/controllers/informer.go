@@ -93,15 +93,18 @@ func (m *ControllerManager) event(c *sim.Ctx, f *feed, kind string, object json.
 		m.cached(c, f, kind, object)
 		return
 	}
-	shown, err := sim.Decode[certv1.CertificateSigningRequest](object)
+	csr, err := sim.Decode[certv1.CertificateSigningRequest](sim.Unmanaged(object))
 	if err != nil {
 		return
 	}
-	csr := *shown
-	slim(&csr.ObjectMeta)
+	if len(csr.ManagedFields) > 0 {
+		n := *csr
+		slim(&n.ObjectMeta)
+		csr = &n
+	}
 	name := csr.Name
 	if kind != "DELETED" {
-		m.csrChanged(c, &csr)
+		m.csrChanged(c, csr)
 	}
 	if kind == "DELETED" {
 		m.forget(c, f, name)

@@ -145,7 +145,7 @@ func (k *Kubelet) csrCreated(c *sim.Ctx, a answer) {
 		k.failed(c, r, lineRefused, "cannot create certificate signing request: "+a.err())
 		return
 	}
-	csr, err := sim.Decode[certv1.CertificateSigningRequest](a.data)
+	csr, err := sim.Decode[certv1.CertificateSigningRequest](sim.Unmanaged(a.data))
 	if err != nil || csr.Name == "" {
 		k.failed(c, r, lineRefused, "cannot create certificate signing request: the answer is no CertificateSigningRequest")
 		return
@@ -196,7 +196,7 @@ func (k *Kubelet) csrWatched(c *sim.Ctx, a answer) {
 				r.Attempt.Seen = "" // what it saw is too old to go on from
 				continue
 			}
-			csr, err := sim.Decode[certv1.CertificateSigningRequest](object)
+			csr, err := sim.Decode[certv1.CertificateSigningRequest](sim.Unmanaged(object))
 			if err != nil {
 				continue
 			}

@@ -37,6 +37,7 @@ var seen struct {
 const mostSeen = 1 << 10
 
 func decode(data []byte, of reflect.Type) (any, error) {
+	data = bytes.TrimSuffix(data, []byte("\n")) // an answer's, which a frame has not
 	k := decoded{of, unsafe.String(unsafe.SliceData(data), len(data))}
 	seen.Lock()
 	v := seen.values[k]
@@ -55,6 +56,35 @@ func decode(data []byte, of reflect.Type) (any, error) {
 	}
 	seen.values[k] = v
 	return v, nil
+}
+
+// Unmanaged is an object of the API without its managedFields, which are much of it
+// and which few read.
+func Unmanaged(object []byte) []byte {
+	const begin = `,"managedFields":[{`
+	from := bytes.Index(object, []byte(begin))
+	if from < 0 || from > bytes.Index(object, []byte(`"spec":`)) {
+		return object // or somebody gave that name to a thing of his own
+	}
+	to, depth := from+len(begin), 2
+	for ; depth > 0; to++ {
+		if to >= len(object) {
+			return object
+		}
+		switch object[to] {
+		case '"':
+			for to++; to < len(object) && object[to] != '"'; to++ {
+				if object[to] == '\\' {
+					to++
+				}
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+	}
+	return append(append(make([]byte, 0, len(object)-to+from), object[:from]...), object[to:]...)
 }
 
 // OpenFrame takes the event of a watch apart, which is one line of a frame. Who
