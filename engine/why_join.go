@@ -208,6 +208,9 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	phase := u.PhaseArgs
 	e.State = reason(w.phaseState(addr, u.Phase), "phase", u.Phase, "as", phase["user"], "csr", phase["csr"])
 	w.explainTroubles(e, addr, m)
+	if u.Phase == kubelet.PhaseJoined && e.State.Kind != "kubelet-joined" {
+		e.Next = append(e.Next, reason("keeps-trying", "unit", addr))
+	}
 	if t, err := time.Parse(time.RFC3339Nano, phase["next"]); err == nil && u.Phase != "" && t.After(w.Clock) {
 		kind := "retry"
 		if u.Phase == "joined" {

@@ -287,6 +287,7 @@ func (w *World) whyAPIService(e *Explanation, name string) error {
 	if a.Service == "" {
 		return nil
 	}
+	w.explainAskers(e, name)
 	if a.Reason == "ServiceNotFound" {
 		e.Needs = append(e.Needs, reason("service", "name", a.Namespace+"/"+a.Service))
 		return nil
@@ -313,6 +314,16 @@ func (w *World) whyAPIService(e *Explanation, name string) error {
 		e.Needs = append(e.Needs, w.connNeeds(addr, t)...)
 	}
 	return nil
+}
+
+// explainAskers says who may not ask for an API that another server answers for.
+func (w *World) explainAskers(e *Explanation, name string) {
+	version, group, _ := strings.Cut(name, ".")
+	for _, client := range keys(w.Troubles) {
+		if t := w.Troubles[client][aspectOther]; t.Code == 403 && strings.Contains(t.Request, "/apis/"+group+"/"+version+"/") {
+			w.explainPeer(e, client, t)
+		}
+	}
 }
 
 // verbosity is the -v of what runs at an address.

@@ -104,6 +104,24 @@ func TestWhyOfAnAPIService(t *testing.T) {
 	require.Equal(t, "apiservice-available", why().State.Kind)
 	require.Empty(t, why().Needs)
 
+	// Who may not see it is told what would let them.
+	cert, key := w.leaf(w.cluster(), "alice", time.Hour, false)
+	w.put("/root/alice.crt", cert)
+	w.put("/root/alice.key", key)
+	w.put("/root/alice.conf", `apiVersion: v1
+kind: Config
+clusters: [{name: k, cluster: {server: "https://10.0.0.10:6443", certificate-authority: /etc/kubernetes/pki/ca.crt}}]
+contexts: [{name: c, context: {cluster: k, user: u}}]
+current-context: c
+users: [{name: u, user: {client-certificate: /root/alice.crt, client-key: /root/alice.key}}]
+`)
+	require.Contains(t, w.say("control-1", "kubectl --kubeconfig=/root/alice.conf top nodes"), `User "alice" cannot list resource "nodes" in API group "metrics.k8s.io"`)
+	require.Equal(t, []string{"answered", "log-hidden"}, kinds(why().Knows))
+	require.Equal(t, "alice", why().Knows[0].Args["as"])
+	require.Equal(t, []string{"binding"}, kinds(why().Needs))
+	w.say("control-1", "kubectl top nodes")
+	require.Empty(t, why().Knows)
+
 	// Its own certificate is for localhost: whom it has to be for is in its Service.
 	bundle := base64.StdEncoding.EncodeToString(w.cluster().CertPEM())
 	w.say("admin", "kubectl delete apiservice "+name+"; kubectl create -f - <<'EOF'\napiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: "+name+"}\nspec: {group: metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, service: {name: metrics-server, namespace: kube-system}, caBundle: "+bundle+"}\nEOF")
@@ -115,9 +133,9 @@ func TestWhyOfAnAPIService(t *testing.T) {
 	// With the right names, it has to be from a CA that is in the bundle.
 	other := w.authority("other")
 	k := pki.Keyring{Seed: "leaf"}.ECDSA("metrics")
-	cert, err := other.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "m"}, DNS: []string{"metrics-server.kube-system.svc"}, Server: true, NotBefore: w.Now().Add(-time.Hour), NotAfter: w.Now().Add(time.Hour), Serial: []byte{1}}, k.Public())
+	own, err := other.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "m"}, DNS: []string{"metrics-server.kube-system.svc"}, Server: true, NotBefore: w.Now().Add(-time.Hour), NotAfter: w.Now().Add(time.Hour), Serial: []byte{1}}, k.Public())
 	require.NoError(t, err)
-	w.put("/etc/kubernetes/metrics/tls.crt", string(cert))
+	w.put("/etc/kubernetes/metrics/tls.crt", string(own))
 	w.put("/etc/kubernetes/metrics/tls.key", string(pki.KeyPEM(k)))
 	for flag, file := range map[string]string{"tls-cert-file": "tls.crt", "tls-private-key-file": "tls.key"} {
 		require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "metrics-server", Name: flag, Value: "/etc/kubernetes/metrics/" + file}}))
