@@ -57,7 +57,7 @@ var claims = []claim{
 	{"e4-signing-durations/*", "engine", "durations"},
 	{"o-signing-files/17-*", "engine", "files replaced"},
 	{"o-signing-files/*", "engine", "signing files"},
-	{"g-custom-signer/07-*", "engine", "own signer"},
+	{"g-custom-signer/*.txt", "engine", "own signer"},
 	{"h-tokencleaner-bootstrapsigner/0[1-5]-*.json", "engine", "cluster-info"},
 	{"h-tokencleaner-bootstrapsigner/tokencleaner*", "engine", "tokens"},
 	{"s-cleaners-rootca-tokens/0[12]-*", "engine", "cleaner"},
