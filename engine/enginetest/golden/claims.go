@@ -32,6 +32,7 @@ var claims = []claim{
 	{"n-apiserver-to-kubelet/*-log.json", "engine/api", "exchange"},
 	{"n-apiserver-to-kubelet/*-node-proxy.json", "engine/api", "exchange"},
 	{"n-apiserver-to-kubelet/*", "engine", "terminal"},
+	{"j2-ca-rotation-and-bad-client-certs/*.txt", "engine", "handshakes"},
 	{"p-handshakes/*-kubelet-*", "engine", "run"},
 	{"p-handshakes/*", "engine", "handshakes"},
 	{"s-cleaners-rootca-tokens/08-serviceaccount-token.json", "engine/api", "claims of a token"},
