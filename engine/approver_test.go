@@ -97,3 +97,28 @@ func TestApproverAsUnit(t *testing.T) {
 	}
 	require.Equal(t, w.DigestNow(), restored.DigestNow())
 }
+
+// TestWhyOfAnApproverThatLeavesARequest: one of the approvers never denies; its log
+// holds the reason, and the request goes on waiting.
+func TestWhyOfAnApproverThatLeavesARequest(t *testing.T) {
+	w, err := New(Config{Seed: "left alone"})
+	require.NoError(t, err)
+	say(t, w, "control-1", `printf '[Service]\nEnvironment=KUBECONFIG=/etc/kubernetes/admin.conf\nExecStart=/usr/bin/kubelet-serving-cert-approver serve\n' > /etc/systemd/system/approver.service; systemctl start approver`)
+	say(t, w, "control-1", `kubeadm certs generate-csr --cert-dir=/root/made --kubeconfig-dir=/root/made; kubectl create -f - <<X
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: odd}
+spec:
+  signerName: kubernetes.io/kubelet-serving
+  usages: [digital signature, server auth]
+  request: $(base64 -w0 /root/made/apiserver.csr)
+X`)
+	w.AdvanceTo(w.Now().Add(10 * time.Second))
+	e, err := w.Why("csr/odd")
+	require.NoError(t, err)
+	require.Equal(t, "csr-pending", e.State.Kind)
+	require.Equal(t, "control-1/approver", e.Knows[0].Args["unit"], e)
+	require.Contains(t, say(t, w, "control-1", "journalctl -u approver"), e.Knows[0].Args["line"])
+	require.Equal(t, "rule", e.Needs[0].Kind)
+	require.Contains(t, e.Needs[0].Args["rule"], "organization does not match")
+}
