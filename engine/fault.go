@@ -48,6 +48,9 @@ const (
 	DenyWrite Effect = "deny-write"
 	Full      Effect = "full"
 	Corrupt   Effect = "corrupt"
+	// Clone makes a node's disk that of another one, as when a machine is made
+	// from an image of one that has joined; it is started anew, once.
+	Clone Effect = "clone"
 	// Skew puts a clock By ahead, Drift makes it gain N millionths; when the
 	// fault ends, the clock is right again.
 	Skew  Effect = "skew"
@@ -62,7 +65,8 @@ type Fault struct {
 	Until time.Time `json:"until,omitzero"`
 	Where Place     `json:"where"`
 	// Match narrows it: to a path on a disk; on an API server to requests, as
-	// "PUT", "/apis/coordination.k8s.io/*" or "PUT /apis/*".
+	// "PUT", "/apis/coordination.k8s.io/*" or "PUT /apis/*". Of a clone it is the
+	// host that is copied.
 	Match  string        `json:"match,omitempty"`
 	Effect Effect        `json:"effect"`
 	By     time.Duration `json:"by,omitempty"`
@@ -74,8 +78,8 @@ type Fault struct {
 }
 
 // can is a row of what a fault can do where. takes is what follows the effect:
-// "duration", "signed", "status" or "rate"; match is "path", "request" or
-// empty; once: it does not last; chance: Percent counts.
+// "duration", "signed", "status" or "rate"; match is "path", "request", "host"
+// or empty; once: it does not last; chance: Percent counts.
 type can struct {
 	on     string
 	effect Effect
@@ -92,6 +96,7 @@ var cans = []can{
 	{on: "host", effect: Cut, chance: true}, {on: "host", effect: Refuse},
 	{on: "host", effect: Stop}, {on: "host", effect: Restart, once: true}, {on: "host", effect: Suspend},
 	{on: "disk", effect: DenyWrite, match: "path"}, {on: "disk", effect: Full}, {on: "disk", effect: Corrupt, match: "path", once: true},
+	{on: "disk", effect: Clone, match: "host", once: true},
 	{on: "clock", effect: Skew, takes: "signed"}, {on: "clock", effect: Drift, takes: "rate"},
 	{on: "apiserver", effect: Drop, match: "request", chance: true}, {on: "apiserver", effect: Delay, takes: "duration", match: "request", chance: true},
 	{on: "apiserver", effect: Duplicate, match: "request", chance: true}, {on: "apiserver", effect: Status, takes: "status", match: "request", chance: true},
@@ -266,6 +271,8 @@ func (f Fault) check() error {
 		return fmt.Errorf("there is no fault %q on %q", f.Effect, f.Where.On)
 	case c.match == "path" && !strings.HasPrefix(f.Match, "/"):
 		return fmt.Errorf("%s needs a path, such as /var/lib/kubelet/pki", f.Effect)
+	case c.match == "host" && (f.Match == "" || strings.Contains(f.Match, " ")):
+		return fmt.Errorf("%s needs the host whose disk is copied, such as node-1", f.Effect)
 	case c.match == "" && f.Match != "":
 		return fmt.Errorf("%s on a %s strikes everything; %q can't narrow it", f.Effect, f.Where.On, f.Match)
 	case c.takes == "status" && (f.N < 400 || f.N > 599):

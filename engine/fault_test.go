@@ -46,6 +46,7 @@ func TestFaultsAreReadAndNamed(t *testing.T) {
 		"host node-1":                "what does host node-1 do? It can drop, delay, duplicate, cut, refuse, stop, restart, suspend",
 		"disk node-1 drop":           `a fault on a disk can't "drop"; it can deny-write, full, corrupt`,
 		"disk node-1 corrupt":        "corrupt needs a path",
+		"disk node-1 clone":          "clone needs the host whose disk is copied",
 		"disk node-1 deny-write pki": "deny-write needs a path",
 		"link a b delay":             "delay needs a duration, such as 2s",
 		"link a b delay soon":        `"soon" is no duration`,
@@ -74,6 +75,9 @@ func TestFaultsThatThisWorldHasNot(t *testing.T) {
 		"link node-1 node-9 drop":      `there is no host "node-9"`,
 		"link node-1 node-1 drop":      "a link has two ends",
 		"apiserver node-1 stop":        "there is no API server on node-1",
+		"disk node-1 clone node-9":     `there is no host "node-9"; there are`,
+		"disk node-1 clone node-1":     "a clone is of one node's disk to another node",
+		"disk node-1 clone control-1":  "a clone is of one node's disk to another node",
 		"disk node-1 corrupt /nowhere": "on node-1: open /nowhere: no such file or directory",
 	} {
 		f, err := engine.ParseFault(text, w.Now())

@@ -33,6 +33,14 @@ func (w *World) checkFault(f *Fault) error {
 		if _, err := m.Disk.ReadFile(f.Match); err != nil {
 			return fmt.Errorf("on %s: %w", m.Name, err)
 		}
+	case f.Effect == Clone:
+		from := w.machine(f.Match)
+		if from == nil || from.Name != f.Match {
+			return fmt.Errorf("there is no host %q; there are %v", f.Match, w.Hosts())
+		}
+		if from == m || from.Role != "node" || m.Role != "node" {
+			return fmt.Errorf("a clone is of one node's disk to another node; write disk node-2 clone node-1")
+		}
 	case !f.Until.IsZero() && !f.Until.After(w.Clock):
 		return fmt.Errorf("this fault would have ended already")
 	}
@@ -133,6 +141,8 @@ func (w *World) begin(name string) {
 		w.deny(m)
 	case Corrupt:
 		w.corrupt(m, f.Match, cause)
+	case Clone:
+		w.clone(m, w.machine(f.Match))
 	case Skew:
 		w.setClock(m, m.Clock.Set(w.Clock, m.Clock.At(w.Clock).Add(f.By)), cause)
 	case Drift:
@@ -185,6 +195,24 @@ func (w *World) deny(m *machine) {
 			m.Disk.Denied = append(m.Disk.Denied, sim.Denial{Path: cmp.Or(f.Match, "/"), Full: f.Effect == Full})
 		}
 	})
+}
+
+// clone gives a machine the disk of another one; the units that run there run
+// here too, once it has booted.
+func (w *World) clone(m, from *machine) {
+	down := m.Off
+	w.powerOff(m)
+	m.Disk = from.Disk.Clone()
+	w.deny(m)
+	m.Up = nil
+	for _, name := range w.unitNames(from) {
+		if s := from.unit(name).State; s == "active" || s == "activating" {
+			m.Up = append(m.Up, name)
+		}
+	}
+	if !down {
+		w.powerOn(m)
+	}
 }
 
 // corrupt cuts a file in half, as a write that the power was cut in.

@@ -112,6 +112,10 @@ func (w *World) carry(addr string, p *proc, e *sim.Effect) {
 		w.order(addr, p, e)
 	case sim.EffNotify:
 		w.watchFile(addr, p, e.Tag)
+	case sim.EffUnfold:
+		if c := w.Conns[e.Stream]; c != nil {
+			w.post(w.Clock, c.Client, c.ClientLife, sim.Msg{Kind: sim.MsgUnfold, Tag: sim.Changed})
+		}
 	}
 }
 

@@ -73,8 +73,18 @@ func (x *exchange) renewed(o object) *Object {
 			f.Until = v.till.Add(-x.c.Skew)
 		}
 	}
-	x.s.store.fold(foldKey(stored.Resource, stored.Namespace, stored.Name), f)
+	key := foldKey(stored.Resource, stored.Namespace, stored.Name)
+	x.interfere(key)
+	x.s.store.fold(key, f)
 	return stored
+}
+
+// interfere tells whoever renews an object that somebody else changed it: the
+// next renewal is refused as one of an old version.
+func (x *exchange) interfere(key string) {
+	if f, ok := x.s.store.Folds[key]; ok && f.Conn != x.r.Conn {
+		x.c.Unfold(f.Conn)
+	}
 }
 
 // Unfold ends the folds of a connection: what was renewed until now is stored,

@@ -260,7 +260,9 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if dry {
 		return x.show(200, r, next)
 	}
-	x.s.store.unfold(foldKey(r.Plural, meta(o).Namespace, meta(o).Name))
+	key := foldKey(r.Plural, meta(o).Namespace, meta(o).Name)
+	x.interfere(key)
+	x.s.store.unfold(key)
 	changed := x.stored(verb, x.s.store.keep(next.versioned(x.s.store.Version+1)))
 	if r.over != nil && r.over(o) {
 		x.erase(r, changed)
@@ -343,6 +345,9 @@ var immortal = map[string]bool{"default": true, "kube-system": true, "kube-publi
 
 // erase removes an object.
 func (x *exchange) erase(r *resource, o *Object) {
+	if r.Plural == "leases" {
+		x.interfere(foldKey(r.Plural, o.Namespace, o.Name))
+	}
 	if gone := x.s.store.remove(r.Plural, o.Namespace, o.Name); gone != nil {
 		x.changed("delete", gone, "")
 	}

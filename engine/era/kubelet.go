@@ -67,7 +67,10 @@ var (
 	// KubeletStatusReport is about how often a node whose status stays the same
 	// reports it, KubeletStatusTries how often one report is tried.
 	KubeletStatusReport = row("kubelet/status-report", Fact[time.Duration]{Value: 5 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 nodeStatusReportFrequency"})
-	KubeletStatusTries  = row("kubelet/status-tries", Fact[int]{Value: 5, Source: "pkg/kubelet/kubelet.go nodeStatusUpdateRetry; recorded: j1/kubelet.log"})
+	// KubeletStatusCheck is how often it looks whether its status is still as it
+	// would write it.
+	KubeletStatusCheck = row("kubelet/status-check", Fact[time.Duration]{Value: 10 * time.Second, Source: "k8s.io/kubelet/config/v1beta1 nodeStatusUpdateFrequency"})
+	KubeletStatusTries = row("kubelet/status-tries", Fact[int]{Value: 5, Source: "pkg/kubelet/kubelet.go nodeStatusUpdateRetry; recorded: j1/kubelet.log"})
 
 	// KubeletRotateFrom and KubeletRotateSpan, in hundredths of a certificate's
 	// lifetime: it is rotated between From and From+Span of it.

@@ -168,6 +168,7 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgClock:
 		k.watchExpiry(c)
 	case sim.MsgUnfold:
+		k.Lease.Met = k.Lease.Met || m.Tag == sim.Changed
 		k.leaseDue(c)
 	case sim.MsgRequest:
 		k.serve(c, m.Req)

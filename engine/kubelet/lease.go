@@ -25,6 +25,10 @@ type lease struct {
 	Renewed time.Time      `json:"renewed,omitzero"`
 	// Tries counts renewals that failed in a row.
 	Tries int `json:"tries,omitempty"`
+	// Met: somebody else changed it since the last renewal. Contested counts the
+	// renewals in a row before which that happened.
+	Contested int  `json:"contested,omitempty"`
+	Met       bool `json:"met,omitempty"`
 	// Ensured: the tries are those after it was looked for.
 	Ensured bool  `json:"ensured,omitempty"`
 	Retry   retry `json:"retry"`
@@ -111,11 +115,20 @@ func (k *Kubelet) renewLease(c *sim.Ctx) {
 func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
 	if a.ok() {
 		k.haveLease(c, a)
-		k.Lease.Renewed, k.Lease.Ensured = c.Now, false
+		if k.Lease.Renewed, k.Lease.Ensured = c.Now, false; k.Lease.Met {
+			k.Lease.Contested++
+		} else {
+			k.Lease.Contested = 0
+		}
+		k.Lease.Met = false
 		return
 	}
 	if a.kind == sim.MsgResponse && a.code == 409 {
-		// Someone else changed it: read it anew.
+		// It was changed: read it anew. What its own folded renewals changed is no
+		// conflict for a real kubelet.
+		if k.Lease.Met {
+			k.log(c, lineNoRenewal, "err", a.err())
+		}
 		k.ensureLease(c)
 		return
 	}
@@ -145,5 +158,9 @@ func (k *Kubelet) leaseDue(c *sim.Ctx) {
 		return
 	}
 	every := era.KubeletLeaseRenew.In(k.era())
+	if k.Lease.Contested >= complaintsInFull {
+		// Two that renew one Lease would do so for ever.
+		every = complaintsEvery
+	}
 	k.after(c, "renew", every-c.Now.Sub(k.Lease.Renewed)%every)
 }

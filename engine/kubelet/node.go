@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -32,10 +33,12 @@ type registration struct {
 	Seen  bool `json:"seen,omitempty"`
 	Tries int  `json:"tries,omitempty"`
 	// Moved: the Node that was there has other addresses or another port.
-	Moved  bool   `json:"moved,omitempty"`
-	UID    string `json:"uid,omitempty"`
-	Retry  retry  `json:"retry"`
-	Status retry  `json:"status"`
+	// Contested counts how often somebody else gave it others since.
+	Moved     bool   `json:"moved,omitempty"`
+	Contested int    `json:"contested,omitempty"`
+	UID       string `json:"uid,omitempty"`
+	Retry     retry  `json:"retry"`
+	Status    retry  `json:"status"`
 	// Refused: the creation was forbidden, so the Node is looked for.
 	Refused bool `json:"refused,omitempty"`
 }
@@ -85,6 +88,30 @@ func (k *Kubelet) registered(c *sim.Ctx, a answer) {
 	k.follow(c)
 	k.settled(c)
 	k.reportStatus(c)
+}
+
+// nodeSeen: the Node changed. One that has other addresses than this machine gets
+// them back when the kubelet next looks: somebody else reports for it too. Models
+// pkg/kubelet tryUpdateNodeStatus, which compares what it would write.
+func (k *Kubelet) nodeSeen(c *sim.Ctx, data []byte) {
+	if bytes.Contains(data, []byte(`"address":"`+k.address(c)+`"`)) {
+		k.Port.Template.Known = true
+		return
+	}
+	if !k.Reg.Done {
+		return
+	}
+	var e struct{ Object corev1.Node }
+	if json.Unmarshal(data, &e) != nil || e.Object.Name != k.Node || len(e.Object.Status.Addresses) == 0 {
+		return
+	}
+	k.Reg.Moved = true
+	k.Reg.Contested++
+	every := era.KubeletStatusCheck.In(k.era())
+	if k.Reg.Contested >= complaintsInFull {
+		every = complaintsEvery
+	}
+	k.after(c, "status", time.Duration(c.Chance.N(c.Actor()+"/status", uint64(every))))
 }
 
 // remember keeps the UID of the Node, which the Lease names as its owner.

@@ -1,7 +1,6 @@
 package kubelet
 
 import (
-	"bytes"
 	"net/url"
 	"strings"
 	"time"
@@ -119,11 +118,11 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 	s := k.Sources[a.arg]
 	switch {
 	case a.kind == sim.MsgFrame:
-		switch t := &k.Port.Template; {
-		case a.arg == "pods":
+		switch a.arg {
+		case "pods":
 			k.podsSeen(c, a.data)
-		case a.arg == "nodes" && k.Port.Bootstrap && !t.Known:
-			t.Known = bytes.Contains(a.data, []byte(`"address":"`+k.address(c)+`"`))
+		case "nodes":
+			k.nodeSeen(c, a.data)
 		}
 	case a.kind == sim.MsgResponse && (a.code == 404 || a.code == 400):
 		s.Over = true

@@ -104,6 +104,13 @@ func (c *Ctx) Notify(path string) {
 	c.Effects = append(c.Effects, Effect{Kind: EffNotify, Tag: path})
 }
 
+// Unfold tells the client at the other end of a connection, by its number, that
+// one renewal does not stand for many any more, because somebody else changed
+// what is renewed: it gets MsgUnfold.
+func (c *Ctx) Unfold(conn uint64) {
+	c.Effects = append(c.Effects, Effect{Kind: EffUnfold, Stream: conn, Cause: c.Cause})
+}
+
 // Exit ends the actor's process with that status.
 func (c *Ctx) Exit(code int) {
 	c.Effects = append(c.Effects, Effect{Kind: EffExit, Code: code, Cause: c.Cause})

@@ -109,9 +109,13 @@ const (
 	// worked out anew. Timers go on; they don't ask the clock.
 	MsgClock MsgKind = "clock"
 	// MsgUnfold: to a client: the server has stopped taking one renewal for
-	// many, so the next one must be sent.
+	// many, so the next one must be sent. Its Tag is Changed when that is because
+	// somebody else changed what is renewed.
 	MsgUnfold MsgKind = "unfold"
 )
+
+// Changed is the Tag of a MsgUnfold that Ctx.Unfold leads to.
+const Changed = "changed"
 
 // Msg is a message to an actor: a plain value, so that a queue of them can be
 // cloned, kept and replayed.
@@ -144,6 +148,7 @@ const (
 	EffUnit   EffectKind = "unit"   // Verb, Unit
 	EffNotify EffectKind = "notify" // Tag is a path
 	EffClock  EffectKind = "clock"  // At
+	EffUnfold EffectKind = "unfold" // Stream is the number of a connection
 )
 
 // Effect is one thing an actor does to the world outside its own state, its
