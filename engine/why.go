@@ -336,6 +336,7 @@ func (w *World) whyCert(e *Explanation, host, path string) error {
 		e.Needs = append(e.Needs, reason("certificate", "subject", c.Subject.CommonName))
 	default:
 		e.State = reason("cert-valid", args...)
+		w.explainDuration(e, c)
 		e.Next = append(e.Next, reason("expires").at(w.Clock.Add(c.NotAfter.Sub(now))))
 	}
 	if ca, err := m.Disk.ReadFile("/etc/kubernetes/pki/ca.crt"); err == nil {

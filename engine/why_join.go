@@ -59,6 +59,7 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 		cleaned("denied", era.CleanerDecided.In(w.era))
 	case v.Certificate != "":
 		e.State = reason("csr-issued", args...)
+		w.explainGrant(e, o)
 		cleaned("issued", era.CleanerDecided.In(w.era))
 	case v.Condition == "Approved":
 		e.State = reason("csr-unsigned", args...)
@@ -78,6 +79,7 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 			e.Knows = append(e.Knows, w.log(addr, last.Args["message"], 4))
 		}
 		w.explainRule(e, last)
+		w.explainName(e, o)
 		w.needApprover(e, addr, m, o)
 		e.Needs = append(e.Needs, reason("approval", "csr", o.Name))
 		cleaned("pending", era.CleanerPending.In(w.era))
@@ -195,6 +197,12 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 			if m := missing.FindStringSubmatch(line); m != nil {
 				e.Needs = append(e.Needs, reason("file", "host", host, "path", m[1], "error", m[2]))
 			}
+			if f := unreadable.FindStringSubmatch(line); f != nil {
+				e.Needs = append(e.Needs, reason("file", "host", host, "path", f[1], "error", f[2]))
+			}
+			if f := unknownFlag.FindStringSubmatch(line); f != nil {
+				e.Needs = append(e.Needs, reason("unknown-flag", "unit", addr, "flag", strings.TrimSpace(f[1]), "release", w.era.String()))
+			}
 		}
 		if u.Restarting {
 			if f, err := m.readUnit(name); err == nil {
@@ -220,8 +228,11 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 		} else if u.Phase == "expired" {
 			kind = "exit"
 		}
-		// One that believes that no server answers stays and complains.
-		if k, ok := w.Procs[addr].actor.(*kubelet.Kubelet); !ok || kind != "exit" || k.Health.Server {
+		// One that believes that no server answers stays and complains; one that
+		// waits for its first certificate before all else ends.
+		if k, ok := w.Procs[addr].actor.(*kubelet.Kubelet); ok && kind == "ask-again" && k.Client.Sync {
+			e.Next = append(e.Next, reason("blocked", "csr", phase["csr"]).at(t))
+		} else if k, ok := w.Procs[addr].actor.(*kubelet.Kubelet); !ok || kind != "exit" || k.Health.Server {
 			e.Next = append(e.Next, reason(kind).at(t))
 		}
 	}
@@ -232,11 +243,15 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 			e.Needs = append(e.Needs, inner.Needs...)
 		}
 	}
+	w.explainHeld(e, addr, m)
+	w.explainShared(e, addr, m)
 	switch u.Phase {
 	case "joined":
 		w.explainRenewal(e, m, phase)
 		w.explainServing(e, m)
 		w.explainCallers(e, m)
+	case "rotating":
+		w.explainTries(e, addr, m)
 	case "expired":
 		e.Needs = append(e.Needs, reason("certificate", "subject", "system:node:"+host))
 		if by := m.Clock.Skew(w.Clock); by.Abs() > time.Minute {
@@ -248,6 +263,9 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 
 // missing finds the file that a program could not use, in its own words.
 var missing = regexp.MustCompile(`(?:(?:stat|open|read|mkdir|symlink) |data from \\*")(/[^ :\\"]+)(?:\\*" into cert/key pair)?: ([^"\\]+)`)
+
+// unreadable finds the file with the signer's certificate and what is wrong with it.
+var unreadable = regexp.MustCompile(`reading CA cert file \\*"csr-controller::([^:"\\]+)::[^"]*": ([^"\\]+)`)
 
 // phaseState names what the phase of a unit means.
 func (w *World) phaseState(addr, phase string) string {
@@ -303,7 +321,9 @@ func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
 			e.Needs = append(e.Needs, reason("client-ca", "unit", t.Server))
 		case strings.Contains(t.Log, "is before"), strings.Contains(t.Log, "is after"):
 			host, _ := split(t.Server)
-			e.Needs = append(e.Needs, reason("certificate", "subject", who(addr, m)))
+			if !w.renewed(addr, m) {
+				e.Needs = append(e.Needs, reason("certificate", "subject", w.who(addr, m)))
+			}
 			if by := w.machine(host).Clock.Skew(w.Clock); by.Abs() > time.Minute {
 				e.Needs = append(e.Needs, reason("clock", "host", host, "by", (-by).String()))
 			}
@@ -333,15 +353,6 @@ func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
 			e.Needs = append(e.Needs, bindings(&would)...)
 		}
 	}
-}
-
-// who is the name that a client's certificate has.
-func who(addr string, m *machine) string {
-	_, unit := split(addr)
-	if user := m.unit(unit).PhaseArgs["user"]; unit != "kubelet" && user != "" {
-		return user
-	}
-	return "system:node:" + m.Name
 }
 
 // tokenOf is the id of the bootstrap token that a line of a log is about.

@@ -16,6 +16,16 @@ func (s *Server) May(name string, groups []string, verb, group, resource, sub, o
 	return false, s.would(a)
 }
 
+// Rule tells by which binding a user may do something now, in the words of RBAC;
+// nothing when they may not.
+func (s *Server) Rule(name string, groups []string, verb, group, resource, sub string) string {
+	ok, rule := s.authorize(&attributes{user: &user{Name: name, Groups: groups}, verb: verb, group: group, resource: resource, sub: sub})
+	if !ok {
+		return ""
+	}
+	return rule
+}
+
 // Token tells what the server would say about the bootstrap token of an id at a
 // time of its clock: nothing, or the line of its log and the verbosity that
 // shows it; and when the token expires, if it does.

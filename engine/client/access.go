@@ -111,6 +111,17 @@ func (k *Client) inCluster(c *sim.Ctx) (access, error) {
 	return a, nil
 }
 
+// Holds is the certificate that the process presents, the one that its kubeconfig
+// has now, and that kubeconfig if it is read at the start only: certificates in
+// files of their own are read again.
+func (k *Client) Holds(d *sim.Disk) (presented, there []byte, file string) {
+	if k.Flags.Kubeconfig == "" || k.Access.CertFile != "" {
+		return k.Access.Cert, nil, ""
+	}
+	a, _ := readKubeconfig(d, k.Flags.Kubeconfig)
+	return k.Access.Cert, a.Cert, k.Flags.Kubeconfig
+}
+
 // roots is the bundle in use. Where the program's client-go does so, the file is
 // looked at again at the first request after the interval; a bad one keeps the
 // last good one. Models k8s.io/client-go/transport atomicTransportHolder.

@@ -21,6 +21,16 @@ type identity struct {
 	Token string `json:"token,omitempty"`
 }
 
+// Holds is the certificate that the process presents, the one that its kubeconfig
+// names now, and that kubeconfig, which is read at the start only.
+func (m *ControllerManager) Holds(d *sim.Disk) (presented, there []byte, file string) {
+	if m.Program != "" || len(m.Clients) == 0 {
+		return nil, nil, ""
+	}
+	id, _ := readIdentity(d, m.Flags.Kubeconfig, "")
+	return m.Own.Cert, id.Cert, m.Flags.Kubeconfig
+}
+
 func (id *identity) dial() sim.Dial {
 	return sim.Dial{Addr: address(id.Server), Roots: id.Roots, Cert: id.Cert, Key: id.Key}
 }

@@ -158,7 +158,7 @@ func (k *Kubelet) leaseDue(c *sim.Ctx) {
 		return
 	}
 	every := era.KubeletLeaseRenew.In(k.era())
-	if k.Lease.Contested >= complaintsInFull {
+	if k.Lease.Contested >= contestsInFull {
 		// Two that renew one Lease would do so for ever.
 		every = complaintsEvery
 	}

@@ -90,6 +90,10 @@ func (k *Kubelet) registered(c *sim.Ctx, a answer) {
 	k.reportStatus(c)
 }
 
+// contestsInFull is how often a kubelet that shares its name with another one
+// answers at once; two that do so for ever are folded.
+const contestsInFull = 60
+
 // nodeSeen: the Node changed. One that has other addresses than this machine gets
 // them back when the kubelet next looks: somebody else reports for it too. Models
 // pkg/kubelet tryUpdateNodeStatus, which compares what it would write.
@@ -108,7 +112,7 @@ func (k *Kubelet) nodeSeen(c *sim.Ctx, data []byte) {
 	k.Reg.Moved = true
 	k.Reg.Contested++
 	every := era.KubeletStatusCheck.In(k.era())
-	if k.Reg.Contested >= complaintsInFull {
+	if k.Reg.Contested >= contestsInFull {
 		every = complaintsEvery
 	}
 	k.after(c, "status", time.Duration(c.Chance.N(c.Actor()+"/status", uint64(every))))
