@@ -271,22 +271,7 @@ func (r *run) port() string { return "10.0.0.11:" + options["port"] }
 // showCurl compares what a client of the port gets: curl FILE PATH [WHO], where
 // WHO is alice, admin or nobody.
 func showCurl(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
-	who := append(args, "nobody")[1]
-	q := sim.Request{Method: "GET", URL: args[0], Header: http.Header{}, Remote: "10.0.0.2:40000"}
-	if who != "nobody" {
-		q.Peer = r.identity(t, who)
-	}
-	r.calls++
-	id := fmt.Sprintf("curl-%d", r.calls)
-	require.NoError(t, r.w.Apply(engine.Input{External: &engine.External{ID: id, Addr: r.port(), Request: q}}))
-	r.w.AdvanceTo(r.w.Now().Add(50_000_000))
-	var body, code, failure string
-	for _, o := range r.w.Drain() {
-		r.obs = append(r.obs, o)
-		if o.Kind == trace.Response && o.Args["external"] == id {
-			body, code, failure = o.Payload, o.Args["code"], o.Args["error"]
-		}
-	}
+	body, code, failure := r.curl(t, args[0], append(args, "nobody")[1])
 	return func(t *testing.T, text string) {
 		if strings.HasPrefix(text, "000 ") {
 			// curl's own words for the alert that Go calls by this name.
@@ -296,4 +281,24 @@ func showCurl(t *testing.T, r *run, args []string) func(t *testing.T, text strin
 		}
 		require.Equal(t, strings.TrimRight(text, "\n"), body+"\n"+code)
 	}
+}
+
+// curl asks the kubelet's port for a path, as alice, admin or nobody.
+func (r *run) curl(t *testing.T, path, who string) (body, code, failure string) {
+	t.Helper()
+	q := sim.Request{Method: "GET", URL: path, Header: http.Header{}, Remote: "10.0.0.2:40000"}
+	if who != "nobody" {
+		q.Peer = r.identity(t, who)
+	}
+	r.calls++
+	id := fmt.Sprintf("curl-%d", r.calls)
+	require.NoError(t, r.w.Apply(engine.Input{External: &engine.External{ID: id, Addr: r.port(), Request: q}}))
+	r.w.AdvanceTo(r.w.Now().Add(50_000_000))
+	for _, o := range r.w.Drain() {
+		r.obs = append(r.obs, o)
+		if o.Kind == trace.Response && o.Args["external"] == id {
+			body, code, failure = o.Payload, o.Args["code"], o.Args["error"]
+		}
+	}
+	return body, code, failure
 }

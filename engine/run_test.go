@@ -87,6 +87,7 @@ var shows = map[string]func(t *testing.T, r *run, args []string) func(t *testing
 	"decided":   showDecided,
 	"kubectl":   showKubectl,
 	"lost":      showLost,
+	"metrics":   showMetrics,
 	"seconds":   showSeconds,
 	"watches":   showWatches,
 }
@@ -311,7 +312,7 @@ func (r *run) identity(t *testing.T, who string) [][]byte {
 	require.NotEmpty(t, subject.CommonName, who)
 	ca := r.ca(t)
 	now := r.w.Now()
-	leaf, err := ca.Leaf(pki.LeafSpec{Subject: subject, Client: true, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), Serial: []byte{7}}, pki.Keyring{Seed: "golden"}.ECDSA(who).Public())
+	leaf, err := ca.Leaf(pki.LeafSpec{Subject: subject, Client: true, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(23 * time.Hour), Serial: []byte{7}}, pki.Keyring{Seed: "golden"}.ECDSA(who).Public())
 	require.NoError(t, err)
 	list, err := pki.ParseCerts(leaf)
 	require.NoError(t, err)

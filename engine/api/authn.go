@@ -54,7 +54,10 @@ func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
 		return s.known(c, &user{Name: anonymous, Groups: []string{allUnauthenticated}, method: "anonymous"})
 	}
 	args := map[string]string{"verdict": "no", "reason": "no credentials"}
-	if len(errs) > 0 {
+	if len(errs) == 0 {
+		s.Counts.Failures++
+	} else {
+		s.Counts.Errors++
 		err := utilerrors.NewAggregate(errs)
 		args["reason"] = err.Error()
 		line := refusal{0, "authentication.go:75", sim.KV("Unable to authenticate the request", "err", err)}
@@ -75,6 +78,7 @@ func (s *Server) known(c *sim.Ctx, u *user) *user {
 	if !u.in(allAuthenticated) && !u.in(allUnauthenticated) {
 		u.Groups = append(slices.Clip(u.Groups), allAuthenticated)
 	}
+	s.Counts.known(u.Name)
 	args := map[string]string{"verdict": "yes", "user": u.Name, "groups": strings.Join(u.Groups, ","), "method": u.method}
 	if u.method == "anonymous" {
 		args["reason"] = "no credentials"

@@ -29,6 +29,7 @@ type verified struct {
 	chain       [][]byte
 	bundle      *byte
 	since, till time.Time
+	ends        time.Time // of the leaf
 	user        *user
 }
 
@@ -43,6 +44,7 @@ func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 	s.reloadCA(c)
 	now := c.Clock()
 	if v := s.verified[string(r.Peer[0])]; v != nil && v.bundle == s.bundleMark() && !now.Before(v.since) && !now.After(v.till) && slices.EqualFunc(v.chain, r.Peer, bytes.Equal) {
+		s.Counts.Lives.ObserveClient(v.ends.Sub(now).Seconds())
 		if v.user == nil {
 			return nil, nil
 		}
@@ -60,6 +62,7 @@ func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 		}
 	}
 	leaf := chain[0]
+	s.Counts.Lives.ObserveClient(leaf.NotAfter.Sub(now).Seconds())
 	if err := pki.Verify(chain, s.roots(), x509.ExtKeyUsageClientAuth, now); err != nil {
 		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w", leaf.SerialNumber, colons(leaf.SubjectKeyId), colons(leaf.AuthorityKeyId), err)
 	}
@@ -67,7 +70,7 @@ func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verified{chain: r.Peer, bundle: s.bundleMark(), since: leaf.NotBefore, till: leaf.NotAfter, user: u}
+	v := &verified{chain: r.Peer, bundle: s.bundleMark(), since: leaf.NotBefore, till: leaf.NotAfter, ends: leaf.NotAfter, user: u}
 	// Until one of the certificates that are valid now is not any more.
 	for _, x := range slices.Concat(chain, s.roots()) {
 		if now.Before(x.NotBefore) || now.After(x.NotAfter) {

@@ -38,6 +38,8 @@ func (x *exchange) page() sim.Response {
 	switch {
 	case path == "":
 		return asJSON(200, encode(map[string][]string{"paths": paths()}))
+	case path == "/metrics":
+		return answer(200, sim.ExpositionType, []byte(x.s.Counts.String()))
 	case path == "/version":
 		return asJSON(200, encode(x.s.version()))
 	case path == "/api" && f.as == "APIGroupDiscoveryList":
@@ -202,7 +204,7 @@ func (s *Server) version() any {
 
 // paths lists what / shows: what is served here.
 func paths() []string {
-	out := []string{"/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/readyz", "/version"}
+	out := []string{"/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/metrics", "/readyz", "/version"}
 	for _, g := range groups {
 		out = append(out, "/apis/"+g, "/apis/"+g+"/v1")
 	}

@@ -52,6 +52,8 @@ type Server struct {
 	// version of the last change that they were told.
 	Watches []*watch `json:"watches,omitempty"`
 	Told    uint64   `json:"told"`
+	// Counts are what /metrics tells.
+	Counts counts `json:"counts,omitzero"`
 
 	era                  era.Era
 	opts                 *options
@@ -130,6 +132,7 @@ func (s *Server) Clone() sim.Actor {
 		n.Watches[i] = &c
 	}
 	n.Outgoing, n.Foreign = maps.Clone(s.Outgoing), maps.Clone(s.Foreign)
+	n.Counts.Users = maps.Clone(s.Counts.Users)
 	n.index, n.verified, n.believed = nil, nil, nil
 	return &n
 }
@@ -184,6 +187,7 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgFile:
 		s.changedFile(c, m.Tag)
 	case sim.MsgShake:
+		s.Counts.Shakes++
 		s.log(c, 'I', 5, "secure_serving.go:303", "http: TLS handshake error from "+m.Line+": "+m.Err)
 	}
 }

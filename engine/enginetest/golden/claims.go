@@ -49,6 +49,7 @@ var claims = []claim{
 	{"j1-client-cert-expires/*", "engine", "run"},
 	{"q-kubelet-states/*", "engine", "run"},
 	{"q-kubelet-timings/*", "engine", "run"},
+	{"q-kubelet-metrics/*", "engine", "run"},
 	{"m-ca-rotation-kubelet-side/*", "engine", "run"},
 	{"m2-server-ca-change-kubelet/*", "engine", "run"},
 	{"c3-pending-csr-deleted/*", "engine", "run"},
