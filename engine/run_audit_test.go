@@ -173,9 +173,10 @@ func showAudit(t *testing.T, r *run, args []string) func(t *testing.T, text stri
 		}
 		return out
 	}
-	got := pick(r.requests())
+	now := *r
+	got := pick(now.requests())
 	return func(t *testing.T, text string) {
-		want, _, end := r.recorded(t, text)
+		want, _, end := now.recorded(t, text)
 		want = pick(want)
 		if len(want) == 0 {
 			require.Empty(t, got)

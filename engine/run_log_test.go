@@ -47,6 +47,7 @@ var sayings = []saying{
 	say("node", `^"(Unable to register node|Error updating node status)`, "the first sign that the API server refuses"),
 	say("signers", `logger="certificatesigningrequest-signing-controller" (csr|old)=`, "what the signers see"),
 	say("approver", `logger="certificatesigningrequest-approving-controller" (csr|old)=`, "what the approver sees"),
+	say("workers", `^"csr has been deleted" csr=`, "that there is nothing to do any more"),
 	say("approver's tries", `^"Sync certificate request failed"`, "why nobody approves, and when it is tried again"),
 	say("authentication", `^"Unable to authenticate the request"`, "the reason of a 401, which only the server knows"),
 }
@@ -159,7 +160,8 @@ var (
 // showLog compares what a unit logged since begin; without an argument the
 // kubelet: log FILE [ACTOR] [WORD…]. Of some logs the recorder kept only the lines
 // that some source files write: files=F,F:LINE. With the word registration, lines
-// of success about the Node are compared; with quiet, there is nothing to compare.
+// of success about the Node are compared; with quiet, there is nothing to compare;
+// with whole, what counts is what was said since the world began.
 func showLog(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
 	return r.log(args, false)
 }
@@ -174,7 +176,7 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 	actor := "node-1/kubelet"
 	var files []string
 	var more []saying
-	quiet := false
+	quiet, from := false, r.from
 	for _, a := range args {
 		list, ok := strings.CutPrefix(a, "files=")
 		switch {
@@ -184,13 +186,15 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 			more = append(more, registration)
 		case a == "quiet":
 			quiet = true
+		case a == "whole":
+			from = 0
 		default:
 			actor = a
 		}
 	}
 	var lines []string
 	code := "None"
-	for _, o := range r.obs[r.from:] {
+	for _, o := range r.obs[from:] {
 		if o.Kind == trace.Log && o.Actor == actor && written(o.Payload, files) {
 			lines = append(lines, o.Payload)
 		}

@@ -286,13 +286,28 @@ func showCurl(t *testing.T, r *run, args []string) func(t *testing.T, text strin
 // curl asks the kubelet's port for a path, as alice, admin or nobody.
 func (r *run) curl(t *testing.T, path, who string) (body, code, failure string) {
 	t.Helper()
-	q := sim.Request{Method: "GET", URL: path, Header: http.Header{}, Remote: "10.0.0.2:40000"}
-	if who != "nobody" {
+	return r.ask(t, r.port(), who, sim.Request{Method: "GET", URL: path, Header: http.Header{}})
+}
+
+// ask sends a request to an address, as alice, admin or nobody, or with the
+// certificate that the node has.
+func (r *run) ask(t *testing.T, addr, who string, q sim.Request) (body, code, failure string) {
+	t.Helper()
+	q.Remote = "10.0.0.2:40000"
+	switch who {
+	case "nobody":
+	case "node":
+		current, err := r.w.Disk("node-1").ReadFile("/var/lib/kubelet/pki/kubelet-client-current.pem")
+		require.NoError(t, err)
+		list, err := pki.ParseCerts(current)
+		require.NoError(t, err)
+		q.Peer = [][]byte{list[0].Raw}
+	default:
 		q.Peer = r.identity(t, who)
 	}
 	r.calls++
 	id := fmt.Sprintf("curl-%d", r.calls)
-	require.NoError(t, r.w.Apply(engine.Input{External: &engine.External{ID: id, Addr: r.port(), Request: q}}))
+	require.NoError(t, r.w.Apply(engine.Input{External: &engine.External{ID: id, Addr: addr, Request: q}}))
 	r.w.AdvanceTo(r.w.Now().Add(50_000_000))
 	for _, o := range r.w.Drain() {
 		r.obs = append(r.obs, o)
@@ -301,4 +316,20 @@ func (r *run) curl(t *testing.T, path, who string) (body, code, failure string) 
 		}
 	}
 	return body, code, failure
+}
+
+// showAnswer compares what the API server answers to a GET: answer FILE WHO PATH.
+func showAnswer(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	body, code, _ := r.ask(t, "10.0.0.10:6443", args[0], sim.Request{Method: "GET", URL: args[1], Header: http.Header{}})
+	return func(t *testing.T, text string) {
+		var want struct {
+			Code    int
+			Headers map[string]string
+			Body    json.RawMessage
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &want))
+		require.Equal(t, fmt.Sprint(want.Code), code)
+		require.Equal(t, want.Headers["Content-Length"], fmt.Sprint(len(body)))
+		require.JSONEq(t, string(want.Body), body)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/joinery-lab/joinery/engine"
 	"github.com/joinery-lab/joinery/engine/enginetest/golden"
 	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
@@ -34,6 +36,8 @@ import (
 //	authority NAME CN HOST another CA: /etc/kubernetes/pki/NAME.crt and .key there
 //	serving FILE CA        a certificate for the API server by that CA: FILE.crt
 //	                       and FILE.key on control-1
+//	request NAME SIGNER    the admin makes a CSR; a name that ends in - is completed
+//	label NAME KEY=VALUE   the admin puts a label on a CSR
 //	carry HOST FILE HOST FILE  a file goes from one host to another
 //	certificate FILE NODE  a client certificate of a node with its key on node-1,
 //	                       valid for a day, or from=D until=D as seen from now;
@@ -72,20 +76,22 @@ type shown struct {
 
 // shows are the verbs that show something.
 var shows = map[string]func(t *testing.T, r *run, args []string) func(t *testing.T, text string){
-	"log":   showLog,
-	"lines": showLines,
-	"audit": showAudit,
-	"calls": showCalls,
-	"files": showFiles,
-	"csr":   showCSR,
-	"csrs":  showCSRs,
-	"port":  showPort,
-	"curl":  showCurl,
-	"times": showTimes,
+	"log":    showLog,
+	"lines":  showLines,
+	"audit":  showAudit,
+	"calls":  showCalls,
+	"files":  showFiles,
+	"csr":    showCSR,
+	"csrs":   showCSRs,
+	"port":   showPort,
+	"curl":   showCurl,
+	"answer": showAnswer,
+	"times":  showTimes,
 
 	"addresses": showAddresses,
 	"decided":   showDecided,
 	"kubectl":   showKubectl,
+	"lives":     showLives,
 	"lost":      showLost,
 	"metrics":   showMetrics,
 	"seconds":   showSeconds,
@@ -187,6 +193,13 @@ func (r *run) step(t *testing.T, where, line string) {
 		r.write(t, where, args[3], "/etc/kubernetes/pki/"+args[1]+".key", string(pki.KeyPEM(ca.Key)))
 	case "serving":
 		r.serving(t, where, args[1], args[2])
+	case "request":
+		r.request(t, where, args[1], args[2])
+	case "label":
+		key, value, _ := strings.Cut(args[2], "=")
+		body, status, _ := r.ask(t, "10.0.0.10:6443", "admin", sim.Request{Method: "PATCH", URL: csrsPath + "/" + args[1], Header: http.Header{"Content-Type": {"application/merge-patch+json"}},
+			Body: fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, key, value)})
+		require.Equal(t, "200", status, "%s: %s", where, body)
 	case "carry":
 		b, err := r.w.Disk(args[1]).ReadFile(args[2])
 		require.NoError(t, err, where)
@@ -350,6 +363,19 @@ func (r *run) certificate(t *testing.T, where, file, node string, args []string)
 	}
 	r.write(t, where, "node-1", file, string(pki.KeyPair(cert, pki.KeyPEM(key))))
 	r.say(t, where, "node-1", "chmod 600 "+file)
+}
+
+// request makes a CSR as the admin.
+func (r *run) request(t *testing.T, where, name, signer string) {
+	t.Helper()
+	csr, err := pki.NewRequest(pki.Keyring{Seed: "golden"}.ECDSA(name), pki.Request{Subject: pkix.Name{CommonName: name}, DNS: []string{name}})
+	require.NoError(t, err, where)
+	key := "name"
+	if strings.HasSuffix(name, "-") {
+		key = "generateName"
+	}
+	r.say(t, where, "admin", fmt.Sprintf("kubectl create -f - <<'EOF'\napiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {%s: %s}\nspec: {signerName: %s, usages: [server auth], request: %s}\nEOF",
+		key, name, signer, base64.StdEncoding.EncodeToString(csr)))
 }
 
 // serving writes a pair for the API server.
