@@ -8,8 +8,10 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/joinery-lab/joinery/engine/enginetest/golden"
 	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 func (p *tape) read(t *testing.T, name string) []byte {
@@ -278,10 +281,42 @@ func plainObject(t *testing.T, o any) string {
 func compareAnswer(t *testing.T, p *tape, rec golden.Recording) {
 	var x struct {
 		Request  struct{ Path string }
-		Response struct{ Body map[string]any }
+		Response struct {
+			Code int
+			Body map[string]any
+		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(rec.Text(t)), &x))
+	if x.Response.Code != 200 {
+		text, code, _ := p.ask(t, "10.0.0.10:6443", "admin", sim.Request{Method: "GET", URL: x.Request.Path, Header: http.Header{}})
+		var body map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &body))
+		require.Equal(t, fmt.Sprint(x.Response.Code), code)
+		require.Equal(t, plainObject(t, x.Response.Body), plainObject(t, body))
+		return
+	}
 	require.Equal(t, plainObject(t, x.Response.Body), plainObject(t, p.get(t, x.Request.Path)))
+}
+
+// compareRows compares what kubectl get csr shows of the token's CSRs, each kind
+// of row once: the other rows, and some of these, are of other recordings.
+func compareRows(t *testing.T, p *tape, rec golden.Recording) {
+	rows := func(text string) (out []string) {
+		for line := range strings.Lines(text) {
+			if f := strings.Fields(line); len(f) > 5 && (f[0] == "NAME" || f[3] == "system:bootstrap:9vr73a") {
+				f[0], f[1] = csrNames.ReplaceAllString(f[0], "CSR"), strings.TrimLeft(f[1], "0123456789")
+				out = append(out, strings.Join(f, " "))
+			}
+		}
+		slices.Sort(out)
+		return slices.Compact(out)
+	}
+	m := blocks.FindStringSubmatch(rec.Text(t))
+	require.NotNil(t, m)
+	require.Equal(t, "kubectl get csr", m[1])
+	want := rows(m[2])
+	require.Greater(t, len(want), 1)
+	require.Equal(t, want, rows(p.say(t, rec.Name(), "admin", m[1])))
 }
 
 // compareObject compares an object that kubectl printed. As YAML it is without

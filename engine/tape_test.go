@@ -55,6 +55,7 @@ type did struct {
 var tapeForms = map[string]func(t *testing.T, p *tape, rec golden.Recording){
 	"typed": compareTyped, "listing": compareListing, "files": compareFiles, "certificate": compareCertificate, "key": compareKey,
 	"request": compareRequest, "kubeconfig": compareKubeconfig, "answer": compareAnswer, "object": compareObject, "calls": compareCalls,
+	"rows": compareRows, "shown": func(t *testing.T, p *tape, rec golden.Recording) { p.compare(t, rec) },
 }
 
 // form is a claim's word, and the number after which the recording was made.
