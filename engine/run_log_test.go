@@ -64,6 +64,7 @@ var unsaid = []saying{
 	say("", `^"Finished syncing certificate request"`, "of each worker, in no order"),
 	say("", `^(FLAG: |"(SyncLoop|Retrieved pods|Warning: cgroup|Error getting the current node from lister|Clean up orphaned|fail to obtain node|Unable to register mirror|Using node IP)|unrecognized feature gate)`, "of parts of the kubelet that are not simulated"),
 	say("", `^"Failed to get node when trying to set owner ref`, "a Lease that is made before its Node waits for it here"),
+	say("", `^"CA file unchanged, skipping transport rotation"`, "the recorder kept no line of it"),
 	say("", `tls-transport-cache`, "client-go's own cache of connections, which nothing here needs"),
 }
 

@@ -45,6 +45,9 @@ type cluster struct {
 	TLSName  string `json:"tls-server-name,omitempty"`
 	// Roots is the content of CAFile, or CAData.
 	Roots []byte `json:"roots,omitempty"`
+	// Again is what was in CAFile when client-go looked at it, last at Read.
+	Again []byte    `json:"again,omitempty"`
+	Read  time.Time `json:"read,omitzero"`
 }
 
 type userInfo struct {

@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -342,4 +343,38 @@ func TestCloneIsIndependent(t *testing.T) {
 	n.Client.Cert.Noticed = false
 	b, _ := json.Marshal(r.k)
 	require.Equal(t, string(a), string(b))
+}
+
+// A CA file that is extended is read again by what is client-go's, at the first
+// request after five minutes, and never by the connection that is the kubelet's
+// own work.
+func TestCAFileReadAgain(t *testing.T) {
+	r := newRig(t, "--v=4")
+	r.serve = r.cluster(0, false)
+	r.run(time.Minute)
+	const file = "/etc/kubernetes/pki/ca.crt"
+	other, err := pki.NewAuthority(pki.Keyring{Seed: "t"}, "ca2", "kubernetes-ca-2", newYear.Add(-time.Hour), newYear.AddDate(10, 0, 0))
+	require.NoError(t, err)
+	old, both := string(r.ca.CertPEM()), string(r.ca.CertPEM())+string(other.CertPEM())
+	// trusted is what each connection trusted while d passed.
+	trusted := func(d time.Duration) map[string][]string {
+		from, out := len(r.sent), map[string][]string{}
+		r.run(r.now.Sub(newYear) + d)
+		for _, s := range r.sent[from:] {
+			if list := out[s.Conn]; !slices.Contains(list, string(s.Dial.Roots)) {
+				out[s.Conn] = append(list, string(s.Dial.Roots))
+			}
+		}
+		return out
+	}
+	write := func(text string) { require.NoError(t, r.disk.WriteFile(file, []byte(text), 0o644, r.now)) }
+	write(both)
+	require.Equal(t, map[string][]string{connBootstrap: {both}, connAPI: {old}}, trusted(16*time.Minute))
+	require.Equal(t, 1, r.count(`ca_rotation.go:136] "Transport updated for CA rotation" caFile="`+file+`"`))
+	// What can't be used changes nothing.
+	for text, words := range map[string]string{"": `ca_rotation.go:105] "CA file empty, skipping transport rotation"`, "no PEM": `ca_rotation.go:122] "Failed to parse CA data from file"`} {
+		write(text)
+		require.Equal(t, map[string][]string{connBootstrap: {both}, connAPI: {old}}, trusted(16*time.Minute))
+		require.NotZero(t, r.count(words))
+	}
 }

@@ -53,6 +53,12 @@ var (
 	lineClientCA      = line{'I', 2, "tlsconfig.go:181", "Loaded client CA"}
 	lineNewCAs        = line{'I', 2, "dynamic_cafile_content.go:123", "Loaded a new CA Bundle and Verifier"}
 	lineBadCAs        = line{'E', 0, "dynamic_cafile_content.go:241", "Unhandled Error"}
+	lineNoCAFile      = line{'E', 0, "ca_rotation.go:99", "Failed to read CA data from file"}
+	lineEmptyCAFile   = line{'I', 0, "ca_rotation.go:105", "CA file empty, skipping transport rotation"}
+	lineSameCAFile    = line{'I', 4, "ca_rotation.go:111", "CA file unchanged, skipping transport rotation"}
+	lineNewCAFile     = line{'I', 4, "ca_rotation.go:116", "CA content changed, updating transport"}
+	lineBadCAFile     = line{'E', 0, "ca_rotation.go:122", "Failed to parse CA data from file"}
+	lineUpdated       = line{'I', 4, "ca_rotation.go:136", "Transport updated for CA rotation"}
 	lineServing       = line{'I', 2, "tlsconfig.go:243", "Starting DynamicServingCertificateController"}
 	lineUnknownClient = line{'E', 0, "server.go:376", "Unable to authenticate the request due to an error"}
 	lineForbidden     = line{'I', 2, "server.go:414", "Forbidden"}

@@ -311,7 +311,7 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 		"User-Agent": {"kubelet/" + era.KubeletPatch.In(k.era()) + " (linux/amd64) kubernetes/$Format"},
 		"Accept":     {"application/json, */*"},
 	}
-	d := sim.Dial{Addr: address(k.Cluster.Server), ServerName: k.Cluster.TLSName, Roots: k.Cluster.Roots, Insecure: k.Cluster.Insecure}
+	d := sim.Dial{Addr: address(k.Cluster.Server), ServerName: k.Cluster.TLSName, Roots: k.roots(c, conn), Insecure: k.Cluster.Insecure}
 	switch {
 	case conn == connBootstrap:
 		h.Set("Authorization", "Bearer "+k.Token)
@@ -332,6 +332,45 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 	}
 	stream := c.Send(conn, d, sim.Request{Method: method, URL: uri, Header: h, Body: b})
 	k.Streams[stream] = exchange{Owner: owner, Method: method, URL: uri}
+}
+
+// roots is who vouches for the API server on a connection. Once the kubelet
+// rotates its certificate, the connection for everything is its own work, which
+// keeps what was read at the start; on the others, client-go looks at the file
+// again at the first request after the interval, and a bad one keeps the last
+// good one. Models pkg/kubelet/certificate transport.go addCertRotation and
+// k8s.io/client-go/transport ca_rotation.go; recorded: m2/2.
+func (k *Kubelet) roots(c *sim.Ctx, conn string) []byte {
+	cl := &k.Cluster
+	if conn == connAPI && k.Rotate || cl.CAFile == "" || len(cl.CAData) > 0 {
+		return cl.Roots
+	}
+	if cl.Read.IsZero() {
+		cl.Read, cl.Again = k.Start, cl.Roots
+	}
+	if c.Now.Sub(cl.Read) < era.ClientCAReload.In(k.era()) {
+		return cl.Again
+	}
+	cl.Read = c.Now
+	data, err := c.Disk.ReadFile(cl.CAFile)
+	switch {
+	case err != nil:
+		k.log(c, lineNoCAFile, "err", err, "caFile", cl.CAFile)
+	case len(data) == 0:
+		k.log(c, lineEmptyCAFile, "caFile", cl.CAFile)
+	case bytes.Equal(data, cl.Again):
+		k.log(c, lineSameCAFile, "caFile", cl.CAFile)
+	default:
+		k.log(c, lineNewCAFile, "caFile", cl.CAFile)
+		if _, err := pki.ParseCerts(data); err != nil {
+			k.log(c, lineBadCAFile, "err", err, "caFile", cl.CAFile)
+			break
+		}
+		cl.Again = data
+		c.CloseConn(conn)
+		k.log(c, lineUpdated, "caFile", cl.CAFile)
+	}
+	return cl.Again
 }
 
 // address is the "host:port" of a server's URL.
