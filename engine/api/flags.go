@@ -41,6 +41,7 @@ type options struct {
 	requestUIDs                                              []string
 	reconciler                                               string
 	abac, webhook                                            string
+	gates                                                    []string
 }
 
 // flagKind is a type of flags that are read, so that a value that can't be is
@@ -55,7 +56,7 @@ var inert = []flagKind{
 	{`admission-control-config-file allow-metric-labels-manifest audit-log-batch-mode audit-log-format audit-log-mode audit-log-path audit-log-version
 		audit-policy-file audit-webhook-config-file audit-webhook-mode audit-webhook-version authentication-config authentication-token-webhook-config-file
 		authentication-token-webhook-version authorization-config authorization-webhook-version cert-dir debug-socket-path egress-selector-config-file
-		encryption-provider-config etcd-cafile etcd-certfile etcd-keyfile etcd-prefix feature-gates emulated-version min-compatibility-version
+		encryption-provider-config etcd-cafile etcd-certfile etcd-keyfile etcd-prefix emulated-version min-compatibility-version
 		logging-format oidc-ca-file oidc-client-id oidc-groups-claim oidc-groups-prefix oidc-issuer-url oidc-username-claim oidc-username-prefix
 		peer-advertise-ip peer-advertise-port peer-ca-file  runtime-config service-account-jwks-uri service-account-signing-endpoint
 		service-node-port-range show-hidden-metrics-for-version storage-backend storage-media-type tls-min-version tls-sni-cert-key tracing-config-file version vmodule
@@ -139,6 +140,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.proxyKey, "proxy-client-key-file", "", "")
 	f.StringVar(&o.serviceRange, "service-cluster-ip-range", "", "")
 	f.StringVar(&o.external, "external-hostname", "", "")
+	f.StringArrayVar(&o.gates, "feature-gates", nil, "")
 	v := f.Uint32P("v", "v", 0, "")
 	for _, k := range inert {
 		for _, n := range strings.Fields(k.names) {

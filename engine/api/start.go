@@ -26,6 +26,11 @@ import (
 func (s *Server) start(c *sim.Ctx) {
 	s.Watches, s.index, s.CA, s.CASeen, s.caEntry, s.Outgoing = nil, nil, nil, nil, nil, nil
 	s.Told, s.Began = s.store.Version, c.Clock()
+	if err := s.checkGates(c); err != nil {
+		s.log(c, 'E', 0, "run.go:72", sim.KV("command failed", "err", err))
+		c.Exit(1)
+		return
+	}
 	if s.opts.external == "" {
 		s.log(c, 'I', 0, "options.go:263", "external host was not specified, using "+s.address(c))
 	}
@@ -42,6 +47,17 @@ func (s *Server) start(c *sim.Ctx) {
 	}
 	s.bootstrap(c)
 	s.log(c, 'I', 0, "secure_serving.go:211", "Serving securely on "+net.JoinHostPort(strings.Replace(s.opts.bind, "0.0.0.0", "::", 1), strconv.Itoa(s.opts.port)))
+}
+
+// checkGates looks at --feature-gates before anything else (Models
+// component-base/compatibility registry.go Set). None of them changes anything
+// here.
+func (s *Server) checkGates(c *sim.Ctx) error {
+	over, err := s.era.ReadGates(s.opts.gates)
+	for _, line := range over {
+		s.log(c, 'I', 0, "feature_gate.go:362", line)
+	}
+	return err
 }
 
 // address is what the server tells others to reach it at.

@@ -217,6 +217,19 @@ func (k *Client) stop(names ...string) {
 func (k *Client) start(c *sim.Ctx) {
 	k.Started = c.Now
 	p := k.program()
+	over, err := k.era().ReadGates(k.Flags.Gates)
+	if err != nil {
+		if k.Program == "kube-proxy" {
+			err = fmt.Errorf("failed complete: %w", err)
+		}
+		commandFailed(k, c, err.Error())
+		k.note(c, PhaseExited, err.Error())
+		c.Exit(1)
+		return
+	}
+	for _, line := range over {
+		k.log(c, 'I', 0, "feature_gate.go:362", line)
+	}
 	p.greet(k, c)
 	if err := k.loadAccess(c); err != nil {
 		p.dies(k, c, err.Error())

@@ -18,6 +18,8 @@ type Flags struct {
 	LeaderElect      bool   `json:"leaderElect,omitempty"`
 	Corefile         string `json:"corefile,omitempty"`
 	V                int    `json:"v,omitempty"`
+	// Gates are the values of --feature-gates.
+	Gates []string `json:"gates,omitempty"`
 
 	// Those of metrics-server.
 	Resolution   time.Duration `json:"resolution,omitempty"`
@@ -42,6 +44,12 @@ func componentFlags(fs *pflag.FlagSet, f *Flags) {
 	fs.StringVar(&f.HostnameOverride, "hostname-override", "", "")
 	fs.BoolVar(&f.LeaderElect, "leader-elect", true, "")
 	fs.IntVarP(&f.V, "v", "v", 0, "")
+}
+
+// gatedFlags are those of a program that knows Kubernetes' feature gates.
+func gatedFlags(fs *pflag.FlagSet, f *Flags) {
+	componentFlags(fs, f)
+	fs.StringArrayVar(&f.Gates, "feature-gates", nil, "")
 }
 
 // inert names flags that are taken and change nothing here.

@@ -61,7 +61,7 @@ var programs map[string]program
 func init() {
 	programs = map[string]program{
 		"kube-scheduler": {
-			parse: parser("kube-scheduler", componentFlags, inert("authentication-kubeconfig authorization-kubeconfig authentication-tolerate-lookup-failure bind-address client-ca-file config feature-gates kube-api-burst kube-api-qps leader-elect-lease-duration leader-elect-renew-deadline leader-elect-resource-lock leader-elect-resource-name leader-elect-resource-namespace leader-elect-retry-period profiling requestheader-client-ca-file secure-port tls-cert-file tls-private-key-file vmodule")),
+			parse: parser("kube-scheduler", gatedFlags, inert("authentication-kubeconfig authorization-kubeconfig authentication-tolerate-lookup-failure bind-address client-ca-file config kube-api-burst kube-api-qps leader-elect-lease-duration leader-elect-renew-deadline leader-elect-resource-lock leader-elect-resource-name leader-elect-resource-namespace leader-elect-retry-period profiling requestheader-client-ca-file secure-port tls-cert-file tls-private-key-file vmodule")),
 			agent: func(e era.Era) string {
 				return "kube-scheduler/" + release(e) + " (linux/amd64) kubernetes/$Format/scheduler"
 			},
@@ -78,7 +78,7 @@ func init() {
 			lock:      "kube-scheduler",
 		},
 		"kube-proxy": {
-			parse: parser("kube-proxy", componentFlags, inert("bind-address cluster-cidr config config-sync-period detect-local-mode feature-gates healthz-bind-address iptables-sync-period metrics-bind-address nodeport-addresses proxy-mode vmodule")),
+			parse: parser("kube-proxy", gatedFlags, inert("bind-address cluster-cidr config config-sync-period detect-local-mode healthz-bind-address iptables-sync-period metrics-bind-address nodeport-addresses proxy-mode vmodule")),
 			agent: func(e era.Era) string { return "kube-proxy/" + release(e) + " (linux/amd64) kubernetes/$Format" },
 			greet: func(k *Client, c *sim.Ctx) {
 				if k.Flags.Kubeconfig == "" && k.Flags.Master == "" {

@@ -38,6 +38,7 @@ type Flags struct {
 	QPS         float32              `json:"qps"`
 	Burst       int                  `json:"burst"`
 	Elect       Elect                `json:"elect"`
+	Gates       []string             `json:"gates,omitempty"`
 	V           int                  `json:"v,omitempty"`
 }
 
@@ -86,6 +87,7 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 	fs.StringVar(&f.Elect.Lock, "leader-elect-resource-lock", "leases", "")
 	fs.StringVar(&f.Elect.Name, "leader-elect-resource-name", "kube-controller-manager", "")
 	fs.StringVar(&f.Elect.Namespace, "leader-elect-resource-namespace", "kube-system", "")
+	fs.StringArrayVar(&f.Gates, "feature-gates", nil, "")
 	fs.IntVarP(&f.V, "v", "v", 0, "")
 	for _, s := range signers {
 		fs.String("cluster-signing-"+s.short+"-cert-file", "", "")
@@ -145,6 +147,9 @@ func addIgnored(fs *pflag.FlagSet, byKind map[string][]string) {
 // refused says why the program does not run with flags that it could read.
 // Models KubeControllerManagerOptions.Validate; recorded in o/15 and o/16.
 func (f *Flags) refused(e era.Era) string {
+	if _, err := e.ReadGates(f.Gates); err != nil {
+		return err.Error()
+	}
 	if err := checkControllers(e, f.Controllers); err != nil {
 		return err.Error()
 	}

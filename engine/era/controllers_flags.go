@@ -30,7 +30,7 @@ var ManagerFlags = row("controllers/flags", Fact[map[string][]string]{Value: map
 	"ip": strings.Fields(`bind-address`),
 	"string": strings.Fields(`allow-metric-labels allow-metric-labels-manifest authentication-kubeconfig authorization-kubeconfig cert-dir
 		cidr-allocator-type client-ca-file cloud-config cloud-provider cluster-cidr cluster-name emulated-version external-cloud-volume-plugin
-		feature-gates flex-volume-plugin-dir kube-api-content-type leader-migration-config log-text-info-buffer-size logging-format master
+		flex-volume-plugin-dir kube-api-content-type leader-migration-config log-text-info-buffer-size logging-format master
 		pv-recycler-pod-template-filepath-hostpath pv-recycler-pod-template-filepath-nfs requestheader-client-ca-file
 		service-cluster-ip-range show-hidden-metrics-for-version tls-cert-file tls-min-version tls-private-key-file tls-sni-cert-key vmodule`),
 	"stringSlice": strings.Fields(`authorization-always-allow-paths disabled-metrics requestheader-allowed-names requestheader-extra-headers-prefix

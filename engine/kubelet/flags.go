@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -50,9 +51,9 @@ var fields = map[string]func(cfg *KubeletConfiguration, v string){
 		for k, on := range c.FeatureGates {
 			gates[k] = on
 		}
-		for _, g := range strings.Split(v, ",") {
+		for _, g := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' }) {
 			name, on, _ := strings.Cut(g, "=")
-			gates[strings.TrimSpace(name)] = on == "true"
+			gates[name] = on == "true"
 		}
 		c.FeatureGates = gates
 	},
@@ -69,6 +70,34 @@ var fields = map[string]func(cfg *KubeletConfiguration, v string){
 	// Without effect on what is simulated.
 	"cgroup-driver": nil, "cluster-dns": nil, "cluster-domain": nil, "fail-swap-on": nil, "pod-manifest-path": nil, "resolv-conf": nil,
 	"container-runtime-endpoint": nil, "image-service-endpoint": nil, "register-with-taints": nil, "node-status-update-frequency": nil,
+}
+
+// gates is the value of --feature-gates. Models component-base/cli/flag MapStringBool.
+type gates string
+
+func (g *gates) String() string { return string(*g) }
+func (g *gates) Type() string   { return "mapStringBool" }
+
+func (g *gates) Set(value string) error {
+	for _, pair := range strings.Split(value, ",") {
+		if pair == "" {
+			continue
+		}
+		name, on, ok := strings.Cut(pair, "=")
+		if !ok {
+			return fmt.Errorf("malformed pair, expect string=bool")
+		}
+		name, on = strings.TrimSpace(name), strings.TrimSpace(on)
+		b, err := strconv.ParseBool(on)
+		if err != nil {
+			return fmt.Errorf("invalid value of %s: %s, err: %w", name, on, err)
+		}
+		if *g != "" {
+			*g += ","
+		}
+		*g += gates(fmt.Sprintf("%s=%t", name, b))
+	}
+	return nil
 }
 
 // booleans are those of fields that need no value.
@@ -115,6 +144,8 @@ func parseFlags(args []string) (Flags, error) {
 			fs.Bool(name, false, "")
 		case strings.HasSuffix(name, "port"):
 			fs.Int32(name, 0, "")
+		case name == "feature-gates":
+			fs.Var(new(gates), name, "")
 		case name == "node-status-update-frequency", strings.HasSuffix(name, "-ttl"):
 			fs.Duration(name, 10*time.Second, "")
 		default:

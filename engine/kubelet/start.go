@@ -2,6 +2,8 @@ package kubelet
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/joinery-lab/joinery/engine/era"
@@ -42,6 +44,9 @@ func (k *Kubelet) start(c *sim.Ctx) {
 		cfg.legacy()
 	}
 	k.Flags.override(&cfg)
+	if !k.checkGates(c, cfg.FeatureGates) {
+		return
+	}
 	if on, set := cfg.FeatureGates["RotateKubeletServerCertificate"]; set && !on && cfg.ServerTLSBootstrap {
 		k.die(c, "failed to validate kubelet configuration, error: invalid configuration: serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate, path: &TypeMeta{Kind:,APIVersion:,}")
 		return
@@ -68,6 +73,30 @@ func (k *Kubelet) start(c *sim.Ctx) {
 		}
 	}
 	k.run(c)
+}
+
+// checkGates looks at the feature gates. A name that nobody knows is passed over
+// with a warning, as the recorded kubelet does (q-kubelet-states/22), which has
+// that from its distribution: that of Kubernetes itself ends, as the other
+// components do.
+func (k *Kubelet) checkGates(c *sim.Ctx, gates map[string]bool) bool {
+	known := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(gates)) {
+		if !k.era().KnowsGate(name) {
+			c.Log('W', 0, "feature_gate.go:421", "unrecognized feature gate: "+name)
+			continue
+		}
+		known[name] = gates[name]
+	}
+	over, err := k.era().CheckGates(known)
+	if err != nil {
+		k.die(c, "failed to set feature gates from initial flags-based config: "+err.Error())
+		return false
+	}
+	for _, line := range over {
+		c.Log('I', 0, "feature_gate.go:477", line)
+	}
+	return true
 }
 
 // run goes on once there is something to ask the API server with.
