@@ -1,6 +1,10 @@
 package kubelet
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // authentication says whom the port knows.
 type authentication struct {
@@ -9,7 +13,7 @@ type authentication struct {
 	} `json:"x509,omitempty"`
 	Webhook struct {
 		Enabled  *bool           `json:"enabled,omitempty"`
-		CacheTTL json.RawMessage `json:"cacheTTL,omitempty"`
+		CacheTTL metav1.Duration `json:"cacheTTL,omitempty"`
 	} `json:"webhook,omitempty"`
 	Anonymous struct {
 		Enabled *bool `json:"enabled,omitempty"`
@@ -20,8 +24,8 @@ type authentication struct {
 type authorization struct {
 	Mode    string `json:"mode,omitempty"`
 	Webhook struct {
-		CacheAuthorizedTTL   json.RawMessage `json:"cacheAuthorizedTTL,omitempty"`
-		CacheUnauthorizedTTL json.RawMessage `json:"cacheUnauthorizedTTL,omitempty"`
+		CacheAuthorizedTTL   metav1.Duration `json:"cacheAuthorizedTTL,omitempty"`
+		CacheUnauthorizedTTL metav1.Duration `json:"cacheUnauthorizedTTL,omitempty"`
 	} `json:"webhook,omitempty"`
 }
 
@@ -35,9 +39,9 @@ type KubeletConfiguration struct {
 	EnableServer                              *bool             `json:"enableServer,omitempty"`
 	StaticPodPath                             string            `json:"staticPodPath,omitempty"`
 	PodLogsDir                                string            `json:"podLogsDir,omitempty"`
-	SyncFrequency                             json.RawMessage   `json:"syncFrequency,omitempty"`
-	FileCheckFrequency                        json.RawMessage   `json:"fileCheckFrequency,omitempty"`
-	HTTPCheckFrequency                        json.RawMessage   `json:"httpCheckFrequency,omitempty"`
+	SyncFrequency                             metav1.Duration   `json:"syncFrequency,omitempty"`
+	FileCheckFrequency                        metav1.Duration   `json:"fileCheckFrequency,omitempty"`
+	HTTPCheckFrequency                        metav1.Duration   `json:"httpCheckFrequency,omitempty"`
 	StaticPodURL                              string            `json:"staticPodURL,omitempty"`
 	StaticPodURLHeader                        json.RawMessage   `json:"staticPodURLHeader,omitempty"`
 	Address                                   string            `json:"address,omitempty"`
@@ -65,15 +69,15 @@ type KubeletConfiguration struct {
 	OOMScoreAdj                               *int32            `json:"oomScoreAdj,omitempty"`
 	ClusterDomain                             string            `json:"clusterDomain,omitempty"`
 	ClusterDNS                                []string          `json:"clusterDNS,omitempty"`
-	StreamingConnectionIdleTimeout            json.RawMessage   `json:"streamingConnectionIdleTimeout,omitempty"`
-	NodeStatusUpdateFrequency                 json.RawMessage   `json:"nodeStatusUpdateFrequency,omitempty"`
-	NodeStatusReportFrequency                 json.RawMessage   `json:"nodeStatusReportFrequency,omitempty"`
+	StreamingConnectionIdleTimeout            metav1.Duration   `json:"streamingConnectionIdleTimeout,omitempty"`
+	NodeStatusUpdateFrequency                 metav1.Duration   `json:"nodeStatusUpdateFrequency,omitempty"`
+	NodeStatusReportFrequency                 metav1.Duration   `json:"nodeStatusReportFrequency,omitempty"`
 	NodeLeaseDurationSeconds                  int32             `json:"nodeLeaseDurationSeconds,omitempty"`
-	ImageMinimumGCAge                         json.RawMessage   `json:"imageMinimumGCAge,omitempty"`
-	ImageMaximumGCAge                         json.RawMessage   `json:"imageMaximumGCAge,omitempty"`
+	ImageMinimumGCAge                         metav1.Duration   `json:"imageMinimumGCAge,omitempty"`
+	ImageMaximumGCAge                         metav1.Duration   `json:"imageMaximumGCAge,omitempty"`
 	ImageGCHighThresholdPercent               *int32            `json:"imageGCHighThresholdPercent,omitempty"`
 	ImageGCLowThresholdPercent                *int32            `json:"imageGCLowThresholdPercent,omitempty"`
-	VolumeStatsAggPeriod                      json.RawMessage   `json:"volumeStatsAggPeriod,omitempty"`
+	VolumeStatsAggPeriod                      metav1.Duration   `json:"volumeStatsAggPeriod,omitempty"`
 	KubeletCgroups                            string            `json:"kubeletCgroups,omitempty"`
 	SystemCgroups                             string            `json:"systemCgroups,omitempty"`
 	CgroupRoot                                string            `json:"cgroupRoot,omitempty"`
@@ -82,13 +86,13 @@ type KubeletConfiguration struct {
 	CPUManagerPolicy                          string            `json:"cpuManagerPolicy,omitempty"`
 	SingleProcessOOMKill                      *bool             `json:"singleProcessOOMKill,omitempty"`
 	CPUManagerPolicyOptions                   map[string]string `json:"cpuManagerPolicyOptions,omitempty"`
-	CPUManagerReconcilePeriod                 json.RawMessage   `json:"cpuManagerReconcilePeriod,omitempty"`
+	CPUManagerReconcilePeriod                 metav1.Duration   `json:"cpuManagerReconcilePeriod,omitempty"`
 	MemoryManagerPolicy                       string            `json:"memoryManagerPolicy,omitempty"`
 	TopologyManagerPolicy                     string            `json:"topologyManagerPolicy,omitempty"`
 	TopologyManagerScope                      string            `json:"topologyManagerScope,omitempty"`
 	TopologyManagerPolicyOptions              map[string]string `json:"topologyManagerPolicyOptions,omitempty"`
 	QOSReserved                               map[string]string `json:"qosReserved,omitempty"`
-	RuntimeRequestTimeout                     json.RawMessage   `json:"runtimeRequestTimeout,omitempty"`
+	RuntimeRequestTimeout                     metav1.Duration   `json:"runtimeRequestTimeout,omitempty"`
 	HairpinMode                               string            `json:"hairpinMode,omitempty"`
 	MaxPods                                   int32             `json:"maxPods,omitempty"`
 	PodCIDR                                   string            `json:"podCIDR,omitempty"`
@@ -96,7 +100,7 @@ type KubeletConfiguration struct {
 	ResolverConfig                            *string           `json:"resolvConf,omitempty"`
 	RunOnce                                   bool              `json:"runOnce,omitempty"`
 	CPUCFSQuota                               *bool             `json:"cpuCFSQuota,omitempty"`
-	CPUCFSQuotaPeriod                         json.RawMessage   `json:"cpuCFSQuotaPeriod,omitempty"`
+	CPUCFSQuotaPeriod                         metav1.Duration   `json:"cpuCFSQuotaPeriod,omitempty"`
 	NodeStatusMaxImages                       *int32            `json:"nodeStatusMaxImages,omitempty"`
 	MaxOpenFiles                              int64             `json:"maxOpenFiles,omitempty"`
 	ContentType                               string            `json:"contentType,omitempty"`
@@ -107,7 +111,7 @@ type KubeletConfiguration struct {
 	EvictionHard                              map[string]string `json:"evictionHard,omitempty"`
 	EvictionSoft                              map[string]string `json:"evictionSoft,omitempty"`
 	EvictionSoftGracePeriod                   map[string]string `json:"evictionSoftGracePeriod,omitempty"`
-	EvictionPressureTransitionPeriod          json.RawMessage   `json:"evictionPressureTransitionPeriod,omitempty"`
+	EvictionPressureTransitionPeriod          metav1.Duration   `json:"evictionPressureTransitionPeriod,omitempty"`
 	EvictionMaxPodGracePeriod                 int32             `json:"evictionMaxPodGracePeriod,omitempty"`
 	EvictionMinimumReclaim                    map[string]string `json:"evictionMinimumReclaim,omitempty"`
 	MergeDefaultEvictionSettings              *bool             `json:"mergeDefaultEvictionSettings,omitempty"`
@@ -123,7 +127,7 @@ type KubeletConfiguration struct {
 	ContainerLogMaxSize                       string            `json:"containerLogMaxSize,omitempty"`
 	ContainerLogMaxFiles                      *int32            `json:"containerLogMaxFiles,omitempty"`
 	ContainerLogMaxWorkers                    *int32            `json:"containerLogMaxWorkers,omitempty"`
-	ContainerLogMonitorInterval               json.RawMessage   `json:"containerLogMonitorInterval,omitempty"`
+	ContainerLogMonitorInterval               metav1.Duration   `json:"containerLogMonitorInterval,omitempty"`
 	ConfigMapAndSecretChangeDetectionStrategy json.RawMessage   `json:"configMapAndSecretChangeDetectionStrategy,omitempty"`
 	SystemReserved                            map[string]string `json:"systemReserved,omitempty"`
 	KubeReserved                              map[string]string `json:"kubeReserved,omitempty"`
@@ -139,8 +143,8 @@ type KubeletConfiguration struct {
 	Logging                                   json.RawMessage   `json:"logging,omitempty"`
 	EnableSystemLogHandler                    *bool             `json:"enableSystemLogHandler,omitempty"`
 	EnableSystemLogQuery                      *bool             `json:"enableSystemLogQuery,omitempty"`
-	ShutdownGracePeriod                       json.RawMessage   `json:"shutdownGracePeriod,omitempty"`
-	ShutdownGracePeriodCriticalPods           json.RawMessage   `json:"shutdownGracePeriodCriticalPods,omitempty"`
+	ShutdownGracePeriod                       metav1.Duration   `json:"shutdownGracePeriod,omitempty"`
+	ShutdownGracePeriodCriticalPods           metav1.Duration   `json:"shutdownGracePeriodCriticalPods,omitempty"`
 	ShutdownGracePeriodByPodPriority          json.RawMessage   `json:"shutdownGracePeriodByPodPriority,omitempty"`
 	CrashLoopBackOff                          json.RawMessage   `json:"crashLoopBackOff,omitempty"`
 	ReservedMemory                            json.RawMessage   `json:"reservedMemory,omitempty"`

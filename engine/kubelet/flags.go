@@ -1,7 +1,6 @@
 package kubelet
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Flags is what a kubelet's command line said.
@@ -58,13 +58,13 @@ var fields = map[string]func(cfg *KubeletConfiguration, v string){
 		c.FeatureGates = gates
 	},
 	"authentication-token-webhook-cache-ttl": func(c *KubeletConfiguration, v string) {
-		c.Authentication.Webhook.CacheTTL = text(v)
+		c.Authentication.Webhook.CacheTTL = duration(v)
 	},
 	"authorization-webhook-cache-authorized-ttl": func(c *KubeletConfiguration, v string) {
-		c.Authorization.Webhook.CacheAuthorizedTTL = text(v)
+		c.Authorization.Webhook.CacheAuthorizedTTL = duration(v)
 	},
 	"authorization-webhook-cache-unauthorized-ttl": func(c *KubeletConfiguration, v string) {
-		c.Authorization.Webhook.CacheUnauthorizedTTL = text(v)
+		c.Authorization.Webhook.CacheUnauthorizedTTL = duration(v)
 	},
 	"enable-debugging-handlers": func(c *KubeletConfiguration, v string) { c.EnableDebuggingHandlers = boolean(v) },
 	// Without effect on what is simulated.
@@ -108,10 +108,9 @@ func number(v string) int32 {
 	return int32(n)
 }
 
-// text is a value as JSON.
-func text(v string) json.RawMessage {
-	b, _ := json.Marshal(v)
-	return b
+func duration(v string) metav1.Duration {
+	d, _ := time.ParseDuration(v)
+	return metav1.Duration{Duration: d}
 }
 
 func boolean(v string) *bool {

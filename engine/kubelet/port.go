@@ -2,7 +2,6 @@ package kubelet
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net"
@@ -146,9 +145,8 @@ func truth(b *bool, other bool) bool {
 }
 
 // lasts is a duration of the configuration; zero stands for the default.
-func lasts(text json.RawMessage, other time.Duration) time.Duration {
-	var d metav1.Duration
-	if json.Unmarshal(text, &d) != nil || d.Duration == 0 {
+func lasts(d metav1.Duration, other time.Duration) time.Duration {
+	if d.Duration == 0 {
 		return other
 	}
 	return d.Duration

@@ -316,11 +316,14 @@ func TestPortsBeside(t *testing.T) {
 	require.Contains(t, off.ask(10250, "GET", "/pods", "", off.client(off.ca, "alice")), "200")
 }
 
-// A configuration by which nobody could ever be let in is an end.
+// A configuration by which nobody could ever be let in is an end, and so is one
+// that can't be read.
 func TestPortOfNobody(t *testing.T) {
 	for config, words := range map[string]string{
 		"authentication: {webhook: {enabled: false}}\n":                          "failed to run Kubelet: no authentication method configured",
 		"authorization: {mode: RBAC}\n":                                          "failed to run Kubelet: unknown authorization mode RBAC",
+		"authorization: {webhook: {cacheAuthorizedTTL: soon}}\n":                 "failed to load kubelet config file, path: /var/lib/kubelet/config.yaml, error: failed to load Kubelet config file /var/lib/kubelet/config.yaml, error failed to decode: time: invalid duration \\\"soon\\\"",
+		"nodeStatusReportFrequency: 5\n":                                         "failed to load kubelet config file, path: /var/lib/kubelet/config.yaml, error: failed to load Kubelet config file /var/lib/kubelet/config.yaml, error failed to decode: json: cannot unmarshal number into Go struct field KubeletConfiguration.nodeStatusReportFrequency of type string",
 		"authentication: {x509: {clientCAFile: /etc/kubernetes/pki/gone.crt}}\n": "failed to run Kubelet: open /etc/kubernetes/pki/gone.crt: no such file or directory",
 	} {
 		d := newDesk(t, config)
