@@ -47,8 +47,25 @@ type unit struct {
 	// Beside are the last phases of what the unit does beside, by its name: of
 	// kubelet-serving, the kubelet's serving certificate.
 	Beside map[string]map[string]string `json:"beside,omitempty"`
-	// Journal never changes but at its end, so clones share its head.
-	Journal []entry `json:"journal,omitempty"`
+	// Journal never changes but at its end, so clones share its head. Vacuumed are
+	// the lines that stood before it.
+	Journal  []entry `json:"journal,omitempty"`
+	Vacuumed int     `json:"vacuumed,omitempty"`
+}
+
+// mostLines is how many lines of a unit are kept at least, and half of how many at
+// most: journald too drops the oldest of what gets too much.
+const mostLines = 1 << 15
+
+func (u *unit) write(e entry) {
+	if len(u.Journal) >= 2*mostLines {
+		u.Vacuumed += len(u.Journal) - mostLines
+		u.Journal = u.Journal[len(u.Journal)-mostLines:]
+	}
+	if len(u.Journal) == cap(u.Journal) {
+		u.Journal = slices.Grow(u.Journal, max(8, len(u.Journal)))
+	}
+	u.Journal = append(u.Journal, e)
 }
 
 type entry struct {
@@ -85,8 +102,7 @@ func (m *machine) unit(name string) *unit {
 }
 
 func (m *machine) log(now time.Time, name string, pid int, line string) {
-	u := m.unit(name)
-	u.Journal = append(u.Journal, entry{m.Clock.At(now), name, pid, line})
+	m.unit(name).write(entry{m.Clock.At(now), name, pid, line})
 }
 
 // binaries are the programs that can be a unit.
@@ -199,8 +215,7 @@ func dash(description string) string {
 
 // init writes a line of the host's init into a unit's journal.
 func (w *World) init(m *machine, name, line string) {
-	u := m.unit(name)
-	u.Journal = append(u.Journal, entry{m.Clock.At(w.Clock), "systemd", 1, line})
+	m.unit(name).write(entry{m.Clock.At(w.Clock), "systemd", 1, line})
 }
 
 func (w *World) unitNote(m *machine, name string, args map[string]string) {
@@ -408,10 +423,12 @@ func (f face) Units() []shell.UnitState {
 	return out
 }
 
-func (f face) Journal(name string) []shell.JournalLine {
+func (f face) Journal(name string, seen int) ([]shell.JournalLine, int) {
 	var out []shell.JournalLine
+	vacuumed := 0
 	for _, n := range f.w.unitNames(f.m) {
 		if u := f.m.Units[n]; u != nil && (name == "" || n == name) {
+			vacuumed += u.Vacuumed
 			for _, e := range u.Journal {
 				out = append(out, shell.JournalLine{At: e.At, By: e.By, PID: e.PID, Line: e.Line})
 			}
@@ -420,5 +437,5 @@ func (f face) Journal(name string) []shell.JournalLine {
 	if name == "" {
 		sort.SliceStable(out, func(i, j int) bool { return out[i].At.Before(out[j].At) })
 	}
-	return out
+	return out[min(max(seen-vacuumed, 0), len(out)):], vacuumed + len(out)
 }

@@ -8,6 +8,6 @@ import "runtime/debug"
 // what it keeps. Limit is in bytes: near it garbage is collected as often as is
 // needed to stay below.
 func Tidy(limit int64) {
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(800)
 	debug.SetMemoryLimit(limit)
 }

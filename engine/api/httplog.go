@@ -3,6 +3,7 @@ package api
 import (
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -37,7 +38,7 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	}
 	micro := 400 + len(x.r.Body)/4 + len(resp.Body)/8
 	took := strconv.Itoa(micro/1000) + "." + strconv.Itoa(1000 + micro%1000)[1:] + "ms"
-	b := make([]byte, 0, 512)
+	b := s.lineRoom[:0]
 	q := func(k, v string) {
 		b = append(append(append(b, ' '), k...), '=')
 		b = sim.AppendQuote(b, v)
@@ -76,5 +77,6 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	if resp.Code >= 500 && !x.hijacked {
 		b = append(strconv.AppendQuote(append(b, " statusStack=<\n\tlogging error output: "...), string(resp.Body)), "\n >"...)
 	}
-	s.log(c, 'I', 3, "httplog.go:134", string(b))
+	s.lineRoom = b
+	c.Log('I', 3, "httplog.go:134", unsafe.String(unsafe.SliceData(b), len(b)))
 }

@@ -77,6 +77,7 @@ type Server struct {
 	rulesSeen uint64
 	index     *watchIndex
 	framed    framed
+	lineRoom  []byte
 }
 
 // New makes a server from the flags of its command line. The error is the
@@ -133,7 +134,7 @@ func (s *Server) Clone() sim.Actor {
 	}
 	n.Outgoing, n.Foreign = maps.Clone(s.Outgoing), maps.Clone(s.Foreign)
 	n.Counts.Users = maps.Clone(s.Counts.Users)
-	n.index, n.verified, n.believed = nil, nil, nil
+	n.index, n.verified, n.believed, n.lineRoom = nil, nil, nil, nil
 	return &n
 }
 

@@ -46,6 +46,17 @@ func objectKey(namespace, name string) string {
 	return namespace + "/" + name
 }
 
+// compare orders an object and a key.
+func (o *Object) compare(key string) int {
+	if n := len(o.Namespace); n > 0 {
+		if len(key) > n && key[n] == '/' && key[:n] == o.Namespace {
+			return strings.Compare(o.Name, key[n+1:])
+		}
+		return strings.Compare(o.key(), key)
+	}
+	return strings.Compare(o.Name, key)
+}
+
 // Event types of a watch.
 const (
 	added    = "ADDED"
@@ -122,7 +133,7 @@ func (s *Store) UnmarshalJSON(b []byte) error {
 }
 
 func (s *Store) find(resource, key string) (int, bool) {
-	return slices.BinarySearchFunc(s.Tables[resource], key, func(o *Object, key string) int { return strings.Compare(o.key(), key) })
+	return slices.BinarySearchFunc(s.Tables[resource], key, (*Object).compare)
 }
 
 // Get returns an object, or nil.

@@ -232,7 +232,7 @@ func decide(c *sim.Ctx, subject, controller, verdict, reason, message string) {
 // log writes a line that --v shows.
 func (m *ControllerManager) log(c *sim.Ctx, level byte, v int, source, msg string, kv ...any) {
 	if v <= m.Flags.V {
-		c.Log(level, v, source, sim.KV(msg, kv...))
+		c.LogKV(level, v, source, msg, kv...)
 	}
 }
 

@@ -77,7 +77,7 @@ var (
 
 func (k *Kubelet) log(c *sim.Ctx, l line, kv ...any) {
 	if l.v <= k.Flags.V {
-		c.Log(l.level, l.v, l.source, sim.KV(l.msg, kv...))
+		c.LogKV(l.level, l.v, l.source, l.msg, kv...)
 	}
 }
 

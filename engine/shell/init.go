@@ -22,16 +22,18 @@ func (l *live) units() []UnitState {
 	}).Units
 }
 
-// journal is what a unit wrote after its first seen lines: a line that runs
-// again must keep what it heard, so it asks for no more than it needs.
-func (l *live) journal(unit string, seen int) []JournalLine {
-	return l.sys(func(*sim.Ctx) reply {
+// journal is what a unit wrote after its first seen lines, and how many lines there
+// are now: a line that runs again must keep what it heard, so it asks for no more
+// than it needs.
+func (l *live) journal(unit string, seen int) ([]JournalLine, int) {
+	r := l.sys(func(*sim.Ctx) reply {
 		if l.host == nil {
 			return reply{}
 		}
-		all := l.host.Journal(unit)
-		return reply{Journal: all[min(seen, len(all)):]}
-	}).Journal
+		lines, now := l.host.Journal(unit, seen)
+		return reply{Journal: lines, N: uint64(now)}
+	})
+	return r.Journal, int(r.N)
 }
 
 func service(name string) string { return strings.TrimSuffix(name, ".service") + ".service" }
@@ -148,7 +150,7 @@ func unitStatus(p *process, name string) int {
 	} else if u.State == "failed" || u.State == "activating" {
 		p.printf("    Process: ExecStart=%s (code=exited, status=%d)\n", u.Command, u.Code)
 	}
-	lines := p.journal(u.Name, 0)
+	lines, _ := p.journal(u.Name, 0)
 	if len(lines) > 0 {
 		p.printf("\n")
 	}
@@ -235,8 +237,8 @@ func journalctl(p *process) int {
 	fresh := func() []JournalLine {
 		var out []JournalLine
 		for i, u := range *units {
-			lines := p.journal(strings.TrimSuffix(u, ".service"), seen[i])
-			seen[i] += len(lines)
+			lines, now := p.journal(strings.TrimSuffix(u, ".service"), seen[i])
+			seen[i] = now
 			out = append(out, lines...)
 		}
 		// Of one unit they stand in the order in which they were written, also

@@ -14,8 +14,9 @@ import (
 // Host is the machine's init as a terminal sees it: read-only.
 type Host interface {
 	Units() []UnitState
-	// Journal returns a unit's lines, oldest first; "" means all units'.
-	Journal(unit string) []JournalLine
+	// Journal returns a unit's lines after the first seen ones, oldest first, and
+	// how many there were until now; "" means all units'. The oldest may be gone.
+	Journal(unit string, seen int) (lines []JournalLine, now int)
 	// UnitFile returns the path and text of a unit's file.
 	UnitFile(unit string) (path, text string, ok bool)
 }

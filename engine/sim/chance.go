@@ -14,14 +14,20 @@ import (
 type Chance struct {
 	Seed  string            `json:"seed"`
 	Drawn map[string]uint64 `json:"drawn,omitempty"`
+
+	source rand.ChaCha8 // used again for each draw
 }
 
 // Rand returns the ChaCha8 source for the n-th draw of a purpose.
 func Rand(seed, purpose string, n uint64) *rand.ChaCha8 {
+	return rand.NewChaCha8(key(seed, purpose, n))
+}
+
+func key(seed, purpose string, n uint64) [32]byte {
 	b := append(make([]byte, 0, 128), "joinery chance\x00"...)
 	b = append(append(b, seed...), 0)
 	b = append(append(b, purpose...), 0)
-	return rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint64(b, n)))
+	return sha256.Sum256(binary.BigEndian.AppendUint64(b, n))
 }
 
 func (c *Chance) next(purpose string) *rand.ChaCha8 {
@@ -30,7 +36,8 @@ func (c *Chance) next(purpose string) *rand.ChaCha8 {
 	}
 	n := c.Drawn[purpose]
 	c.Drawn[purpose] = n + 1
-	return Rand(c.Seed, purpose, n)
+	c.source.Seed(key(c.Seed, purpose, n))
+	return &c.source
 }
 
 // Uint64 draws 64 bits.

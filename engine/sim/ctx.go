@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/joinery-lab/joinery/engine/trace"
 )
@@ -38,6 +37,8 @@ type Ctx struct {
 	NextStream func() uint64
 	Observe    func(o trace.Observation) uint64
 	Journal    func(line string)
+
+	line []byte // room for the next
 }
 
 // Clock is the host's own idea of the time, UTC.
@@ -138,9 +139,20 @@ func (c *Ctx) Note(kind trace.Kind, subject string, args map[string]string, payl
 // "I0101 00:00:05.249661   14655 server.go:991] msg". Level is 'I', 'W' or
 // 'E'; v is the verbosity that shows it; msg comes without the header.
 func (c *Ctx) Log(level byte, v int, source, msg string) {
+	c.line = append(c.header(level, source), msg...)
+	c.LogLine(level, v, string(c.line))
+}
+
+// LogKV is Log of what KV renders.
+func (c *Ctx) LogKV(level byte, v int, source, msg string, kv ...any) {
+	c.line = appendKV(c.header(level, source), msg, kv...)
+	c.LogLine(level, v, string(c.line))
+}
+
+// header is what klog writes before a message.
+func (c *Ctx) header(level byte, source string) []byte {
 	t := c.Local()
-	b := make([]byte, 0, 48+len(source)+len(msg))
-	b = append(b, level)
+	b := append(c.line[:0], level)
 	b = digits(b, int(t.Month()), 2, '0')
 	b = digits(b, t.Day(), 2, '0')
 	b = append(b, ' ')
@@ -154,8 +166,7 @@ func (c *Ctx) Log(level byte, v int, source, msg string) {
 	b = append(b, ' ')
 	b = digits(b, c.PID, 7, ' ')
 	b = append(b, ' ')
-	b = append(append(append(b, source...), "] "...), msg...)
-	c.LogLine(level, v, unsafe.String(unsafe.SliceData(b), len(b)))
+	return append(append(b, source...), "] "...)
 }
 
 // digits writes n with at least width characters.
@@ -211,7 +222,11 @@ func AppendQuote(b []byte, s string) []byte {
 // KV renders structured log text as klog's text format does: KV("msg", "k", v …)
 // gives `"msg" k="v"`. Strings are quoted, other values printed plainly.
 func KV(msg string, kv ...any) string {
-	b := AppendQuote(make([]byte, 0, 128), msg)
+	return string(appendKV(make([]byte, 0, 128), msg, kv...))
+}
+
+func appendKV(b []byte, msg string, kv ...any) []byte {
+	b = AppendQuote(b, msg)
 	for i := 0; i+1 < len(kv); i += 2 {
 		name, _ := kv[i].(string)
 		b = append(append(append(b, ' '), name...), '=')
@@ -230,5 +245,5 @@ func KV(msg string, kv ...any) string {
 			b = fmt.Append(b, v)
 		}
 	}
-	return string(b)
+	return b
 }
