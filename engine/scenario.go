@@ -181,12 +181,12 @@ func (w *World) build() ([][]byte, error) {
 		)
 	}
 	// What programs on these hosts resolve names with, besides the network.
-	hosts := "127.0.0.1 localhost\n"
+	hosts := []byte("127.0.0.1 localhost\n")
 	for _, m := range w.Machines {
-		hosts += m.IP + " " + m.Name + "\n"
+		hosts = append(hosts, m.IP+" "+m.Name+"\n"...)
 	}
 	for _, m := range append(w.controlHosts(), adminHost) {
-		files = append(files, file{m, "/etc/hosts", 0o644, []byte(hosts)})
+		files = append(files, file{m, "/etc/hosts", 0o644, hosts})
 	}
 	more, err := w.clientFiles(caPEM, issue)
 	if err != nil {

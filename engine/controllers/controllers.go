@@ -68,6 +68,8 @@ type ControllerManager struct {
 	Seats      map[string]*corev1.ServiceAccount            `json:"seats"`
 
 	Streams map[uint64]exchange `json:"streams"`
+
+	hosts hosts
 }
 
 // exchange is a request that waits for its answer.

@@ -286,7 +286,7 @@ func (m *ControllerManager) checkDNS(c *sim.Ctx, csr *certv1.CertificateSigningR
 	found := map[netip.Addr]bool{}
 	var order []netip.Addr
 	for _, name := range req.DNSNames {
-		addrs := lookup(c.Disk, name)
+		addrs := m.lookup(c.Disk, name)
 		if len(addrs) == 0 {
 			return breach{"The SAN DNS Name could not be resolved, denying the CSR", "bypass-dns-resolution"}
 		}
@@ -306,24 +306,36 @@ func (m *ControllerManager) checkDNS(c *sim.Ctx, csr *certv1.CertificateSigningR
 	return breach{}
 }
 
+// hosts is what /etc/hosts said when it was read last; it follows from the file.
+type hosts struct {
+	file  *sim.Entry
+	names map[string][]netip.Addr // lowercase
+}
+
 // lookup finds the addresses of a name in the host's /etc/hosts, the only
 // resolver that a host here has.
-func lookup(d *sim.Disk, name string) (out []netip.Addr) {
-	b, _ := d.ReadFile("/etc/hosts")
-	for line := range strings.Lines(string(b)) {
-		line, _, _ = strings.Cut(line, "#")
-		words := strings.Fields(line)
-		if len(words) < 2 {
-			continue
-		}
-		a, err := netip.ParseAddr(words[0])
-		for _, w := range words[1:] {
-			if err == nil && strings.EqualFold(w, name) {
-				out = append(out, a)
+func (m *ControllerManager) lookup(d *sim.Disk, name string) []netip.Addr {
+	file, err := d.Stat("/etc/hosts")
+	if err != nil {
+		return nil
+	}
+	if m.hosts.file != file {
+		m.hosts = hosts{file, map[string][]netip.Addr{}}
+		for line := range strings.Lines(string(file.Data)) {
+			line, _, _ = strings.Cut(line, "#")
+			words := strings.Fields(line)
+			if len(words) < 2 {
+				continue
+			}
+			a, err := netip.ParseAddr(words[0])
+			for _, w := range words[1:] {
+				if w = strings.ToLower(w); err == nil {
+					m.hosts.names[w] = append(m.hosts.names[w], a)
+				}
 			}
 		}
 	}
-	return out
+	return m.hosts.names[strings.ToLower(name)]
 }
 
 // verdict writes an approval, or a denial for a reason.

@@ -135,7 +135,8 @@ func (d *Disk) stat(op, name string, follow bool) (*Entry, error) {
 	return e, nil
 }
 
-// ReadFile returns a file's content.
+// ReadFile returns a file's content, which nobody may change: a file that is
+// written gets bytes of its own.
 func (d *Disk) ReadFile(name string) ([]byte, error) {
 	e, err := d.stat("open", name, true)
 	if err != nil {
@@ -144,7 +145,7 @@ func (d *Disk) ReadFile(name string) ([]byte, error) {
 	if e.Mode.IsDir() {
 		return nil, pathErr("read", name, errIsDir)
 	}
-	return slices.Clone(e.Data), nil
+	return slices.Clip(e.Data), nil
 }
 
 // settable are the bits of a mode that can be set: what 07777 is to chmod.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"path"
@@ -181,7 +182,7 @@ func (f *diskFS) stat(op, name string, get func(string) (*Entry, error)) (out ha
 // ReadFile returns a file's content.
 func (f *diskFS) ReadFile(name string) (data []byte, err error) {
 	err = f.on("open", name, func(p string) error { data, err = f.disk.ReadFile(p); return err })
-	return data, err
+	return bytes.Clone(data), err
 }
 
 // WriteFile makes or overwrites a file; mode counts for a new one only.
