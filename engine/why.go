@@ -81,6 +81,11 @@ func reason(kind string, pairs ...string) Reason {
 	return r
 }
 
+// add appends: one copy of what append does, instead of one at each place.
+//
+//go:noinline
+func add(list *[]Reason, more ...Reason) { *list = append(*list, more...) }
+
 func (r Reason) at(t time.Time) Reason { r.At = t; return r }
 
 // trouble is the last thing that went wrong for a client, until the same goes
@@ -329,20 +334,20 @@ func (w *World) whyCert(e *Explanation, host, path string) error {
 	switch {
 	case now.Before(c.NotBefore):
 		e.State = reason("cert-early", args...)
-		e.Needs = append(e.Needs, reason("clock", "host", host, "by", c.NotBefore.Sub(now).String()))
-		e.Next = append(e.Next, reason("begins").at(w.Clock.Add(c.NotBefore.Sub(now))))
+		add(&e.Needs, reason("clock", "host", host, "by", c.NotBefore.Sub(now).String()))
+		add(&e.Next, reason("begins").at(w.Clock.Add(c.NotBefore.Sub(now))))
 	case now.After(c.NotAfter):
 		e.State = reason("cert-expired", args...)
-		e.Needs = append(e.Needs, reason("certificate", "subject", c.Subject.CommonName))
+		add(&e.Needs, reason("certificate", "subject", c.Subject.CommonName))
 	default:
 		e.State = reason("cert-valid", args...)
 		w.explainDuration(e, c)
-		e.Next = append(e.Next, reason("expires").at(w.Clock.Add(c.NotAfter.Sub(now))))
+		add(&e.Next, reason("expires").at(w.Clock.Add(c.NotAfter.Sub(now))))
 	}
 	if ca, err := m.Disk.ReadFile("/etc/kubernetes/pki/ca.crt"); err == nil {
 		if roots, err := pki.ParseCerts(ca); err == nil {
 			if err := pki.Verify(certs, roots, x509.ExtKeyUsageAny, now); err != nil {
-				e.Knows = append(e.Knows, reason("verify", "error", err.Error(), "ca", "/etc/kubernetes/pki/ca.crt"))
+				add(&e.Knows, reason("verify", "error", err.Error(), "ca", "/etc/kubernetes/pki/ca.crt"))
 			}
 		}
 	}
@@ -361,19 +366,19 @@ func (w *World) whyToken(e *Explanation, id string) error {
 	if line == "" {
 		e.State = reason("token-accepted", "id", id)
 		if !expires.IsZero() {
-			e.Next = append(e.Next, reason("expires").at(w.Clock.Add(expires.Sub(now))))
+			add(&e.Next, reason("expires").at(w.Clock.Add(expires.Sub(now))))
 		}
 		return nil
 	}
 	e.State = reason("token-refused", "id", id)
-	e.Knows = append(e.Knows, w.log(addr, line, v))
+	add(&e.Knows, w.log(addr, line, v))
 	switch {
 	case !found:
-		e.Needs = append(e.Needs, reason("token", "secret", "bootstrap-token-"+id))
+		add(&e.Needs, reason("token", "secret", "bootstrap-token-"+id))
 	case !expires.IsZero() && !now.Before(expires):
-		e.Needs = append(e.Needs, reason("token-expiration", "secret", "bootstrap-token-"+id, "was", expires.UTC().Format(time.RFC3339)))
+		add(&e.Needs, reason("token-expiration", "secret", "bootstrap-token-"+id, "was", expires.UTC().Format(time.RFC3339)))
 	default:
-		e.Needs = append(e.Needs, reason("token-fields", "secret", "bootstrap-token-"+id))
+		add(&e.Needs, reason("token-fields", "secret", "bootstrap-token-"+id))
 	}
 	return nil
 }

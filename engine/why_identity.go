@@ -37,12 +37,12 @@ func (w *World) explainHeld(e *Explanation, addr string, m *machine) {
 	}
 	now := m.Clock.At(w.Clock)
 	if now.Before(old.NotAfter) {
-		e.Next = append(e.Next, reason("identity-expires", "unit", addr).at(w.Clock.Add(old.NotAfter.Sub(now))))
+		add(&e.Next, reason("identity-expires", "unit", addr).at(w.Clock.Add(old.NotAfter.Sub(now))))
 	} else if file != "" {
-		e.Next = append(e.Next, reason("refused-on", "unit", addr))
+		add(&e.Next, reason("refused-on", "unit", addr))
 	}
 	if renewed := firstCert(there); file != "" && renewed != nil && !bytes.Equal(renewed.Raw, old.Raw) && renewed.NotAfter.After(now) {
-		e.Needs = append(e.Needs, reason("read-anew", "unit", addr, "path", file, "has", renewed.NotAfter.UTC().Format(time.RFC3339), "presents", old.NotAfter.UTC().Format(time.RFC3339)))
+		add(&e.Needs, reason("read-anew", "unit", addr, "path", file, "has", renewed.NotAfter.UTC().Format(time.RFC3339), "presents", old.NotAfter.UTC().Format(time.RFC3339)))
 	}
 }
 
@@ -94,7 +94,7 @@ func (w *World) explainShared(e *Explanation, addr string, m *machine) {
 		if theirs := firstCert(o.Client.Cert.Cert); mine != nil && theirs != nil && bytes.Equal(mine.Raw, theirs.Raw) {
 			from = append(from, n.IP)
 		} else if n != m && n.Name != name && w.machine(name) != nil {
-			e.Knows = append(e.Knows, reason("other-host", "as", o.Client.Cert.CN, "host", n.Name))
+			add(&e.Knows, reason("other-host", "as", o.Client.Cert.CN, "host", n.Name))
 		}
 		if n.Name != name {
 			strangers = append(strangers, reason("own-identity", "host", n.Name, "path", o.Flags.CertDir, "kubeconfig", o.Flags.Kubeconfig))
@@ -102,14 +102,14 @@ func (w *World) explainShared(e *Explanation, addr string, m *machine) {
 	}
 	if len(from) > 1 {
 		server, _ := w.server()
-		e.Knows = append(e.Knows, reason("shared", "unit", server, "as", k.Client.Cert.CN, "from", strings.Join(from, ", "), "v", "3", "has", strconv.Itoa(w.verbosity(server))))
+		add(&e.Knows, reason("shared", "unit", server, "as", k.Client.Cert.CN, "from", strings.Join(from, ", "), "v", "3", "has", strconv.Itoa(w.verbosity(server))))
 	} else if w.machine(name) == nil {
 		return // a machine may be called otherwise than its node
 	} else if m.Name != name {
-		e.Knows = append(e.Knows, reason("other-host", "as", k.Client.Cert.CN, "host", m.Name))
+		add(&e.Knows, reason("other-host", "as", k.Client.Cert.CN, "host", m.Name))
 	}
 	if e.Needs = append(e.Needs, strangers...); len(strangers) > 0 {
-		e.Next = append(e.Next, reason("contend", "as", k.Client.Cert.CN))
+		add(&e.Next, reason("contend", "as", k.Client.Cert.CN))
 	}
 }
 
@@ -122,10 +122,10 @@ func (w *World) explainTries(e *Explanation, addr string, m *machine) {
 	}
 	left := k.Client.Cert.NotAfter.Sub(m.Clock.At(w.Clock))
 	if k.Client.Errors > 0 {
-		e.Knows = append(e.Knows, reason("metrics", "unit", addr, "ttl", strconv.FormatInt(int64(left/time.Second), 10), "errors", strconv.Itoa(k.Client.Errors)))
+		add(&e.Knows, reason("metrics", "unit", addr, "ttl", strconv.FormatInt(int64(left/time.Second), 10), "errors", strconv.Itoa(k.Client.Errors)))
 	}
 	if left > 0 {
-		e.Next = append(e.Next, reason("expires").at(w.Clock.Add(left)))
+		add(&e.Next, reason("expires").at(w.Clock.Add(left)))
 	}
 }
 
@@ -134,7 +134,7 @@ func (w *World) explainTries(e *Explanation, addr string, m *machine) {
 func (w *World) explainGrant(e *Explanation, o *certificatesv1.CertificateSigningRequest) {
 	for _, c := range o.Status.Conditions {
 		if c.Type == certificatesv1.CertificateApproved && c.Reason != "" {
-			e.Knows = append(e.Knows, reason("condition", "csr", o.Name, "message", c.Message))
+			add(&e.Knows, reason("condition", "csr", o.Name, "message", c.Message))
 		}
 	}
 	_, s := w.server()
@@ -143,7 +143,7 @@ func (w *World) explainGrant(e *Explanation, o *certificatesv1.CertificateSignin
 		return
 	}
 	if rule := s.Rule(o.Spec.Username, o.Spec.Groups, "create", "certificates.k8s.io", "certificatesigningrequests", "nodeclient"); rule != "" {
-		e.Knows = append(e.Knows, reason("any-name", "by", o.Spec.Username, "subject", r.Subject.CommonName, "rule", rule))
+		add(&e.Knows, reason("any-name", "by", o.Spec.Username, "subject", r.Subject.CommonName, "rule", rule))
 	}
 }
 
@@ -155,7 +155,7 @@ func (w *World) explainName(e *Explanation, o *certificatesv1.CertificateSigning
 		return
 	}
 	if name, ok := strings.CutPrefix(r.Subject.CommonName, "system:node:"); ok && w.Store.Get("nodes", "", name) != nil {
-		e.Knows = append(e.Knows, reason("name-taken", "by", o.Spec.Username, "node", name))
+		add(&e.Knows, reason("name-taken", "by", o.Spec.Username, "node", name))
 	}
 }
 
@@ -175,8 +175,8 @@ func (w *World) explainDuration(e *Explanation, c *x509.Certificate) {
 	if ca == nil || c.NotAfter.Equal(ca.NotAfter) || c.CheckSignatureFrom(ca) != nil || life == m.Flags.Duration || life == m.Flags.Duration+backdate {
 		return
 	}
-	e.Knows = append(e.Knows, reason("duration", "unit", addr, "now", m.Flags.Duration.String(), "life", life.String()))
-	e.Needs = append(e.Needs, reason("signed-anew", "subject", c.Subject.CommonName))
+	add(&e.Knows, reason("duration", "unit", addr, "now", m.Flags.Duration.String(), "life", life.String()))
+	add(&e.Needs, reason("signed-anew", "subject", c.Subject.CommonName))
 }
 
 // unknownFlag finds the flag that a program does not know, in pflag's words.

@@ -42,20 +42,20 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 					at = t
 				}
 			}
-			e.Next = append(e.Next, reason("cleaned", "after", after.String()).at(at.Add(after)))
+			add(&e.Next, reason("cleaned", "after", after.String()).at(at.Add(after)))
 		}
 	}
 	switch {
 	case strings.Contains(v.Condition, "Failed"):
 		e.State = reason("csr-failed", append(args, "reason", v.Reason, "message", v.Message)...)
-		e.Knows = append(e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
-		e.Needs = append(e.Needs, reason("request", "message", v.Message))
+		add(&e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
+		add(&e.Needs, reason("request", "message", v.Message))
 		cleaned("failed", era.CleanerDecided.In(w.era))
 	case v.Condition == "Denied":
 		e.State = reason("csr-denied", append(args, "reason", v.Reason, "message", v.Message)...)
-		e.Knows = append(e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
+		add(&e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
 		w.explainRule(e, last)
-		e.Needs = append(e.Needs, reason("new-request"))
+		add(&e.Needs, reason("new-request"))
 		cleaned("denied", era.CleanerDecided.In(w.era))
 	case v.Certificate != "":
 		e.State = reason("csr-issued", args...)
@@ -65,23 +65,23 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 		e.State = reason("csr-unsigned", args...)
 		w.needSigner(e, addr, m, v.Signer)
 		if last.Args["reason"] == "SigningError" {
-			e.Knows = append(e.Knows, w.log(addr, last.Args["message"], 0))
+			add(&e.Knows, w.log(addr, last.Args["message"], 0))
 			if m != nil {
 				file, _ := m.Signs(v.Signer)
 				host, _ := split(addr)
-				e.Needs = append(e.Needs, reason("file", "host", host, "path", file, "error", last.Args["message"]))
+				add(&e.Needs, reason("file", "host", host, "path", file, "error", last.Args["message"]))
 			}
 		}
 		cleaned("approved", era.CleanerUnissued.In(w.era))
 	default:
 		e.State = reason("csr-pending", args...)
 		if last.Args["reason"] == "NotPermitted" {
-			e.Knows = append(e.Knows, w.log(addr, last.Args["message"], 4))
+			add(&e.Knows, w.log(addr, last.Args["message"], 4))
 		}
 		w.explainRule(e, last)
 		w.explainName(e, o)
 		w.needApprover(e, addr, m, o)
-		e.Needs = append(e.Needs, reason("approval", "csr", o.Name))
+		add(&e.Needs, reason("approval", "csr", o.Name))
 		cleaned("pending", era.CleanerPending.In(w.era))
 	}
 }
@@ -92,33 +92,33 @@ func (w *World) explainRule(e *Explanation, last decision) {
 	case last.Args["log"] == "" && last.Args["reason"] != "ApproveFailed":
 		return
 	case last.Args["log"] != "":
-		e.Knows = append(e.Knows, w.log(last.By, last.Args["log"], 0))
+		add(&e.Knows, w.log(last.By, last.Args["log"], 0))
 	default:
-		e.Knows = append(e.Knows, w.log(last.By, last.Args["message"], 0))
+		add(&e.Knows, w.log(last.By, last.Args["message"], 0))
 	}
 	rule := last.Args["rule"]
 	if rule == "" {
 		rule = last.Args["message"]
 	}
-	e.Needs = append(e.Needs, reason("rule", "unit", last.By, "rule", rule))
+	add(&e.Needs, reason("rule", "unit", last.By, "rule", rule))
 }
 
 // needSigner is what keeps an approved request from being signed.
 func (w *World) needSigner(e *Explanation, addr string, m *controllers.ControllerManager, signer string) {
 	switch {
 	case m == nil:
-		e.Needs = append(e.Needs, reason("unit", "unit", "kube-controller-manager"))
+		add(&e.Needs, reason("unit", "unit", "kube-controller-manager"))
 	case !slices.Contains(ownSigners, signer):
-		e.Needs = append(e.Needs, reason("signer", "signer", signer))
+		add(&e.Needs, reason("signer", "signer", signer))
 	default:
 		if _, ok := m.Signs(signer); ok {
 			return
 		}
 		if !m.Runs("certificatesigningrequest-signing-controller") {
-			e.Needs = append(e.Needs, reason("controller", "unit", addr, "name", "csrsigning"))
+			add(&e.Needs, reason("controller", "unit", addr, "name", "csrsigning"))
 			return
 		}
-		e.Needs = append(e.Needs, reason("flag", "unit", addr, "flag", "--cluster-signing-cert-file"))
+		add(&e.Needs, reason("flag", "unit", addr, "flag", "--cluster-signing-cert-file"))
 	}
 }
 
@@ -130,16 +130,16 @@ var ownSigners = []string{certificatesv1.KubeAPIServerClientSignerName, certific
 func (w *World) needApprover(e *Explanation, addr string, m *controllers.ControllerManager, o *certificatesv1.CertificateSigningRequest) {
 	if o.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
 		if w.Decisions["csr/"+o.Name].By == "" {
-			e.Knows = append(e.Knows, reason("no-approver", "signer", o.Spec.SignerName))
+			add(&e.Knows, reason("no-approver", "signer", o.Spec.SignerName))
 		}
 		return
 	}
 	switch {
 	case m == nil:
-		e.Needs = append(e.Needs, reason("unit", "unit", "kube-controller-manager"))
+		add(&e.Needs, reason("unit", "unit", "kube-controller-manager"))
 		return
 	case !m.Runs("certificatesigningrequest-approving-controller"):
-		e.Needs = append(e.Needs, reason("controller", "unit", addr, "name", "csrapproving"))
+		add(&e.Needs, reason("controller", "unit", addr, "name", "csrapproving"))
 		return
 	}
 	_, s := w.server()
@@ -150,7 +150,7 @@ func (w *World) needApprover(e *Explanation, addr string, m *controllers.Control
 	if strings.HasPrefix(o.Spec.Username, "system:node:") {
 		permission = "selfnodeclient"
 	}
-	e.Needs = append(e.Needs, w.permission(s, o.Spec.Username, o.Spec.Groups, permission)...)
+	add(&e.Needs, w.permission(s, o.Spec.Username, o.Spec.Groups, permission)...)
 }
 
 func (w *World) permission(s *api.Server, user string, groups []string, sub string) []Reason {
@@ -183,7 +183,7 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	u := m.unit(name)
 	if m.away() {
 		e.State = reason(map[bool]string{true: "off", false: "asleep"}[m.Off], "host", host)
-		e.Needs = append(e.Needs, reason("host", "host", host))
+		add(&e.Needs, reason("host", "host", host))
 		return nil
 	}
 	if w.Procs[addr] == nil {
@@ -193,23 +193,23 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 			return nil
 		}
 		if line := lastError(u); line != "" {
-			e.Knows = append(e.Knows, w.log(addr, line, 0))
+			add(&e.Knows, w.log(addr, line, 0))
 			if m := missing.FindStringSubmatch(line); m != nil {
-				e.Needs = append(e.Needs, reason("file", "host", host, "path", m[1], "error", m[2]))
+				add(&e.Needs, reason("file", "host", host, "path", m[1], "error", m[2]))
 			}
 			if f := unreadable.FindStringSubmatch(line); f != nil {
-				e.Needs = append(e.Needs, reason("file", "host", host, "path", f[1], "error", f[2]))
+				add(&e.Needs, reason("file", "host", host, "path", f[1], "error", f[2]))
 			}
 			if f := unknownFlag.FindStringSubmatch(line); f != nil {
-				e.Needs = append(e.Needs, reason("unknown-flag", "unit", addr, "flag", strings.TrimSpace(f[1]), "release", w.era.String()))
+				add(&e.Needs, reason("unknown-flag", "unit", addr, "flag", strings.TrimSpace(f[1]), "release", w.era.String()))
 			}
 		}
 		if u.Restarting {
 			if f, err := m.readUnit(name); err == nil {
-				e.Next = append(e.Next, reason("restart", "unit", addr).at(u.Since.Add(f.RestartSec)))
+				add(&e.Next, reason("restart", "unit", addr).at(u.Since.Add(f.RestartSec)))
 			}
 		} else {
-			e.Needs = append(e.Needs, reason("unit", "unit", name))
+			add(&e.Needs, reason("unit", "unit", name))
 		}
 		return nil
 	}
@@ -217,7 +217,7 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	e.State = reason(w.phaseState(addr, u.Phase), "phase", u.Phase, "as", phase["user"], "csr", phase["csr"])
 	w.explainTroubles(e, addr, m)
 	if u.Phase == kubelet.PhaseJoined && e.State.Kind != "kubelet-joined" {
-		e.Next = append(e.Next, reason("keeps-trying", "unit", addr))
+		add(&e.Next, reason("keeps-trying", "unit", addr))
 	}
 	if t, err := time.Parse(time.RFC3339Nano, phase["next"]); err == nil && u.Phase != "" && t.After(w.Clock) {
 		kind := "retry"
@@ -231,16 +231,16 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 		// One that believes that no server answers stays and complains; one that
 		// waits for its first certificate before all else ends.
 		if k, ok := w.Procs[addr].actor.(*kubelet.Kubelet); ok && kind == "ask-again" && k.Client.Sync {
-			e.Next = append(e.Next, reason("blocked", "csr", phase["csr"]).at(t))
+			add(&e.Next, reason("blocked", "csr", phase["csr"]).at(t))
 		} else if k, ok := w.Procs[addr].actor.(*kubelet.Kubelet); !ok || kind != "exit" || k.Health.Server {
-			e.Next = append(e.Next, reason(kind).at(t))
+			add(&e.Next, reason(kind).at(t))
 		}
 	}
 	if name := phase["csr"]; name != "" && u.Phase != "joined" {
 		var inner Explanation
 		if w.whyCSR(&inner, name) == nil {
-			e.Knows = append(e.Knows, inner.Knows...)
-			e.Needs = append(e.Needs, inner.Needs...)
+			add(&e.Knows, inner.Knows...)
+			add(&e.Needs, inner.Needs...)
 		}
 	}
 	w.explainHeld(e, addr, m)
@@ -253,9 +253,9 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	case "rotating":
 		w.explainTries(e, addr, m)
 	case "expired":
-		e.Needs = append(e.Needs, reason("certificate", "subject", "system:node:"+host))
+		add(&e.Needs, reason("certificate", "subject", "system:node:"+host))
 		if by := m.Clock.Skew(w.Clock); by.Abs() > time.Minute {
-			e.Needs = append(e.Needs, reason("clock", "host", host, "by", (-by).String()))
+			add(&e.Needs, reason("clock", "host", host, "by", (-by).String()))
 		}
 	}
 	return nil
@@ -297,8 +297,8 @@ func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
 	_, isKubelet := w.actorAt(addr).(*kubelet.Kubelet)
 	if t, ok := w.trouble(addr, aspectConn); ok && isKubelet {
 		e.State = reason("unreachable", "error", t.Error, "server", t.Server)
-		e.Knows = append(e.Knows, w.log(addr, t.Error, 0))
-		e.Needs = append(e.Needs, w.connNeeds(addr, t)...)
+		add(&e.Knows, w.log(addr, t.Error, 0))
+		add(&e.Needs, w.connNeeds(addr, t)...)
 		return
 	}
 	if !isKubelet {
@@ -315,42 +315,42 @@ func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
 	e.State = reason("refused", "code", strconv.Itoa(t.Code), "request", t.Request, "as", t.Args["user"])
 	switch t.Code {
 	case 401:
-		e.Knows = append(e.Knows, w.log(t.Server, t.Log, t.V))
+		add(&e.Knows, w.log(t.Server, t.Log, t.V))
 		switch {
 		case strings.Contains(t.Log, "unknown authority"):
-			e.Needs = append(e.Needs, reason("client-ca", "unit", t.Server))
+			add(&e.Needs, reason("client-ca", "unit", t.Server))
 		case strings.Contains(t.Log, "is before"), strings.Contains(t.Log, "is after"):
 			host, _ := split(t.Server)
 			if !w.renewed(addr, m) {
-				e.Needs = append(e.Needs, reason("certificate", "subject", w.who(addr, m)))
+				add(&e.Needs, reason("certificate", "subject", w.who(addr, m)))
 			}
 			if by := w.machine(host).Clock.Skew(w.Clock); by.Abs() > time.Minute {
-				e.Needs = append(e.Needs, reason("clock", "host", host, "by", (-by).String()))
+				add(&e.Needs, reason("clock", "host", host, "by", (-by).String()))
 			}
 		}
 		if id := tokenOf(t.Log); id != "" {
 			var inner Explanation
 			if w.whyToken(&inner, id) == nil {
-				e.Needs = append(e.Needs, inner.Needs...)
+				add(&e.Needs, inner.Needs...)
 			}
 		}
 	case 403:
-		e.Knows = append(e.Knows, reason("answer", "unit", addr, "code", "403"))
+		add(&e.Knows, reason("answer", "unit", addr, "code", "403"))
 		if t.Log != "" {
-			e.Knows = append(e.Knows, w.log(t.Server, t.Log, t.V))
+			add(&e.Knows, w.log(t.Server, t.Log, t.V))
 		}
 		switch {
 		case t.Args["user"] == "system:anonymous":
 			// It needs a name, not rights for everyone.
-			e.Needs = append(e.Needs, reason("credentials", "host", m.Name))
+			add(&e.Needs, reason("credentials", "host", m.Name))
 			return
 		case t.Args["plugin"] != "":
-			e.Needs = append(e.Needs, reason("admission", "plugin", t.Args["plugin"], "message", t.Args["reason"]))
+			add(&e.Needs, reason("admission", "plugin", t.Args["plugin"], "message", t.Args["reason"]))
 			return
 		}
 		var would api.Would
 		if json.Unmarshal([]byte(t.Args["would"]), &would) == nil {
-			e.Needs = append(e.Needs, bindings(&would)...)
+			add(&e.Needs, bindings(&would)...)
 		}
 	}
 }
@@ -369,11 +369,11 @@ func tokenOf(line string) string {
 // and what happens then.
 func (w *World) explainRenewal(e *Explanation, m *machine, phase map[string]string) {
 	if end, err := time.Parse(time.RFC3339Nano, phase["notAfter"]); err == nil {
-		e.Next = append(e.Next, reason("expires").at(w.Clock.Add(end.Sub(m.Clock.At(w.Clock)))))
+		add(&e.Next, reason("expires").at(w.Clock.Add(end.Sub(m.Clock.At(w.Clock)))))
 	}
 	if p := w.Procs[m.Name+"/kubelet"]; p != nil {
 		if k, ok := p.actor.(*kubelet.Kubelet); ok && !k.Rotate {
-			e.Needs = append(e.Needs, reason("rotation", "host", m.Name, "path", k.Flags.Config))
+			add(&e.Needs, reason("rotation", "host", m.Name, "path", k.Flags.Config))
 			return
 		}
 	}
@@ -385,7 +385,7 @@ func (w *World) explainRenewal(e *Explanation, m *machine, phase map[string]stri
 		for i := range missing {
 			missing[i].Kind = "renewal-binding"
 		}
-		e.Needs = append(e.Needs, missing...)
+		add(&e.Needs, missing...)
 	}
 	for _, use := range []string{"client", "serving"} {
 		w.explainLate(e, m, use)

@@ -14,22 +14,22 @@ func (w *World) explainJoin(e *Explanation, last decision) {
 	a := last.Args
 	host, _ := split(last.By)
 	e.State = reason("join-refused", "host", host, "message", a["message"])
-	e.Knows = append(e.Knows, reason("said", "program", "kubeadm", "host", host, "message", a["message"]))
+	add(&e.Knows, reason("said", "program", "kubeadm", "host", host, "message", a["message"]))
 	switch a["reason"] {
 	case "NotPinned":
-		e.Needs = append(e.Needs, reason("pin", "found", a["found"], "given", a["given"]))
+		add(&e.Needs, reason("pin", "found", a["found"], "given", a["given"]))
 	case "WrongSignature":
-		e.Needs = append(e.Needs, reason("token-secret", "secret", "bootstrap-token-"+a["token"]))
+		add(&e.Needs, reason("token-secret", "secret", "bootstrap-token-"+a["token"]))
 	case "NoSignature":
-		e.Needs = append(e.Needs, w.signatureNeeds(a["token"])...)
+		add(&e.Needs, w.signatureNeeds(a["token"])...)
 	case "UnknownAuthority":
-		e.Needs = append(e.Needs, reason("cluster-info", "server", a["server"], "has", a["found"]))
+		add(&e.Needs, reason("cluster-info", "server", a["server"], "has", a["found"]))
 	default:
 		if t, ok := w.trouble(last.By, aspectConn); ok {
-			e.Needs = append(e.Needs, w.connNeeds(last.By, t)...)
+			add(&e.Needs, w.connNeeds(last.By, t)...)
 		}
 	}
-	e.Next = append(e.Next, reason("nothing", "program", "kubeadm"))
+	add(&e.Next, reason("nothing", "program", "kubeadm"))
 }
 
 // signatureNeeds is what keeps a bootstrap token from signing cluster-info.
@@ -84,10 +84,10 @@ func (w *World) explainLate(e *Explanation, m *machine, use string) {
 	if at.IsZero() {
 		return
 	}
-	e.Knows = append(e.Knows, reason("late", "use", use, "deadline", x.Deadline.UTC().Format(time.RFC3339)))
-	e.Needs = append(e.Needs, reason("restart", "unit", addr))
+	add(&e.Knows, reason("late", "use", use, "deadline", x.Deadline.UTC().Format(time.RFC3339)))
+	add(&e.Needs, reason("restart", "unit", addr))
 	if end := w.Clock.Add(x.NotAfter.Sub(now)); use == "serving" && end.Before(at) {
-		e.Next = append(e.Next, reason("serving-expires").at(end))
+		add(&e.Next, reason("serving-expires").at(end))
 	}
-	e.Next = append(e.Next, reason("rotate-late", "use", use).at(at))
+	add(&e.Next, reason("rotate-late", "use", use).at(at))
 }

@@ -43,23 +43,23 @@ func (w *World) connNeeds(client string, t trouble) (out []Reason) {
 	case strings.Contains(t.Error, "is before"), strings.Contains(t.Error, "is after"):
 		m := w.machine(host)
 		if by := m.Clock.Skew(w.Clock); by.Abs() > time.Minute {
-			out = append(out, reason("clock", "host", host, "by", (-by).String()))
+			add(&out, reason("clock", "host", host, "by", (-by).String()))
 		} else {
-			out = append(out, reason("certificate", "subject", certs[0].Subject.CommonName))
+			add(&out, reason("certificate", "subject", certs[0].Subject.CommonName))
 		}
 	case strings.Contains(t.Error, "unknown authority") && !kubeletServes:
-		out = append(out, reason("ca", "host", host))
+		add(&out, reason("ca", "host", host))
 	case strings.Contains(t.Error, "unknown authority"):
 		if !w.selfMade(l.Server) {
-			out = append(out, w.trust(client, certs[0]))
+			add(&out, w.trust(client, certs[0]))
 		}
 	case strings.Contains(t.Error, "key usage"):
-		out = append(out, reason("usage", "unit", l.Server, "usage", "server auth", "subject", certs[0].Subject.CommonName))
+		add(&out, reason("usage", "unit", l.Server, "usage", "server auth", "subject", certs[0].Subject.CommonName))
 	default:
-		out = append(out, reason("name", "unit", l.Server, "name", serverName(t.Dial), "has", strings.Join(namesIn(certs[0]), ", ")))
+		add(&out, reason("name", "unit", l.Server, "name", serverName(t.Dial), "has", strings.Join(namesIn(certs[0]), ", ")))
 	}
 	if kubeletServes {
-		out = append(out, w.servingNeeds(l.Server)...)
+		add(&out, w.servingNeeds(l.Server)...)
 	}
 	return out
 }
@@ -125,13 +125,13 @@ func (w *World) servingNeeds(addr string) (out []Reason) {
 	switch {
 	case !ok:
 	case w.selfMade(addr):
-		out = append(out, reason("serving", "host", host, "path", k.Flags.Config, "file", k.Port.CertFile))
+		add(&out, reason("serving", "host", host, "path", k.Flags.Config, "file", k.Port.CertFile))
 	case !k.Port.Bootstrap:
-		out = append(out, reason("pair", "host", host, "path", k.Port.CertFile))
+		add(&out, reason("pair", "host", host, "path", k.Port.CertFile))
 	default:
 		var inner Explanation
 		if csr := w.machine(host).unit(name).Beside[name+"-serving"]["csr"]; csr != "" && w.whyCSR(&inner, csr) == nil {
-			out = append(out, inner.Needs...)
+			add(&out, inner.Needs...)
 		}
 	}
 	return out
@@ -148,15 +148,15 @@ func (w *World) explainServing(e *Explanation, m *machine) {
 	if args["csr"] == "" || w.whyCSR(&inner, args["csr"]) != nil {
 		return
 	}
-	e.Knows = append(e.Knows, reason("serving-waits", "csr", args["csr"], "state", inner.State.Kind))
-	e.Knows = append(e.Knows, inner.Knows...)
-	e.Needs = append(e.Needs, inner.Needs...)
+	add(&e.Knows, reason("serving-waits", "csr", args["csr"], "state", inner.State.Kind))
+	add(&e.Knows, inner.Knows...)
+	add(&e.Needs, inner.Needs...)
 	if t, err := time.Parse(time.RFC3339Nano, args["next"]); err == nil && t.After(w.Clock) {
 		next := reason("ask-again")
 		if inner.State.Kind != "csr-pending" {
 			next = reason("retry")
 		}
-		e.Next = append(e.Next, next.at(t))
+		add(&e.Next, next.at(t))
 	}
 }
 
@@ -195,38 +195,38 @@ func (w *World) explainPeer(e *Explanation, client string, t trouble) {
 	}
 	w.triesAgain(e, client)
 	if t.Code == 0 {
-		e.Knows = append(e.Knows, reason("no-connection", "client", client, "server", t.Server), w.log(client, t.Error, 0))
+		add(&e.Knows, reason("no-connection", "client", client, "server", t.Server), w.log(client, t.Error, 0))
 		if strings.Contains(t.Error, "internal error") {
 			// The server has no certificate to show, and says why.
 			if _, l := w.listenerFor(client, t.Server); l != nil && l.Listen.Without != "" {
-				e.Knows = append(e.Knows, w.log(l.Server, l.Listen.Without, 0))
+				add(&e.Knows, w.log(l.Server, l.Listen.Without, 0))
 			}
 		}
-		e.Needs = append(e.Needs, w.connNeeds(client, t)...)
+		add(&e.Needs, w.connNeeds(client, t)...)
 		return
 	}
-	e.Knows = append(e.Knows, reason("answered", "client", client, "unit", t.Server, "code", strconv.Itoa(t.Code), "request", t.Request, "as", t.Args["user"]))
+	add(&e.Knows, reason("answered", "client", client, "unit", t.Server, "code", strconv.Itoa(t.Code), "request", t.Request, "as", t.Args["user"]))
 	if t.Log != "" {
-		e.Knows = append(e.Knows, w.log(t.Server, t.Log, t.V))
+		add(&e.Knows, w.log(t.Server, t.Log, t.V))
 	}
 	host, _ := split(t.Server)
 	switch {
 	case t.Code == 401 && t.Log == "":
-		e.Knows = append(e.Knows, reason("no-log", "unit", t.Server))
-		e.Needs = append(e.Needs, reason("flag", "unit", client, "flag", "--kubelet-client-certificate"))
+		add(&e.Knows, reason("no-log", "unit", t.Server))
+		add(&e.Needs, reason("flag", "unit", client, "flag", "--kubelet-client-certificate"))
 	case t.Code == 401 && strings.Contains(t.Log, "unknown authority"):
 		if k, ok := w.actorAt(t.Server).(*kubelet.Kubelet); ok {
-			e.Needs = append(e.Needs, reason("kubelet-client-ca", "host", host, "path", k.Port.ClientCA))
+			add(&e.Needs, reason("kubelet-client-ca", "host", host, "path", k.Port.ClientCA))
 		}
 	case t.Code == 401 && strings.Contains(t.Log, "key usage"):
-		e.Needs = append(e.Needs, reason("usage", "unit", client, "usage", "client auth"))
+		add(&e.Needs, reason("usage", "unit", client, "usage", "client auth"))
 	case t.Code == 401 && (strings.Contains(t.Log, "is before") || strings.Contains(t.Log, "is after")):
-		e.Needs = append(e.Needs, reason("client-certificate", "unit", client))
+		add(&e.Needs, reason("client-certificate", "unit", client))
 		if by := w.machine(host).Clock.Skew(w.Clock); by.Abs() > time.Minute {
-			e.Needs = append(e.Needs, reason("clock", "host", host, "by", (-by).String()))
+			add(&e.Needs, reason("clock", "host", host, "by", (-by).String()))
 		}
 	case t.Code == 403:
-		e.Needs = append(e.Needs, w.mayNeeds(t)...)
+		add(&e.Needs, w.mayNeeds(t)...)
 	case t.Code == 500 && t.Log != "":
 		// It could not ask the API server about the caller: what keeps it from
 		// that keeps it from everything.
@@ -242,7 +242,7 @@ func (w *World) triesAgain(e *Explanation, addr string) {
 	if k, ok := w.actorAt(addr).(*client.Client); ok && k.Scraper != nil && k.Scraper.Due {
 		next = reason("every", "client", addr, "every", k.Flags.Resolution.String())
 	}
-	e.Next = append(e.Next, next)
+	add(&e.Next, next)
 }
 
 // mayNeeds is the binding that a refusal of a kubelet's asks for.
@@ -266,22 +266,22 @@ func (w *World) whyAPIService(e *Explanation, name string) error {
 	addr, s := w.server()
 	if s == nil {
 		e.State = reason("apiservice-unknown", "name", name)
-		e.Needs = append(e.Needs, reason("unit", "unit", "kube-apiserver"))
+		add(&e.Needs, reason("unit", "unit", "kube-apiserver"))
 		return nil
 	}
 	a, ok := s.Aggregated(name)
 	if !ok {
 		e.State = reason("apiservice-missing", "name", name)
-		e.Needs = append(e.Needs, reason("apiservice", "name", name))
+		add(&e.Needs, reason("apiservice", "name", name))
 		return nil
 	}
 	if a.Service == "" || a.Status == "True" {
 		e.State = reason("apiservice-available", "name", name)
 	} else {
 		e.State = reason("apiservice-unavailable", "name", name, "reason", a.Reason, "message", a.Message)
-		e.Knows = append(e.Knows, reason("apiservice-condition", "name", name, "message", a.Message))
+		add(&e.Knows, reason("apiservice-condition", "name", name, "message", a.Message))
 		if !a.Looks.IsZero() {
-			e.Next = append(e.Next, reason("retry").at(a.Looks))
+			add(&e.Next, reason("retry").at(a.Looks))
 		}
 	}
 	if a.Service == "" {
@@ -289,7 +289,7 @@ func (w *World) whyAPIService(e *Explanation, name string) error {
 	}
 	w.explainAskers(e, name)
 	if a.Reason == "ServiceNotFound" {
-		e.Needs = append(e.Needs, reason("service", "name", a.Namespace+"/"+a.Service))
+		add(&e.Needs, reason("service", "name", a.Namespace+"/"+a.Service))
 		return nil
 	}
 	for _, m := range w.Machines {
@@ -309,9 +309,9 @@ func (w *World) whyAPIService(e *Explanation, name string) error {
 	switch {
 	case !ok || a.Status == "True":
 	case strings.Contains(t.Error, "unknown authority"):
-		e.Needs = append(e.Needs, reason("ca-bundle", "name", name))
+		add(&e.Needs, reason("ca-bundle", "name", name))
 	default:
-		e.Needs = append(e.Needs, w.connNeeds(addr, t)...)
+		add(&e.Needs, w.connNeeds(addr, t)...)
 	}
 	return nil
 }
