@@ -39,6 +39,7 @@ func init() {
 					m.each(c, kindRootCA, old.Namespace)
 				}
 			}},
+		"clusterroles": {(*ControllerManager).roleChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Roles, have) }, (*ControllerManager).roleGone},
 		"namespaces": {(*ControllerManager).namespaceChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Namespaces, have) },
 			func(m *ControllerManager, c *sim.Ctx, key string) { delete(m.Namespaces, key) }},
 		"serviceaccounts": {(*ControllerManager).seatChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Seats, have) },

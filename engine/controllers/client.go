@@ -140,6 +140,9 @@ func (m *ControllerManager) give(c *sim.Ctx, msg message) {
 	}
 	if msg.Body != nil {
 		h.Set("Content-Type", "application/json")
+		if msg.Method == http.MethodPatch {
+			h.Set("Content-Type", "application/apply-patch+yaml")
+		}
 	}
 	if msg.To == "elect" {
 		h.Set("User-Agent", m.agent("")+"/leader-election")

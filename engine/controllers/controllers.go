@@ -60,12 +60,14 @@ type ControllerManager struct {
 	RootCA     []byte          `json:"rootCA,omitempty"`
 	AccountKey []byte          `json:"accountKey,omitempty"`
 
-	// The caches, by name or "namespace/name". Seats are ServiceAccounts.
+	// The caches, by name or "namespace/name". Seats are ServiceAccounts, Roles
+	// ClusterRoles.
 	CSRs       map[string]*certv1.CertificateSigningRequest `json:"csrs"`
 	Secrets    map[string]*corev1.Secret                    `json:"secrets"`
 	Maps       map[string]*corev1.ConfigMap                 `json:"maps"`
 	Namespaces map[string]*corev1.Namespace                 `json:"namespaces"`
 	Seats      map[string]*corev1.ServiceAccount            `json:"seats"`
+	Roles      map[string]*role                             `json:"roles"`
 
 	Streams map[uint64]exchange `json:"streams"`
 
@@ -119,6 +121,7 @@ func (m *ControllerManager) Clone() sim.Actor {
 		n.Election = &x
 	}
 	n.CSRs, n.Secrets, n.Maps, n.Namespaces, n.Seats = maps.Clone(m.CSRs), maps.Clone(m.Secrets), maps.Clone(m.Maps), maps.Clone(m.Namespaces), maps.Clone(m.Seats)
+	n.Roles = maps.Clone(m.Roles)
 	n.Pairs, n.Streams = maps.Clone(m.Pairs), maps.Clone(m.Streams)
 	return &n
 }

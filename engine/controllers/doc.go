@@ -1,8 +1,8 @@
 // Package controllers is kube-controller-manager as far as certificates and
 // tokens go: the approver and the signers of CertificateSigningRequests, their
 // cleaner, the cleaner of bootstrap tokens and the signer of cluster-info, the
-// publisher of the root CA, the default ServiceAccount of every namespace and
-// the tokens of Secrets. They see the cluster through the API only.
+// publisher of the root CA, the default ServiceAccount of every namespace, the
+// tokens of Secrets and the union of aggregated ClusterRoles (aggregate.go). They see the cluster through the API only.
 //
 // Start (start.go): the flags are read and checked, the Lease is won
 // (elect.go), the API server is healthy, the ServiceAccounts are there
@@ -20,7 +20,7 @@
 //
 // What it decides is noted as trace.Decision with the object's name, such as
 // "csr/csr-x7k2p", and {controller, verdict, reason, message}; the verdict is
-// approved, issued, failed, waits, deleted, signed, published or created. A
+// approved, issued, failed, waits, deleted, signed, published, created or aggregated. A
 // controller with nothing to do asks for nothing.
 //
 // Accepted but not simulated: every other controller that --controllers may

@@ -34,6 +34,7 @@ func init() {
 		{cleaning, always, (*ControllerManager).startCleaner},
 		{rootCA, (*ControllerManager).buildRootCA, (*ControllerManager).startRootCA},
 		{defaultAccounts, always, (*ControllerManager).startDefaultAccounts},
+		{aggregation, always, (*ControllerManager).startAggregation},
 		{endings, always, (*ControllerManager).startNamespaces},
 		{tokenCleaner, always, (*ControllerManager).startTokenCleaner},
 		{bootstrapSigner, always, (*ControllerManager).startBootstrapSigner},
@@ -47,7 +48,7 @@ func always(*ControllerManager, *sim.Ctx) (bool, error) { return true, nil }
 func (m *ControllerManager) start(c *sim.Ctx) {
 	m.Started = c.Now
 	m.CSRs, m.Secrets, m.Maps = map[string]*certv1.CertificateSigningRequest{}, map[string]*corev1.Secret{}, map[string]*corev1.ConfigMap{}
-	m.Namespaces, m.Seats = map[string]*corev1.Namespace{}, map[string]*corev1.ServiceAccount{}
+	m.Namespaces, m.Seats, m.Roles = map[string]*corev1.Namespace{}, map[string]*corev1.ServiceAccount{}, map[string]*role{}
 	m.Pairs, m.Streams = map[string]pair{}, map[uint64]exchange{}
 	m.Clients = []*client{{}}
 	if m.Program != "" {

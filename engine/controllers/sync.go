@@ -35,11 +35,15 @@ const (
 	kindCSRApprover     = "csr-approver"
 	kindServingApprover = "serving-approver"
 	kindNamespace       = "namespace"
+	kindAggregation     = "aggregation"
 )
 
 // csrWorkers is how many CSRs the approver, and each signer, has at work at
 // once. Models cmd/kube-controller-manager/app/certificates.go: Run(ctx, 5).
 const csrWorkers = 5
+
+// aggregationWorkers models cmd/kube-controller-manager/app/rbac.go: Run(ctx, 5).
+const aggregationWorkers = 5
 
 var kinds map[string]kind
 
@@ -53,6 +57,7 @@ func init() {
 		kindRootCA:          {(*manager).publish, (*manager).published, nil, unhandled("publisher.go:183", "syncing %q failed: %s"), &era.ControllerRetry, 1, []string{"configmaps"}},
 		kindDefaultAccount:  {(*manager).ensureDefault, (*manager).defaultMade, (*manager).namespaceFinished, unhandled("serviceaccounts_controller.go:177", "%s failed with : %s"), &era.ControllerRetry, 1, []string{"serviceaccounts", "namespaces"}},
 		kindNamespace:       {(*manager).endNamespace, (*manager).namespaceEnds, nil, unhandled("namespace_controller.go:164", "deletion of namespace %s failed: %s"), &era.ControllerRetry, 1, []string{"namespaces"}},
+		kindAggregation:     {(*manager).aggregate, (*manager).aggregated, nil, unhandled("clusterroleaggregation_controller.go:225", "%s failed with : %s"), &era.ControllerRetry, aggregationWorkers, []string{"clusterroles"}},
 		kindAccountToken:    {(*manager).fillToken, (*manager).tokenFilled, nil, (*manager).tokenFillFailed, &era.ControllerRetry, 1, []string{"secrets", "serviceaccounts"}},
 		kindCSRApprover:     {(*manager).judgeCSR, (*manager).judged, nil, (*manager).reconcilerError, &era.ControllerRetry, 1, []string{"csrs"}},
 		kindServingApprover: {(*manager).readServing, (*manager).serving, nil, (*manager).reconcilerError, &era.ControllerRetry, 1, []string{"csrs"}},

@@ -78,7 +78,7 @@ var controllers = []Controller{
 	{Name: "certificatesigningrequest-cleaner-controller", Alias: "csrcleaner", Account: "certificate-controller"},
 	{Name: "certificatesigningrequest-signing-controller", Alias: "csrsigning", Account: "certificate-controller"},
 	{Name: "cloud-node-lifecycle-controller", Alias: "cloud-node-lifecycle"},
-	{Name: "clusterrole-aggregation-controller", Alias: "clusterrole-aggregation"},
+	{Name: "clusterrole-aggregation-controller", Alias: "clusterrole-aggregation", Account: "clusterrole-aggregation-controller"},
 	{Name: "cronjob-controller", Alias: "cronjob"},
 	{Name: "daemonset-controller", Alias: "daemonset"},
 	{Name: "deployment-controller", Alias: "deployment"},
