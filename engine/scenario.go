@@ -53,9 +53,6 @@ func New(cfg Config) (*World, error) {
 	if cfg.Scenario != "" && !ok {
 		return nil, fmt.Errorf("there is no scenario %q; there is %s, or leave it out", cfg.Scenario, strings.Join(keys(scenarios), ", "))
 	}
-	if ok && cfg.controls() > 1 {
-		return nil, fmt.Errorf("the scenario %s has one control plane, not %d", cfg.Scenario, cfg.controls())
-	}
 	if cfg.Nodes < 0 || cfg.Nodes > MaxNodes {
 		return nil, fmt.Errorf("%d nodes: a cluster has 1 to %d", cfg.Nodes, MaxNodes)
 	}
@@ -71,26 +68,24 @@ func New(cfg Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ok {
-		if err := begin.before(w); err != nil {
-			return nil, err
-		}
+	if !ok {
+		begin = func(w *World) error { return w.usual(admin) }
 	}
-	if err := w.startControl(); err != nil {
-		return nil, err
-	}
-	w.AdvanceTo(Start.Add(-5 * time.Second))
-	if ok {
-		err = begin.after(w)
-	} else {
-		err = w.seedToken(admin)
-	}
-	if err != nil {
+	if err := begin(w); err != nil {
 		return nil, err
 	}
 	w.AdvanceTo(Start)
 	w.obs = nil
 	return w, nil
+}
+
+// usual starts the control plane and makes a token.
+func (w *World) usual(admin [][]byte) error {
+	if err := w.startControl(); err != nil {
+		return err
+	}
+	w.AdvanceTo(Start.Add(-5 * time.Second))
+	return w.seedToken(admin)
 }
 
 // build makes the machines, their keys and certificates and their files; it

@@ -4,24 +4,20 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
-// scenarios are the worlds that can be begun with, beside the usual one: what is
-// done before the control plane starts, and after it.
-var scenarios map[string]scenario
-
-type scenario struct{ before, after func(w *World) error }
+// scenarios are the worlds that can be begun with, beside the usual one.
+var scenarios map[string]func(w *World) error
 
 func init() {
-	scenarios = map[string]scenario{"kubeadm": {(*World).kubeadmFiles, (*World).kubeadmCluster}}
+	scenarios = map[string]func(w *World) error{"empty": (*World).emptyHosts, "kubeadm": (*World).kubeadmCluster}
 }
 
-// kubeadmFiles takes away what the usual world begins with and lets kubeadm
-// make the control plane's certificates and kubeconfigs, as init does.
-func (w *World) kubeadmFiles() error {
+// emptyHosts takes away what the usual world begins with, and leaves what the
+// packages of kubeadm and the kubelet bring.
+func (w *World) emptyHosts() error {
 	for _, m := range w.Machines {
 		names, _ := m.Disk.ReadDir("/etc/kubernetes")
 		for _, n := range names {
@@ -33,19 +29,34 @@ func (w *World) kubeadmFiles() error {
 			continue
 		}
 		m.Disk.RemoveAll("/var/lib/kubelet")
+		for _, n := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+			m.Disk.RemoveAll(unitDir + n + ".service")
+		}
 		for name, text := range kubeadmKubelet {
 			if err := w.put(m, name, text); err != nil {
 				return err
 			}
 		}
 	}
+	return nil
+}
+
+// kubeadmCluster is what kubeadm init leaves behind on control-1. Other control
+// planes are still to join.
+func (w *World) kubeadmCluster() error {
+	if err := w.emptyHosts(); err != nil {
+		return err
+	}
 	control := w.machine("control-1")
-	if err := w.put(control, "/root/kubeadm.yaml", fmt.Sprintf(kubeadmYAML, control.Name, control.IP)); err != nil {
+	endpoint := ""
+	if w.Config.controls() > 1 {
+		endpoint = "controlPlaneEndpoint: " + w.Config.endpoint() + "\n"
+	}
+	if err := w.put(control, "/root/kubeadm.yaml", fmt.Sprintf(kubeadmYAML, control.Name, control.IP, endpoint)); err != nil {
 		return err
 	}
 	for _, line := range []string{
-		"kubeadm init phase certs all --config /root/kubeadm.yaml",
-		"kubeadm init phase kubeconfig all --config /root/kubeadm.yaml",
+		"kubeadm init --config /root/kubeadm.yaml",
 		"kubeadm kubeconfig user --config /root/kubeadm.yaml --client-name system:kube-proxy > /etc/kubernetes/kube-proxy.conf; chmod 600 /etc/kubernetes/kube-proxy.conf",
 	} {
 		if err := w.typeAt(control, line); err != nil {
@@ -66,25 +77,6 @@ func (w *World) kubeadmFiles() error {
 	return admin.Disk.Chmod("/etc/kubernetes/admin.conf", 0o600)
 }
 
-// kubeadmCluster is the rest of init, once there is an API server.
-func (w *World) kubeadmCluster() error {
-	control := w.machine("control-1")
-	for _, line := range []string{
-		"kubectl --kubeconfig /etc/kubernetes/super-admin.conf create clusterrolebinding kubeadm:cluster-admins --clusterrole=cluster-admin --group=kubeadm:cluster-admins",
-		"kubeadm init phase upload-config all --config /root/kubeadm.yaml",
-		"kubeadm init phase kubelet-start --config /root/kubeadm.yaml",
-		"kubectl create -f - <<'EOF'\n" + kubeProxyYAML + "EOF",
-		"kubeadm init phase bootstrap-token --config /root/kubeadm.yaml",
-		"kubeadm init phase mark-control-plane --config /root/kubeadm.yaml",
-		"sleep 2; kubeadm init phase kubelet-finalize all --config /root/kubeadm.yaml",
-	} {
-		if err := w.typeAt(control, line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // put writes a file while a world is made.
 func (w *World) put(m *machine, name, text string) error {
 	if err := m.Disk.MkdirAll(path.Dir(name), 0o755, w.Clock); err != nil {
@@ -97,7 +89,7 @@ func (w *World) put(m *machine, name, text string) error {
 func (w *World) typeAt(m *machine, line string) error {
 	w.do(Input{Typed: &Typed{Host: m.Name, Line: line}})
 	said, status := "", "none"
-	for _, o := range w.untilDone(m.Name, 5*time.Second) {
+	for _, o := range w.untilDone(m.Name, boot) {
 		switch o.Kind {
 		case trace.Printed:
 			said += o.Payload
@@ -150,34 +142,10 @@ localAPIEndpoint:
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
-`
-
-// kubeProxyYAML is what kubeadm join reads of kube-proxy's addon, and who may.
-// Models cmd/kubeadm/app/phases/addons/proxy.
-const kubeProxyYAML = `apiVersion: v1
-kind: ConfigMap
-metadata: {name: kube-proxy, namespace: kube-system, labels: {app: kube-proxy}}
-data:
-  config.conf: |
-    apiVersion: kubeproxy.config.k8s.io/v1alpha1
-    kind: KubeProxyConfiguration
-    bindAddress: 0.0.0.0
-    clientConnection:
-      kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: kube-proxy, namespace: kube-system}
-rules:
-- apiGroups: [""]
-  resources: [configmaps]
-  resourceNames: [kube-proxy]
-  verbs: [get]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: kube-proxy, namespace: kube-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: kube-proxy}
-subjects:
-- {apiGroup: rbac.authorization.k8s.io, kind: Group, name: "system:bootstrappers:kubeadm:default-node-token"}
+%sapiServer:
+  extraArgs:
+  - {name: v, value: "3"}
+controllerManager:
+  extraArgs:
+  - {name: v, value: "4"}
 `

@@ -10,6 +10,7 @@ import (
 
 	"github.com/joinery-lab/joinery/engine"
 	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/trace"
 )
 
 // The world of kubeadm is made by kubeadm's own commands, and still the same
@@ -59,10 +60,8 @@ func TestScenarioKubeadm(t *testing.T) {
 	}
 	require.Equal(t, map[string]string{"control-1": "Ready", "node-1": "Ready"}, names)
 
-	_, err = engine.New(engine.Config{Scenario: "kubeadm", ControlPlanes: 3})
-	require.EqualError(t, err, "the scenario kubeadm has one control plane, not 3")
 	_, err = engine.New(engine.Config{Scenario: "kubespray"})
-	require.EqualError(t, err, `there is no scenario "kubespray"; there is kubeadm, or leave it out`)
+	require.EqualError(t, err, `there is no scenario "kubespray"; there is empty, kubeadm, or leave it out`)
 }
 
 // kubeadm join that waits for a signature may be left: by Ctrl-C, by a clone that
@@ -83,4 +82,54 @@ func TestKubeadmJoinIsLeft(t *testing.T) {
 	_, err = w.Say("node-1", join, 10*time.Second)
 	require.NoError(t, err)
 	w.Close()
+}
+
+// TestControlPlaneJoinsByHand: what control planes share may be carried instead
+// of uploaded.
+func TestControlPlaneJoinsByHand(t *testing.T) {
+	w, err := engine.New(engine.Config{Seed: "carried", Scenario: "kubeadm", ControlPlanes: 3})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	say := func(host, line string) string {
+		obs, err := w.Say(host, line, time.Minute)
+		require.NoError(t, err)
+		out := ""
+		for _, o := range obs {
+			if o.Kind == trace.Printed {
+				out += o.Payload
+			}
+		}
+		return out
+	}
+	say("control-1", "kubeadm token create abcdef.0123456789abcdef")
+	for _, name := range []string{"ca.crt", "ca.key", "sa.key", "sa.pub", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key"} {
+		data, err := w.Disk("control-1").ReadFile("/etc/kubernetes/pki/" + name)
+		require.NoError(t, err)
+		say("control-3", "mkdir -p /etc/kubernetes/pki/etcd; cat > /etc/kubernetes/pki/"+name+" <<'EOF'\n"+string(data)+"EOF")
+	}
+	const join = "kubeadm join 10.0.0.3:6443 --token abcdef.0123456789abcdef --discovery-token-unsafe-skip-ca-verification"
+	out := say("control-3", join+" --control-plane")
+	require.Contains(t, out, "a new control plane instance was created")
+	require.NotContains(t, out, "download-certs")
+	// What control planes share is the same, what is a host's own is not.
+	a, b := w.Disk("control-1"), w.Disk("control-3")
+	for name, same := range map[string]bool{"ca.crt": true, "sa.key": true, "etcd/ca.key": true, "apiserver.crt": false, "etcd/peer.crt": false} {
+		x, err := a.ReadFile("/etc/kubernetes/pki/" + name)
+		require.NoError(t, err)
+		y, err := b.ReadFile("/etc/kubernetes/pki/" + name)
+		require.NoError(t, err)
+		require.Equal(t, same, string(x) == string(y), name)
+	}
+	// A node joins through the control plane that is left.
+	say("control-1", "systemctl stop kube-apiserver kube-controller-manager")
+	w.AdvanceTo(w.Now().Add(time.Minute))
+	require.Contains(t, say("node-1", join), "This node has joined the cluster:")
+
+	// Without an address that stays there is one control plane.
+	w, err = engine.New(engine.Config{Seed: "one", Scenario: "kubeadm"})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	say("control-1", "kubeadm token create abcdef.0123456789abcdef")
+	require.Contains(t, say("node-1", "kubeadm join 10.0.0.10:6443 --control-plane --token abcdef.0123456789abcdef --discovery-token-unsafe-skip-ca-verification"),
+		"unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address")
 }

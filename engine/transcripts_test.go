@@ -16,6 +16,9 @@ import (
 // of the explanation to its cure.
 func TestPains(t *testing.T) { enginetest.Run(t, "testdata/p[0-9]*.txt") }
 
+// TestKubeadm plays what people do with kubeadm from the first command on.
+func TestKubeadm(t *testing.T) { enginetest.Run(t, "testdata/kubeadm-*.txt") }
+
 func TestFirstJoin(t *testing.T) { enginetest.Run(t, "testdata/first-join.txt") }
 
 // pains is how many kinds of trouble are known; none of them is of another

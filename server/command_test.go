@@ -51,7 +51,7 @@ func TestBadArguments(t *testing.T) {
 		"run no-such-file": "the session can't be read: open no-such-file",
 		"run -":            "standard input:1:1: this session has no steps",
 		"run --sed 1 -":    "unknown flag: --sed",
-		"run --scenario x testdata/0-broken-manifest.session": "there is no scenario \"x\"; there is kubeadm, or leave it out",
+		"run --scenario x testdata/0-broken-manifest.session": "there is no scenario \"x\"; there is empty, kubeadm, or leave it out",
 		"site":      "site needs --out DIR",
 		"play":      `joinery has no command "play"`,
 		"era show":  `joinery era has no command "show"`,

@@ -19,6 +19,16 @@ import (
 type adm struct {
 	*process
 	f *admFlags
+	// settled is the configuration of init, and tokens are those that it wants,
+	// once they are known.
+	settled *admConfig
+	tokens  []bootToken
+	// adminFile is the kubeconfig that was taken for an administrator's; admins:
+	// it was seen to that it is one.
+	adminFile string
+	// tmp is where a dry run writes.
+	tmp    string
+	admins bool
 }
 
 // admFlags are what kubeadm was called with.
@@ -31,6 +41,11 @@ type admFlags struct {
 	description, token, clientName, nodeName, socket           string
 	discoveryToken, discoveryFile, tlsToken                    string
 	printJoin, skipTokenPrint, unpinned, dryRun, yes, cleanTmp bool
+	// What init and a control plane that joins take besides.
+	address, endpoint, podCIDR, serviceCIDR, dnsDomain, version, repository, certificateKey string
+	sans, skipPhases                                                                        []string
+	port                                                                                    int32
+	uploadCerts, skipKeyPrint, controlPlane                                                 bool
 }
 
 // admNode is a row of kubeadm's tree of commands: its path, what it says about
@@ -52,7 +67,9 @@ const (
 var admTree []admNode
 
 func init() {
-	joining := "config ignore-preflight-errors token discovery-token discovery-token-ca-cert-hash discovery-token-unsafe-skip-ca-verification discovery-file tls-bootstrap-token node-name cri-socket dry-run"
+	initial := "config ignore-preflight-errors dry-run node-name cri-socket cert-dir token token-ttl skip-token-print upload-certs certificate-key skip-certificate-key-print skip-phases" +
+		" apiserver-advertise-address apiserver-bind-port apiserver-cert-extra-sans control-plane-endpoint service-cidr pod-network-cidr service-dns-domain kubernetes-version image-repository"
+	joining := "control-plane certificate-key apiserver-advertise-address apiserver-bind-port config ignore-preflight-errors token discovery-token discovery-token-ca-cert-hash discovery-token-unsafe-skip-ca-verification discovery-file tls-bootstrap-token node-name cri-socket dry-run"
 	admTree = []admNode{
 		{"", "", "", 0, nil},
 		{"certs", "Commands related to handling Kubernetes certificates", "", 0, nil},
@@ -61,12 +78,23 @@ func init() {
 		{"certs generate-csr", "Generate keys and certificate signing requests", "config cert-dir kubeconfig-dir", 0, generateCSRs},
 		{"certs renew", "Renew certificates for a Kubernetes cluster", "", 0, nil},
 		{"certs renew all", "Renew all available certificates", "config cert-dir kubeconfig", 0, renewAll},
-		{"init", "Run this command in order to set up the Kubernetes control plane", "config ignore-preflight-errors", 0, initialize},
+		{"init", "Run this command in order to set up the Kubernetes control plane", initial, 0, initialize},
 		{"init phase", "Use this command to invoke single phase of the \"init\" workflow", "", 0, nil},
+		{"init phase addon", "Install required addons for passing conformance tests", "", 0, nil},
+		{"init phase addon all", "Install all the addons", "config kubeconfig", 0, phaseAddonAll},
+		{"init phase addon coredns", "Install the CoreDNS addon to a Kubernetes cluster", "config kubeconfig", 0, phaseAddonDNS},
+		{"init phase addon kube-proxy", "Install the kube-proxy addon to a Kubernetes cluster", "config kubeconfig", 0, phaseAddonProxy},
 		{"init phase bootstrap-token", "Generates bootstrap tokens used to join a node to a cluster", "config kubeconfig skip-token-print", 0, phaseBootstrapToken},
 		{"init phase certs", "Certificate generation", "", 0, nil},
 		{"init phase certs all", "Generate all certificates", "config cert-dir", 0, phaseCertsAll},
 		{"init phase certs sa", "Generate a private key for signing service account tokens along with its public key", "cert-dir config", 0, phaseServiceAccount},
+		{"init phase control-plane", "Generate all static Pod manifest files necessary to establish the control plane", "", 0, nil},
+		{"init phase control-plane all", "Generate all static Pod manifest files", "config cert-dir apiserver-advertise-address apiserver-bind-port control-plane-endpoint", 0, phaseControlPlane(controlComponents...)},
+		{"init phase control-plane apiserver", "Generates the kube-apiserver static Pod manifest", "config cert-dir apiserver-advertise-address apiserver-bind-port control-plane-endpoint", 0, phaseControlPlane("kube-apiserver")},
+		{"init phase control-plane controller-manager", "Generates the kube-controller-manager static Pod manifest", "config cert-dir", 0, phaseControlPlane("kube-controller-manager")},
+		{"init phase control-plane scheduler", "Generates the kube-scheduler static Pod manifest", "config cert-dir", 0, phaseControlPlane("kube-scheduler")},
+		{"init phase etcd", "Generate static Pod manifest file for local etcd", "", 0, nil},
+		{"init phase etcd local", "Generate the static Pod manifest file for a local, single-node local etcd instance", "config cert-dir", 0, phaseEtcdLocal},
 		{"init phase kubeconfig", "Generate all kubeconfig files necessary to establish the control plane and the admin kubeconfig file", "", 0, nil},
 		{"init phase kubeconfig all", "Generate all kubeconfig files", "config cert-dir kubeconfig-dir", 0, phaseKubeconfigAll},
 		{"init phase kubelet-finalize", "Updates settings relevant to the kubelet after TLS bootstrap", "", 0, nil},
@@ -74,6 +102,10 @@ func init() {
 		{"init phase kubelet-finalize enable-client-cert-rotation", "Enable kubelet client certificate rotation", "config cert-dir", 0, phaseFinalize},
 		{"init phase kubelet-start", "Write kubelet settings and (re)start the kubelet", "config", 0, phaseInitKubelet},
 		{"init phase mark-control-plane", "Mark a node as a control-plane", "config kubeconfig", 0, phaseMark},
+		{"init phase preflight", "Run pre-flight checks", "config ignore-preflight-errors", 0, phaseInitPreflight},
+		{"init phase show-join-command", "Show the join command for control-plane and worker node", "config", 0, phaseShowJoin},
+		{"init phase upload-certs", "Upload certificates to kubeadm-certs", "config kubeconfig upload-certs certificate-key skip-certificate-key-print", 0, phaseUploadCerts},
+		{"init phase wait-control-plane", "Wait for the control plane to start", "config", 0, phaseWaitControlPlane},
 		{"init phase upload-config", "Upload the kubeadm and kubelet configuration to ConfigMaps", "", 0, nil},
 		{"init phase upload-config all", "Upload all configuration to ConfigMaps", "config kubeconfig", 0, phaseUploadAll},
 		{"init phase upload-config kubeadm", "Upload the kubeadm ClusterConfiguration to a ConfigMap", "config kubeconfig", 0, phaseUploadKubeadm},
@@ -89,7 +121,7 @@ func init() {
 		{"reset phase", "Use this command to invoke single phase of the \"reset\" workflow", "", 0, nil},
 		{"reset phase cleanup-node", "Run cleanup node.", "cert-dir cri-socket cleanup-tmp-dir dry-run", 0, phaseCleanup},
 		{"token", "Manage bootstrap tokens", "", 0, nil},
-		{"token create", "Create bootstrap tokens on the server", "config kubeconfig dry-run print-join-command ttl usages groups description", 1, tokenCreate},
+		{"token create", "Create bootstrap tokens on the server", "config kubeconfig dry-run print-join-command certificate-key ttl usages groups description", 1, tokenCreate},
 		{"token delete", "Delete bootstrap tokens on the server", "kubeconfig dry-run", -1, tokenDelete},
 		{"token generate", "Generate and print a bootstrap token, but do not create it on the server", "kubeconfig dry-run", 0, tokenGenerate},
 		{"token list", "List bootstrap tokens on the server", "kubeconfig dry-run output", 0, tokenList},
@@ -140,12 +172,27 @@ func (f *admFlags) admOptional(e era.Era) map[string]func() {
 		"tls-bootstrap-token":          func() { f.StringVar(&f.tlsToken, "tls-bootstrap-token", "", "") },
 		"discovery-token-ca-cert-hash": func() { f.StringSliceVar(&f.pins, "discovery-token-ca-cert-hash", nil, "") },
 		"discovery-token-unsafe-skip-ca-verification": func() { f.BoolVar(&f.unpinned, "discovery-token-unsafe-skip-ca-verification", false, "") },
-		"node-name":               func() { f.StringVar(&f.nodeName, "node-name", "", "") },
-		"cri-socket":              func() { f.StringVar(&f.socket, "cri-socket", "", "") },
-		"ignore-preflight-errors": func() { f.StringSliceVar(&f.ignored, "ignore-preflight-errors", nil, "") },
-		"client-name":             func() { f.StringVar(&f.clientName, "client-name", "", "") },
-		"org":                     func() { f.StringSliceVar(&f.organizations, "org", nil, "") },
-		"validity-period":         func() { f.DurationVar(&f.validity, "validity-period", era.KubeadmCertLife.In(e), "") },
+		"node-name":                   func() { f.StringVar(&f.nodeName, "node-name", "", "") },
+		"cri-socket":                  func() { f.StringVar(&f.socket, "cri-socket", "", "") },
+		"ignore-preflight-errors":     func() { f.StringSliceVar(&f.ignored, "ignore-preflight-errors", nil, "") },
+		"client-name":                 func() { f.StringVar(&f.clientName, "client-name", "", "") },
+		"org":                         func() { f.StringSliceVar(&f.organizations, "org", nil, "") },
+		"apiserver-advertise-address": func() { f.StringVar(&f.address, "apiserver-advertise-address", "", "") },
+		"apiserver-bind-port":         func() { f.Int32Var(&f.port, "apiserver-bind-port", 6443, "") },
+		"apiserver-cert-extra-sans":   func() { f.StringSliceVar(&f.sans, "apiserver-cert-extra-sans", nil, "") },
+		"control-plane-endpoint":      func() { f.StringVar(&f.endpoint, "control-plane-endpoint", "", "") },
+		"pod-network-cidr":            func() { f.StringVar(&f.podCIDR, "pod-network-cidr", "", "") },
+		"service-cidr":                func() { f.StringVar(&f.serviceCIDR, "service-cidr", "", "") },
+		"service-dns-domain":          func() { f.StringVar(&f.dnsDomain, "service-dns-domain", "", "") },
+		"kubernetes-version":          func() { f.StringVar(&f.version, "kubernetes-version", "", "") },
+		"image-repository":            func() { f.StringVar(&f.repository, "image-repository", "", "") },
+		"token-ttl":                   func() { f.DurationVar(&f.ttl, "token-ttl", era.KubeadmTokenTTL.In(e), "") },
+		"skip-phases":                 func() { f.StringSliceVar(&f.skipPhases, "skip-phases", nil, "") },
+		"upload-certs":                func() { f.BoolVar(&f.uploadCerts, "upload-certs", false, "") },
+		"skip-certificate-key-print":  func() { f.BoolVar(&f.skipKeyPrint, "skip-certificate-key-print", false, "") },
+		"certificate-key":             func() { f.StringVar(&f.certificateKey, "certificate-key", "", "") },
+		"control-plane":               func() { f.BoolVar(&f.controlPlane, "control-plane", false, "") },
+		"validity-period":             func() { f.DurationVar(&f.validity, "validity-period", era.KubeadmCertLife.In(e), "") },
 	}
 }
 
@@ -191,6 +238,11 @@ func (a *adm) run() error {
 		return fmt.Errorf("unknown command %q for %q", words[0], full)
 	case node.args > 0 && len(words) > node.args:
 		return fmt.Errorf("accepts at most %d arg(s), received %d", node.args, len(words))
+	case strings.HasPrefix(node.path, "init"):
+		if err := a.mixed(); err != nil {
+			return err
+		}
+		fallthrough
 	default:
 		return node.run(a, words)
 	}

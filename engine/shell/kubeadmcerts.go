@@ -16,7 +16,6 @@ import (
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
-	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 // managed is a certificate that kubeadm looks after: a file of the PKI, or
@@ -255,12 +254,7 @@ func (m managed) store(a *adm, dir string, ca *pki.Authority, cert, key []byte) 
 }
 
 func certificateKey(a *adm, _ []string) error {
-	b := a.sys(func(c *sim.Ctx) reply {
-		b := make([]byte, 32)
-		c.Chance.Fill(c.Host+"/shell/kubeadm-certificate-key", b)
-		return reply{Data: b}
-	}).Data
-	a.printf("%x\n", b)
+	a.printf("%s\n", a.drawCertificateKey())
 	return nil
 }
 

@@ -53,6 +53,12 @@ func (c *admClient) close() { c.hangUp(c.conn) }
 
 // do sends a request. The error is answered, or what Go's http client says.
 func (c *admClient) do(method, target string, body any) (object, error) {
+	if c.f.dryRun {
+		c.wouldDo(method, target, body)
+		if method != "GET" {
+			return object{}, nil
+		}
+	}
 	h := http.Header{"User-Agent": {"kubeadm/" + era.KubeadmVersion.In(c.era()) + " (linux/amd64) kubernetes/$Format"}, "Accept": {"application/json"}}
 	var b []byte
 	if body != nil {
@@ -81,7 +87,11 @@ func (c *admClient) do(method, target string, body any) (object, error) {
 		s.Code = m.Resp.Code
 		return nil, answered{s}
 	}
-	return parseObject(m.Resp.Body)
+	o, err := parseObject(m.Resp.Body)
+	if c.f.dryRun && err == nil {
+		c.attached(map[string]any(o))
+	}
+	return o, err
 }
 
 // put creates an object, or updates the one that is there; it tries for a
@@ -212,7 +222,42 @@ func (a *adm) adminClient() (*admClient, *kubeconfig, error) {
 		return nil, nil, fmt.Errorf("failed to load kubeconfig: %v", err)
 	}
 	client, err := a.clientOf(c, path.Dir(file))
+	a.adminFile = file
 	return client, c, err
+}
+
+// initClient is the client of init's phases. The first makes those
+// administrators whom admin.conf names, with super-admin.conf when admin.conf
+// may not yet. Models cmd/kubeadm/app/phases/kubeconfig
+// EnsureAdminClusterRoleBinding.
+func (a *adm) initClient() (*admClient, *kubeconfig, error) {
+	client, c, err := a.adminClient()
+	if err != nil || a.adminFile != etcKubernetes+"/admin.conf" || a.admins {
+		return client, c, err
+	}
+	a.log('I', 1, "kubeconfig.go:657", "ensuring that the ClusterRoleBinding for the kubeadm:cluster-admins Group exists")
+	grant := era.KubeadmAdmins.In(a.era())
+	o := objectsOf(grant)[0]
+	a.admins = true
+	if _, err = client.do("POST", o.list, o.object); err == nil || isReason(err, "AlreadyExists") {
+		return client, c, nil
+	}
+	if isReason(err, "Forbidden") && a.exists(etcKubernetes+"/super-admin.conf") {
+		a.log('I', 1, "kubeconfig.go:730", "creating the ClusterRoleBinding for the kubeadm:cluster-admins Group by using super-admin.conf")
+		var above *kubeconfig
+		if above, err = a.loadKubeconfig(etcKubernetes + "/super-admin.conf"); err == nil {
+			var super *admClient
+			if super, err = a.clientOf(above, etcKubernetes); err == nil {
+				err = super.grant(grant)
+				super.close()
+			}
+		}
+	}
+	if err != nil {
+		client.close()
+		return nil, nil, fmt.Errorf("could not bootstrap the admin user in file admin.conf: unable to create ClusterRoleBinding: %w", err)
+	}
+	return client, c, nil
 }
 
 // kubeconfigText is a kubeconfig as kubeadm writes it: one cluster, one user

@@ -105,7 +105,7 @@ func (a *adm) mixed() error {
 		return nil
 	}
 	var bad []string
-	for _, name := range []string{"cert-dir", "description", "discovery-file", "discovery-token", "discovery-token-ca-cert-hash", "discovery-token-unsafe-skip-ca-verification", "groups", "tls-bootstrap-token", "token", "ttl", "usages"} {
+	for _, name := range []string{"apiserver-advertise-address", "apiserver-bind-port", "apiserver-cert-extra-sans", "cert-dir", "certificate-key", "control-plane", "control-plane-endpoint", "description", "discovery-file", "discovery-token", "discovery-token-ca-cert-hash", "discovery-token-unsafe-skip-ca-verification", "groups", "image-repository", "kubernetes-version", "pod-network-cidr", "service-cidr", "service-dns-domain", "tls-bootstrap-token", "token", "token-ttl", "ttl", "usages"} {
 		if a.f.Changed(name) {
 			bad = append(bad, name)
 		}
@@ -118,11 +118,58 @@ func (a *adm) mixed() error {
 
 // initConfig is the configuration of init and of all that works on its files.
 func (a *adm) initConfig() (*admConfig, error) {
+	if a.settled != nil {
+		return a.settled, nil
+	}
 	c, err := a.readConfig("InitConfiguration", "ClusterConfiguration")
 	if err != nil {
 		return nil, err
 	}
-	return c, c.settle(a)
+	c.take(a.f)
+	if err := c.settle(a); err != nil {
+		return nil, err
+	}
+	a.settled = c
+	return c, nil
+}
+
+// take puts what flags say into a configuration.
+func (c *admConfig) take(f *admFlags) {
+	set := func(o object, value any, path ...string) {
+		for _, p := range path[:len(path)-1] {
+			inner, ok := o[p].(map[string]any)
+			if !ok {
+				inner = map[string]any{}
+				o[p] = inner
+			}
+			o = inner
+		}
+		o[path[len(path)-1]] = value
+	}
+	for _, x := range []struct {
+		value string
+		o     object
+		path  []string
+	}{
+		{f.nodeName, c.init, []string{"nodeRegistration", "name"}}, {f.socket, c.init, []string{"nodeRegistration", "criSocket"}},
+		{f.address, c.init, []string{"localAPIEndpoint", "advertiseAddress"}}, {f.endpoint, c.cluster, []string{"controlPlaneEndpoint"}},
+		{f.podCIDR, c.cluster, []string{"networking", "podSubnet"}}, {f.serviceCIDR, c.cluster, []string{"networking", "serviceSubnet"}},
+		{f.dnsDomain, c.cluster, []string{"networking", "dnsDomain"}}, {f.version, c.cluster, []string{"kubernetesVersion"}}, {f.repository, c.cluster, []string{"imageRepository"}},
+	} {
+		if x.value != "" {
+			set(x.o, x.value, x.path...)
+		}
+	}
+	if f.Changed("apiserver-bind-port") {
+		set(c.init, float64(f.port), "localAPIEndpoint", "bindPort")
+	}
+	if f.sans != nil {
+		var list []any
+		for _, s := range f.sans {
+			list = append(list, s)
+		}
+		set(c.cluster, list, "apiServer", "certSANs")
+	}
 }
 
 // settle puts the defaults in and says what is wrong.
@@ -148,6 +195,13 @@ func (c *admConfig) settle(a *adm) error {
 	}
 	if v := c.init.text("localAPIEndpoint", "advertiseAddress"); net.ParseIP(v) == nil {
 		wrong = append(wrong, fmt.Sprintf("localAPIEndpoint.advertiseAddress: Invalid value: %q: ip address is not valid", v))
+	}
+	for _, f := range []string{"serviceSubnet", "podSubnet"} {
+		for _, s := range strings.Split(c.cluster.text("networking", f), ",") {
+			if _, _, err := net.ParseCIDR(s); err != nil && s != "" {
+				wrong = append(wrong, fmt.Sprintf("networking.%s: Invalid value: %q: couldn't parse subnet", f, s))
+			}
+		}
 	}
 	for i, t := range c.init.list("bootstrapTokens") {
 		m, _ := t.(map[string]any)

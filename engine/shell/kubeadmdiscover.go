@@ -28,6 +28,7 @@ type joinConfig struct {
 	name, socket                             string
 	extraArgs                                []string
 	discovery, health, tlsBootstrap, apiCall time.Duration
+	control                                  joinControl
 }
 
 // joinConfig puts flags, file and defaults together and says what is wrong.
@@ -36,9 +37,6 @@ type joinConfig struct {
 func (a *adm) joinConfig(args []string) (*joinConfig, error) {
 	if err := a.mixed(); err != nil {
 		return nil, err
-	}
-	if a.f.dryRun {
-		return nil, fmt.Errorf("--dry-run: not in this shell")
 	}
 	if a.f.nodeName == "" {
 		a.log('I', 1, "join.go:423", "[preflight] found NodeName empty; using OS hostname as NodeName")
@@ -49,6 +47,12 @@ func (a *adm) joinConfig(args []string) (*joinConfig, error) {
 	if f.token != "" {
 		j.token, j.tlsToken = orText(j.token, f.token), orText(j.tlsToken, f.token)
 	}
+	if j.control = (joinControl{on: f.controlPlane, key: f.certificateKey, address: f.address, port: float64(f.port)}); !j.control.on {
+		if f.Changed("certificate-key") || f.Changed("apiserver-advertise-address") || f.Changed("apiserver-bind-port") {
+			a.log('W', 0, "join.go:404", "[preflight] WARNING: --control-plane is also required when passing control-plane related flags such as [certificate-key, apiserver-advertise-address, apiserver-bind-port]")
+		}
+		j.control = joinControl{}
+	}
 	byToken := len(args) > 0
 	if byToken {
 		j.endpoint = args[0]
@@ -58,6 +62,9 @@ func (a *adm) joinConfig(args []string) (*joinConfig, error) {
 		if byToken, err = a.joinFile(j); err != nil {
 			return nil, err
 		}
+	}
+	if f.dryRun && j.control.on {
+		return nil, fmt.Errorf("--dry-run of a control plane: not in this shell: its later phases ask an API server that is not there")
 	}
 	j.name, j.socket = orText(f.nodeName, orText(j.name, a.hostname())), orText(f.socket, orText(j.socket, "unix:///var/run/containerd/containerd.sock"))
 	return j, aggregate(j.wrong(a, byToken))
@@ -77,8 +84,9 @@ func (a *adm) joinFile(j *joinConfig) (bool, error) {
 		return false, err
 	}
 	o := c.join
-	if o.get("controlPlane") != nil {
-		return false, fmt.Errorf("joining as another control plane: not in this shell")
+	if control, ok := o["controlPlane"].(map[string]any); ok {
+		j.control = joinControl{on: true, key: object(control).text("certificateKey"), address: object(control).text("localAPIEndpoint", "advertiseAddress")}
+		j.control.port, _ = object(control).get("localAPIEndpoint", "bindPort").(float64)
 	}
 	boot, _ := o.get("discovery", "bootstrapToken").(map[string]any)
 	b := object(boot)
@@ -139,6 +147,7 @@ func (j *joinConfig) wrong(a *adm, byToken bool) (out []string) {
 	if (byToken || j.tlsToken != "") && !tokenForm.MatchString(j.tlsToken) {
 		say("discovery.tlsBootstrapToken: Invalid value: %q: the bootstrap token is invalid", j.tlsToken)
 	}
+	out = append(out, j.control.wrong()...)
 	if j.file != "" {
 		switch {
 		case strings.HasPrefix(j.file, "https://"):

@@ -12,8 +12,24 @@ import (
 
 const rbacGroup = "rbac.authorization.k8s.io"
 
+// granted is an object of a grant and the collection that it belongs to.
+type granted struct {
+	list, name string
+	object     object
+}
+
 // grant makes roles and bindings.
 func (c *admClient) grant(g era.KubeadmGrant) error {
+	for _, x := range objectsOf(g) {
+		if err := c.put(x.list, x.name, x.object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// objectsOf are the roles and bindings of a grant.
+func objectsOf(g era.KubeadmGrant) (out []granted) {
 	at := func(namespace, plural string) string {
 		p := "/apis/" + rbacGroup + "/v1/"
 		if namespace == "" {
@@ -44,9 +60,7 @@ func (c *admClient) grant(g era.KubeadmGrant) error {
 			rules = append(rules, rule)
 		}
 		o := object{"apiVersion": rbacGroup + "/v1", "kind": kind(r.Namespace, "Role"), "metadata": meta(r.Namespace, r.Name), "rules": rules}
-		if err := c.put(at(r.Namespace, "roles"), r.Name, o); err != nil {
-			return err
-		}
+		out = append(out, granted{at(r.Namespace, "roles"), r.Name, o})
 	}
 	for _, b := range g.Bindings {
 		role := b.Role
@@ -56,15 +70,17 @@ func (c *admClient) grant(g era.KubeadmGrant) error {
 		var subjects []any
 		for _, s := range b.Subjects {
 			what, name, _ := strings.Cut(s, " ")
-			subjects = append(subjects, map[string]any{"kind": what, "apiGroup": rbacGroup, "name": name})
+			subject := map[string]any{"kind": what, "apiGroup": rbacGroup, "name": name}
+			if namespace, account, ok := strings.Cut(name, "/"); ok && what == "ServiceAccount" {
+				subject = map[string]any{"kind": what, "namespace": namespace, "name": account}
+			}
+			subjects = append(subjects, subject)
 		}
 		o := object{"apiVersion": rbacGroup + "/v1", "kind": kind(b.Namespace, "RoleBinding"), "metadata": meta(b.Namespace, b.Name), "subjects": subjects,
 			"roleRef": map[string]any{"apiGroup": rbacGroup, "kind": kind(b.Namespace, "Role"), "name": role}}
-		if err := c.put(at(b.Namespace, "rolebindings"), b.Name, o); err != nil {
-			return err
-		}
+		out = append(out, granted{at(b.Namespace, "rolebindings"), b.Name, o})
 	}
-	return nil
+	return out
 }
 
 func apiGroups(words string) []string {
@@ -97,7 +113,7 @@ func phaseBootstrapToken(a *adm, _ []string) error {
 	if a.f.config == "" {
 		tokens[0].description = era.KubeadmInitToken.In(a.era())
 	}
-	client, config, err := a.adminClient()
+	client, config, err := a.initClient()
 	if err != nil {
 		return fmt.Errorf(phase+"%w", err)
 	}
@@ -152,7 +168,7 @@ func (a *adm) upload(phase, line string, text func(c *admConfig) (object, error)
 	if err != nil {
 		return err
 	}
-	client, _, err := a.adminClient()
+	client, _, err := a.initClient()
 	if err != nil {
 		return fmt.Errorf("error execution phase upload-config/%s: %w", phase, err)
 	}

@@ -2,15 +2,138 @@ package shell
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
 )
 
-// initialize is init as a whole. Static pods are not run here, so its phases
-// are what there is.
+// initPhase is a phase of init, which --skip-phases can leave out.
+type initPhase struct {
+	name string
+	run  func(a *adm, _ []string) error
+}
+
+// initPhases are the phases in their order. Models cmd/kubeadm/app/cmd
+// newCmdInit.
+func initPhases() []initPhase {
+	return []initPhase{
+		{"preflight", phaseInitPreflight}, {"certs", phaseCertsAll}, {"kubeconfig", phaseKubeconfigAll}, {"etcd", phaseEtcdLocal},
+		{"control-plane", phaseControlPlane(controlComponents...)}, {"kubelet-start", phaseInitKubelet}, {"wait-control-plane", phaseWaitControlPlane},
+		{"upload-config", phaseUploadAll}, {"upload-certs", phaseUploadCerts}, {"mark-control-plane", phaseMark}, {"bootstrap-token", phaseBootstrapToken},
+		{"kubelet-finalize", phaseFinalize}, {"addon", phaseAddonAll}, {"show-join-command", phaseShowJoin},
+	}
+}
+
+// initialize is init as a whole.
 func initialize(a *adm, _ []string) error {
-	return fmt.Errorf("kubeadm init as a whole is not in this shell: the control plane here is not made of static pods; its phases are (kubeadm init phase --help)")
+	if a.f.dryRun {
+		return fmt.Errorf("kubeadm init --dry-run: not in this shell: its later phases ask an API server that is not there")
+	}
+	c, err := a.begin()
+	if err != nil {
+		return err
+	}
+	if _, err := a.wanted(c); err != nil {
+		return err
+	}
+	phases := initPhases()
+	skip := append(slices.Clone(a.f.skipPhases), words(c.init.list("skipPhases"))...)
+	for _, s := range skip {
+		if !slices.ContainsFunc(phases, func(p initPhase) bool { return p.name == s }) {
+			return fmt.Errorf("phase %q not found or is not a phase that is skipped here; there are %s", s, phaseNames(phases))
+		}
+	}
+	a.f.kubeconfig, a.f.kubeconfigDir = etcKubernetes+"/admin.conf", etcKubernetes
+	a.printf("[init] Using Kubernetes version: %s\n", c.cluster.text("kubernetesVersion"))
+	for _, p := range phases {
+		if slices.Contains(skip, p.name) {
+			continue
+		}
+		if err := p.run(a, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func phaseNames(phases []initPhase) string {
+	var names []string
+	for _, p := range phases {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// words are the strings of a list.
+func words(list []any) (out []string) {
+	for _, x := range list {
+		out = append(out, fmt.Sprint(x))
+	}
+	return out
+}
+
+func parsedDuration(s string, otherwise time.Duration) time.Duration {
+	if d, err := time.ParseDuration(s); err == nil {
+		return d
+	}
+	return otherwise
+}
+
+// initChecks are the preflight checks of a control plane that can fail here.
+// Models cmd/kubeadm/app/preflight RunInitNodeChecks.
+func (a *adm) initChecks(c *admConfig, joins bool) (out []check) {
+	port := func(n, unit string) check {
+		return check{"Port-" + n, "checks.go:239", "validating availability of port " + n, func(j *joining) []string {
+			if u, _ := j.unit(unit); u.State == "active" {
+				return []string{"Port " + n + " is in use"}
+			}
+			return nil
+		}, false}
+	}
+	_, api, _ := strings.Cut(strings.TrimPrefix(c.local(), "https://"), ":")
+	out = append(out, port(api, "kube-apiserver"), port("10259", "kube-scheduler"), port("10257", "kube-controller-manager"))
+	for _, name := range append(slices.Clone(controlComponents), "etcd") {
+		out = append(out, fileAvailable(podFile(name)))
+	}
+	if joins {
+		return out
+	}
+	for _, x := range a.ownKubelet(c).nodeChecks() {
+		if !strings.HasPrefix(x.name, "FileAvailable") {
+			out = append(out, x)
+		}
+	}
+	return append(out, port("2379", "etcd"), port("2380", "etcd"))
+}
+
+const pullLines = "[preflight] Pulling images required for setting up a Kubernetes cluster\n" +
+	"[preflight] This might take a minute or two, depending on the speed of your internet connection\n" +
+	"[preflight] You can also perform this action beforehand using 'kubeadm config images pull'\n"
+
+// phaseInitPreflight looks at the host. Its images need not be pulled: units are
+// of programs that are installed.
+func phaseInitPreflight(a *adm, _ []string) error {
+	c, err := a.initConfig()
+	if err != nil {
+		return err
+	}
+	a.printf("[preflight] Running pre-flight checks\n")
+	j := a.ownKubelet(c)
+	j.ignored = append(slices.Clone(a.f.ignored), words(c.init.list("nodeRegistration", "ignorePreflightErrors"))...)
+	if err := j.examine(a.initChecks(c, false)); err != nil {
+		return phase("preflight", err)
+	}
+	a.printf(pullLines)
+	return nil
+}
+
+// ownKubelet is the kubelet of a control plane, configured as one that joins.
+func (a *adm) ownKubelet(c *admConfig) *joining {
+	return &joining{adm: a, cluster: c, joinConfig: &joinConfig{name: c.nodeName(), socket: c.init.text("nodeRegistration", "criSocket"), extraArgs: extraArgs(c.init),
+		health: parsedDuration(c.init.text("timeouts", "kubeletHealthCheck"), era.KubeadmHealthCheck.In(a.era()))}}
 }
 
 // phaseInitKubelet writes what the kubelet of a control plane needs and starts
@@ -20,29 +143,35 @@ func phaseInitKubelet(a *adm, _ []string) error {
 	if err != nil {
 		return err
 	}
-	j := &joining{adm: a, joinConfig: &joinConfig{name: c.nodeName(), socket: c.init.text("nodeRegistration", "criSocket"), extraArgs: extraArgs(c.init)}, cluster: c}
+	j := a.ownKubelet(c)
 	j.stopKubelet()
-	if err := j.kubeletFiles(); err != nil {
+	if err := j.kubeletFlags(); err != nil {
+		return phase("kubelet-start", err)
+	}
+	if err := j.kubeletConfig(); err != nil {
 		return phase("kubelet-start", err)
 	}
 	j.startKubelet()
 	return nil
 }
 
-// phaseMark labels and taints the node of a control plane. Models
-// cmd/kubeadm/app/phases/markcontrolplane MarkControlPlane.
+// phaseMark labels and taints the node of a control plane.
 func phaseMark(a *adm, _ []string) error {
 	c, err := a.initConfig()
 	if err != nil {
 		return err
 	}
-	client, _, err := a.adminClient()
+	return phase("mark-control-plane", a.markNode(c.nodeName()))
+}
+
+// markNode models cmd/kubeadm/app/phases/markcontrolplane MarkControlPlane.
+func (a *adm) markNode(name string) error {
+	client, _, err := a.initClient()
 	if err != nil {
-		return phase("mark-control-plane", err)
+		return err
 	}
 	defer client.close()
 	mark := era.KubeadmMark.In(a.era())
-	name := c.nodeName()
 	a.printf("[mark-control-plane] Marking the node %s as control-plane by adding the labels: [%s]\n", name, strings.Join(mark.Labels, " "))
 	a.printf("[mark-control-plane] Marking the node %s as control-plane by adding the taints [%s:%s]\n", name, mark.Taint, mark.Effect)
 	labels := map[string]any{}
@@ -56,7 +185,7 @@ func phaseMark(a *adm, _ []string) error {
 		return last == nil
 	})
 	if last != nil {
-		return phase("mark-control-plane", fmt.Errorf("error patching Node %q: %w", name, last))
+		return fmt.Errorf("error patching Node %q: %w", name, last)
 	}
 	return nil
 }
@@ -89,3 +218,110 @@ func phaseFinalize(a *adm, _ []string) error {
 	}
 	return nil
 }
+
+// joinCommand is what to type on another host. Models cmd/kubeadm/app/cmd/util
+// getJoinCommand.
+func (a *adm) joinCommand(config *kubeconfig, token, key string, control bool) (string, error) {
+	i, _ := config.current()
+	if i < 0 {
+		return "", fmt.Errorf("failed to get default cluster config")
+	}
+	cl := config.Clusters[i].Cluster
+	if len(cl.CAData) == 0 {
+		return "", fmt.Errorf("no CA certificates found in kubeconfig")
+	}
+	cas, err := pki.ParseCerts(cl.CAData)
+	if err != nil {
+		return "", fmt.Errorf("failed to parse CA certificate from kubeconfig: %v", err)
+	}
+	if a.f.skipTokenPrint {
+		token = "<value withheld>"
+	}
+	if key != "" && a.f.skipKeyPrint {
+		key = "<value withheld>"
+	}
+	out := fmt.Sprintf("kubeadm join %s --token %s \\\n", strings.TrimPrefix(cl.Server, "https://"), token)
+	for _, ca := range cas {
+		out += "\t--discovery-token-ca-cert-hash " + pki.Pin(ca) + " "
+	}
+	if control {
+		out += "\\\n\t--control-plane "
+		if key != "" {
+			out += "--certificate-key " + key
+		}
+	}
+	return out, nil
+}
+
+// phaseShowJoin says what to do next. Models cmd/kubeadm/app/cmd/phases/init
+// showJoinCommand.
+func phaseShowJoin(a *adm, _ []string) error {
+	c, err := a.initConfig()
+	if err != nil {
+		return err
+	}
+	config, err := a.loadKubeconfig(etcKubernetes + "/admin.conf")
+	if err != nil {
+		return phase("show-join-command", fmt.Errorf("failed to print join command: failed to load kubeconfig: %w", err))
+	}
+	tokens, err := a.wanted(c)
+	if err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		worker, err := a.joinCommand(config, t.String(), "", false)
+		if err != nil {
+			return phase("show-join-command", fmt.Errorf("failed to print join command: %w", err))
+		}
+		control, err := a.joinCommand(config, t.String(), a.f.certificateKey, true)
+		if err != nil {
+			return phase("show-join-command", fmt.Errorf("failed to print join command: %w", err))
+		}
+		a.printf("%s", initDone)
+		switch {
+		case c.cluster.text("controlPlaneEndpoint") == "":
+		case a.f.uploadCerts:
+			a.printf(moreControlPlanesUploaded, control)
+		default:
+			a.printf(moreControlPlanesCopied, control)
+		}
+		a.printf("Then you can join any number of worker nodes by running the following on each as root:\n\n%s\n", worker)
+	}
+	return nil
+}
+
+const (
+	initDone = `
+Your Kubernetes control-plane has initialized successfully!
+
+To start using your cluster, you need to run the following as a regular user:
+
+  mkdir -p $HOME/.kube
+  sudo cp -i /etc/kubernetes/admin.conf $HOME/.kube/config
+  sudo chown $(id -u):$(id -g) $HOME/.kube/config
+
+Alternatively, if you are the root user, you can run:
+
+  export KUBECONFIG=/etc/kubernetes/admin.conf
+
+You should now deploy a pod network to the cluster.
+Run "kubectl apply -f [podnetwork].yaml" with one of the options listed at:
+  https://kubernetes.io/docs/concepts/cluster-administration/addons/
+
+`
+	moreControlPlanesUploaded = `You can now join any number of control-plane nodes running the following command on each as root:
+
+  %s
+
+Please note that the certificate-key gives access to cluster sensitive data, keep it secret!
+As a safeguard, uploaded-certs will be deleted in two hours; If necessary, you can use
+"kubeadm init phase upload-certs --upload-certs" to reload certs afterward.
+
+`
+	moreControlPlanesCopied = `You can now join any number of control-plane nodes by copying certificate authorities
+and service account keys on each node and then running the following as root:
+
+  %s
+
+`
+)

@@ -49,13 +49,35 @@ func join(a *adm, args []string) error {
 	if err != nil {
 		return err
 	}
+	if a.f.dryRun {
+		a.dryDir("join")
+	}
 	for _, p := range []struct {
-		name string
-		run  func(*joining) error
-	}{{"preflight", (*joining).preflight}, {"kubelet-start", (*joining).kubeletStart}, {"kubelet-wait-bootstrap", (*joining).waitBootstrap}} {
-		if err := phase(p.name, p.run(j)); err != nil {
-			return err
+		name    string
+		control bool
+		run     func(*joining) error
+	}{
+		{"preflight", false, (*joining).preflight}, {"", true, (*joining).prepareControl}, {"kubelet-start", false, (*joining).kubeletStart},
+		{"", true, (*joining).joinEtcd}, {"kubelet-wait-bootstrap", false, (*joining).waitBootstrap},
+		{"control-plane-join/mark-control-plane", true, func(j *joining) error {
+			j.f.kubeconfig = etcKubernetes + "/admin.conf"
+			return j.markNode(j.name)
+		}},
+		{"wait-control-plane", true, func(j *joining) error { return j.waitControlPlane(j.cluster) }},
+	} {
+		if p.control && !j.control.on {
+			continue
 		}
+		if err := p.run(j); err != nil {
+			if p.name == "" {
+				return err
+			}
+			return phase(p.name, err)
+		}
+	}
+	if j.control.on {
+		a.printf(joinedControl)
+		return nil
 	}
 	a.printf("\nThis node has joined the cluster:\n* Certificate signing request was sent to apiserver and a response was received.\n* The Kubelet was informed of the new secure connection details.\n\nRun 'kubectl get nodes' on the control-plane to see this node join the cluster.\n\n")
 	return nil
@@ -108,6 +130,14 @@ func fileAvailable(name string) check {
 // checks of a node that joins, in kubeadm's order. Models
 // cmd/kubeadm/app/preflight RunJoinNodeChecks.
 func (j *joining) checks() []check {
+	list := j.nodeChecks()
+	if !j.control.on {
+		list = append(list, fileAvailable(j.caPath))
+	}
+	return list
+}
+
+func (j *joining) nodeChecks() []check {
 	return []check{
 		fileAvailable(kubeletConf), fileAvailable(bootstrapConf),
 		{"Hostname", "checks.go:437", "checking whether the given node name is valid and reachable using net.LookupHost", func(j *joining) []string {
@@ -129,7 +159,6 @@ func (j *joining) checks() []check {
 			}
 			return nil
 		}, false},
-		fileAvailable(j.caPath),
 	}
 }
 
@@ -144,6 +173,20 @@ func (j *joining) lookup(name string) string {
 func (j *joining) preflight() error {
 	j.printf("[preflight] Running pre-flight checks\n")
 	j.log('I', 1, "preflight.go:93", "[preflight] Running general checks")
+	if err := j.examine(j.checks()); err != nil {
+		return err
+	}
+	if err := j.learn(); err != nil {
+		return err
+	}
+	if j.control.on {
+		return j.preflightControl()
+	}
+	return nil
+}
+
+// examine makes checks and says what is wrong.
+func (j *joining) examine(checks []check) error {
 	ignored := func(name string) bool {
 		return slices.ContainsFunc(j.ignored, func(s string) bool { return strings.EqualFold(s, name) || strings.EqualFold(s, "all") })
 	}
@@ -151,7 +194,7 @@ func (j *joining) preflight() error {
 	if user := j.getenv("USER"); user != "" && user != "root" {
 		fatal = append(fatal, "\t[ERROR IsPrivilegedUser]: user is not running as root\n")
 	} else {
-		for _, c := range j.checks() {
+		for _, c := range checks {
 			j.log('I', 1, c.source, "%s", c.line)
 			for _, words := range c.run(j) {
 				if c.warn || ignored(c.name) {
@@ -166,7 +209,7 @@ func (j *joining) preflight() error {
 		fmt.Fprintf(j.errs, "[preflight] Some fatal errors occurred:\n%s[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`\n", strings.Join(fatal, ""))
 		return fmt.Errorf("preflight checks failed")
 	}
-	return j.learn()
+	return nil
 }
 
 // learn discovers the cluster and fetches its configuration, once a run.
@@ -190,6 +233,9 @@ func (j *joining) learn() error {
 		return fmt.Errorf("unable to fetch the kubeadm-config ConfigMap: %w", err)
 	}
 	j.boot, j.cluster = boot, c
+	if j.control.on {
+		return j.settleControl()
+	}
 	return nil
 }
 
@@ -202,7 +248,7 @@ func (j *joining) bootText() []byte {
 		lines = withCert(user.User.CertData, user.User.KeyData)
 	}
 	cl := j.boot.Clusters[i].Cluster
-	return kubeconfigText(cl.Server, j.cluster.cluster.text("clusterName"), user.Name, cl.CAData, lines...)
+	return kubeconfigText(j.localServer(cl.Server), j.cluster.cluster.text("clusterName"), user.Name, cl.CAData, lines...)
 }
 
 // kubeletStart writes what a kubelet needs and starts it. Models
@@ -211,26 +257,49 @@ func (j *joining) kubeletStart() error {
 	if err := j.learn(); err != nil {
 		return err
 	}
-	j.log('I', 1, "kubelet.go:161", "[kubelet-start] writing bootstrap kubelet config file at %s", bootstrapConf)
-	if err := j.write(bootstrapConf, j.bootText(), 0o600); err != nil {
+	conf, ca := bootstrapConf, j.caPath
+	if j.f.dryRun {
+		conf, ca = j.dryDir("join")+"/bootstrap-kubelet.conf", j.dryDir("join")+"/ca.crt"
+	}
+	j.log('I', 1, "kubelet.go:161", "[kubelet-start] writing bootstrap kubelet config file at %s", conf)
+	if err := j.write(conf, j.bootText(), 0o600); err != nil {
 		return fmt.Errorf("couldn't save bootstrap-kubelet.conf to disk: %w", err)
 	}
 	i, _ := j.boot.current()
-	if !j.exists(j.caPath) {
-		j.log('I', 1, "kubelet.go:176", "[kubelet-start] writing CA certificate at %s", j.caPath)
-		if err := j.write(j.caPath, j.boot.Clusters[i].Cluster.CAData, 0o644); err != nil {
+	if !j.exists(ca) {
+		j.log('I', 1, "kubelet.go:176", "[kubelet-start] writing CA certificate at %s", ca)
+		if err := j.write(ca, j.boot.Clusters[i].Cluster.CAData, 0o644); err != nil {
 			return fmt.Errorf("couldn't save the CA certificate to disk: %w", err)
 		}
 	}
 	if err := j.nobodyElse(); err != nil {
 		return err
 	}
-	j.stopKubelet()
-	if err := j.kubeletFiles(); err != nil {
+	if j.f.dryRun {
+		j.printf("[kubelet-start] Would stop the kubelet\n")
+	} else {
+		j.stopKubelet()
+	}
+	if err := j.kubeletConfig(); err != nil {
 		return err
+	}
+	if err := j.kubeletFlags(); err != nil {
+		return err
+	}
+	if j.f.dryRun {
+		j.printf("[kubelet-start] Would start the kubelet\n")
+		return j.wouldShow(j.dryDir("join"))
 	}
 	j.startKubelet()
 	return nil
+}
+
+// kubeletDir is where the kubelet's configuration goes.
+func (j *joining) kubeletDir() string {
+	if j.f.dryRun {
+		return j.dryDir("join")
+	}
+	return varLibKubelet
 }
 
 func (j *joining) stopKubelet() {
@@ -246,6 +315,7 @@ func (j *joining) startKubelet() {
 		j.log('W', 0, "kubelet.go:43", "[kubelet-start] WARNING: unable to start the kubelet service: [exit status 5]")
 		j.printf("[kubelet-start] Please ensure kubelet is reloaded and running manually.\n")
 	}
+	j.runStatic()
 }
 
 // nobodyElse refuses to take the name of a node that is Ready.
@@ -268,12 +338,11 @@ func (j *joining) nobodyElse() error {
 	return nil
 }
 
-// kubeletFiles writes the kubelet's configuration: the cluster's, patched with
-// what is this host's own, and its flags. Models
-// cmd/kubeadm/app/phases/kubelet WriteConfigToDisk and
-// WriteKubeletDynamicEnvFile.
-func (j *joining) kubeletFiles() error {
-	instance, config, flags := varLibKubelet+"/instance-config.yaml", varLibKubelet+"/config.yaml", varLibKubelet+"/kubeadm-flags.env"
+// kubeletConfig writes the kubelet's configuration: the cluster's, patched with
+// what is this host's own. Models cmd/kubeadm/app/phases/kubelet
+// WriteConfigToDisk.
+func (j *joining) kubeletConfig() error {
+	instance, config := j.kubeletDir()+"/instance-config.yaml", j.kubeletDir()+"/config.yaml"
 	j.printf("[kubelet-start] Writing kubelet configuration to file %q\n", instance)
 	if err := j.write(instance, fmt.Appendf(nil, "containerRuntimeEndpoint: %q\n", j.socket), 0o644); err != nil {
 		return err
@@ -289,9 +358,13 @@ func (j *joining) kubeletFiles() error {
 		return err
 	}
 	j.printf("[kubelet-start] Writing kubelet configuration to file %q\n", config)
-	if err := j.write(config, b, 0o644); err != nil {
-		return err
-	}
+	return j.write(config, b, 0o644)
+}
+
+// kubeletFlags writes the kubelet's flags. Models cmd/kubeadm/app/phases/kubelet
+// WriteKubeletDynamicEnvFile.
+func (j *joining) kubeletFlags() error {
+	flags := j.kubeletDir() + "/kubeadm-flags.env"
 	args := slices.Clone(j.extraArgs)
 	if j.name != j.hostname() {
 		args = append(args, "--hostname-override="+j.name)
@@ -308,6 +381,10 @@ const joinFailed = "\nUnfortunately, an error has occurred, likely caused by:\n\
 // certificate; the token on the disk goes in any case. Models
 // cmd/kubeadm/app/cmd/phases/join runKubeletWaitBootstrapPhase.
 func (j *joining) waitBootstrap() error {
+	if j.f.dryRun {
+		j.printf("[kubelet-wait] Would wait for the kubelet to be bootstrapped\n")
+		return nil
+	}
 	defer j.change(func(d *sim.Disk, _ time.Time) error { return d.Remove(bootstrapConf) })
 	if err := j.waitKubelet(); err != nil {
 		j.printf(joinFailed)

@@ -12,7 +12,7 @@ import (
 // resetFiles and resetDirs are what reset takes away, in its order.
 var resetFiles = []string{"admin.conf", "super-admin.conf", "kubelet.conf", "bootstrap-kubelet.conf", "controller-manager.conf", "scheduler.conf"}
 
-// reset undoes a join.
+// reset undoes init or a join.
 func reset(a *adm, _ []string) error {
 	if !a.f.yes && !a.f.dryRun {
 		return fmt.Errorf("aborted reset operation: there is nobody to ask whether all changes made to this host are to be reverted; use --force")
@@ -23,6 +23,28 @@ func reset(a *adm, _ []string) error {
 		return fmt.Errorf("error execution phase preflight: preflight checks failed")
 	}
 	return phaseCleanup(a, nil)
+}
+
+// removeStatic takes away what runs a control plane. What etcd holds stays: it
+// is one for all control planes.
+func (a *adm) removeStatic() error {
+	var files []string
+	for _, s := range a.staticPods() {
+		if file := podFile(s.Name); a.exists(file) {
+			if err := a.order("stop", s.Name); err != nil {
+				return err
+			}
+			files = append(files, file)
+		}
+	}
+	return a.change(func(d *sim.Disk, _ time.Time) error {
+		for _, f := range files {
+			if err := d.Remove(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // phaseCleanup stops the kubelet and takes away its files. Models
@@ -43,6 +65,9 @@ func phaseCleanup(a *adm, _ []string) error {
 	if err := a.order("stop", "kubelet"); err != nil {
 		a.log('W', 0, "cleanupnode.go:105", "[reset] The kubelet service could not be stopped by kubeadm: [%v]", err)
 		a.log('W', 0, "cleanupnode.go:106", "[reset] Please ensure kubelet is stopped manually")
+	}
+	if err := a.removeStatic(); err != nil {
+		return phase("cleanup-node", err)
 	}
 	a.printf("[reset] Unmounting mounted directories in %q\n", varLibKubelet)
 	dirs = append(dirs, varLibKubelet)

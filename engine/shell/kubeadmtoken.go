@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/joinery-lab/joinery/engine/era"
-	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -127,6 +126,9 @@ func (a *adm) expiry(ttl time.Duration) time.Time {
 
 // wanted are the tokens of a configuration, or one that is as the flags say.
 func (a *adm) wanted(c *admConfig) ([]bootToken, error) {
+	if a.tokens != nil {
+		return a.tokens, nil
+	}
 	plain := bootToken{usages: era.KubeadmTokenUsages.In(a.era()), groups: []string{era.KubeadmTokenGroup.In(a.era())}, expires: a.expiry(era.KubeadmTokenTTL.In(a.era()))}
 	var out []bootToken
 	for _, x := range c.init.list("bootstrapTokens") {
@@ -166,6 +168,16 @@ func (a *adm) wanted(c *admConfig) ([]bootToken, error) {
 		out = append(out, t)
 	}
 	if len(out) == 0 {
+		if f := a.f; f.Lookup("token-ttl") != nil && f.config == "" {
+			plain.expires = a.expiry(f.ttl)
+			if f.token != "" {
+				p, err := parseToken(f.token)
+				if err != nil {
+					return nil, err
+				}
+				plain.id, plain.secret = p.id, p.secret
+			}
+		}
 		out = append(out, plain)
 	}
 	for i := range out {
@@ -174,15 +186,13 @@ func (a *adm) wanted(c *admConfig) ([]bootToken, error) {
 			out[i].id, out[i].secret = t.id, t.secret
 		}
 	}
+	a.tokens = out
 	return out, nil
 }
 
 func tokenCreate(a *adm, args []string) error {
 	if err := a.mixed(); err != nil {
 		return err
-	}
-	if a.f.dryRun {
-		return fmt.Errorf("--dry-run: not in this shell")
 	}
 	c, err := a.readConfig("InitConfiguration", "ClusterConfiguration")
 	if err != nil {
@@ -221,23 +231,11 @@ func tokenCreate(a *adm, args []string) error {
 		a.printf("%s\n", t)
 		return nil
 	}
-	i, _ := config.current()
-	if i < 0 {
-		return fmt.Errorf("failed to get join command: failed to get default cluster config")
-	}
-	cl := config.Clusters[i].Cluster
-	if len(cl.CAData) == 0 {
-		return fmt.Errorf("failed to get join command: no CA certificates found in kubeconfig")
-	}
-	cas, err := pki.ParseCerts(cl.CAData)
+	command, err := a.joinCommand(config, t.String(), a.f.certificateKey, a.f.certificateKey != "")
 	if err != nil {
-		return fmt.Errorf("failed to get join command: failed to parse CA certificate from kubeconfig: %v", err)
+		return fmt.Errorf("failed to get join command: %w", err)
 	}
-	a.printf("kubeadm join %s --token %s ", strings.TrimPrefix(cl.Server, "https://"), t)
-	for _, ca := range cas {
-		a.printf("--discovery-token-ca-cert-hash %s ", pki.Pin(ca))
-	}
-	a.printf("\n")
+	a.printf("%s\n", strings.NewReplacer("\\\n", "", "\t", "").Replace(command))
 	return nil
 }
 

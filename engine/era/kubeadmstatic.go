@@ -1,0 +1,67 @@
+package era
+
+import "time"
+
+// KubeadmStatic is a component that kubeadm lets the kubelet of a control plane
+// run. Section is where its extraArgs stand in a ClusterConfiguration. Args are
+// its flags: {certs}, {address}, {port}, {services}, {domain}, {cluster}, {node}
+// and {data} are what the configuration says.
+type KubeadmStatic struct {
+	Name, Description, Section string
+	Args                       []string
+}
+
+// KubeadmStaticPods are the components in the order in which they need each
+// other.
+var KubeadmStaticPods = row("kubeadm/static-pods", Fact[[]KubeadmStatic]{Source: "cmd/kubeadm/app/phases/controlplane getAPIServerCommand, getControllerManagerCommand, getSchedulerCommand; phases/etcd getEtcdCommand", Value: []KubeadmStatic{
+	{Name: "etcd", Description: "etcd", Section: "etcd.local", Args: []string{
+		"advertise-client-urls=https://{address}:2379", "cert-file={certs}/etcd/server.crt", "client-cert-auth=true", "data-dir={data}",
+		"initial-advertise-peer-urls=https://{address}:2380", "initial-cluster={node}=https://{address}:2380", "key-file={certs}/etcd/server.key",
+		"listen-client-urls=https://127.0.0.1:2379,https://{address}:2379", "listen-metrics-urls=http://127.0.0.1:2381", "listen-peer-urls=https://{address}:2380",
+		"name={node}", "peer-cert-file={certs}/etcd/peer.crt", "peer-client-cert-auth=true", "peer-key-file={certs}/etcd/peer.key",
+		"peer-trusted-ca-file={certs}/etcd/ca.crt", "snapshot-count=10000", "trusted-ca-file={certs}/etcd/ca.crt",
+	}},
+	{Name: "kube-apiserver", Description: "Kubernetes API Server", Section: "apiServer", Args: []string{
+		"advertise-address={address}", "allow-privileged=true", "authorization-mode=Node,RBAC", "client-ca-file={certs}/ca.crt",
+		"enable-admission-plugins=NodeRestriction", "enable-bootstrap-token-auth=true",
+		"etcd-cafile={certs}/etcd/ca.crt", "etcd-certfile={certs}/apiserver-etcd-client.crt", "etcd-keyfile={certs}/apiserver-etcd-client.key", "etcd-servers=https://127.0.0.1:2379",
+		"kubelet-client-certificate={certs}/apiserver-kubelet-client.crt", "kubelet-client-key={certs}/apiserver-kubelet-client.key", "kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
+		"proxy-client-cert-file={certs}/front-proxy-client.crt", "proxy-client-key-file={certs}/front-proxy-client.key",
+		"requestheader-allowed-names=front-proxy-client", "requestheader-client-ca-file={certs}/front-proxy-ca.crt", "requestheader-extra-headers-prefix=X-Remote-Extra-", "requestheader-group-headers=X-Remote-Group", "requestheader-username-headers=X-Remote-User",
+		"secure-port={port}", "service-account-issuer=https://kubernetes.default.svc.{domain}", "service-account-key-file={certs}/sa.pub", "service-account-signing-key-file={certs}/sa.key", "service-cluster-ip-range={services}",
+		"tls-cert-file={certs}/apiserver.crt", "tls-private-key-file={certs}/apiserver.key",
+	}},
+	{Name: "kube-controller-manager", Description: "Kubernetes Controller Manager", Section: "controllerManager", Args: []string{
+		"authentication-kubeconfig=/etc/kubernetes/controller-manager.conf", "authorization-kubeconfig=/etc/kubernetes/controller-manager.conf", "bind-address=127.0.0.1", "client-ca-file={certs}/ca.crt",
+		"cluster-name={cluster}", "cluster-signing-cert-file={certs}/ca.crt", "cluster-signing-key-file={certs}/ca.key", "controllers=*,bootstrapsigner,tokencleaner",
+		"kubeconfig=/etc/kubernetes/controller-manager.conf", "leader-elect=true", "requestheader-client-ca-file={certs}/front-proxy-ca.crt", "root-ca-file={certs}/ca.crt",
+		"service-account-private-key-file={certs}/sa.key", "use-service-account-credentials=true",
+	}},
+	{Name: "kube-scheduler", Description: "Kubernetes Scheduler", Section: "scheduler", Args: []string{
+		"authentication-kubeconfig=/etc/kubernetes/scheduler.conf", "authorization-kubeconfig=/etc/kubernetes/scheduler.conf", "bind-address=127.0.0.1",
+		"kubeconfig=/etc/kubernetes/scheduler.conf", "leader-elect=true",
+	}},
+}})
+
+// What kubeadm uploads for control planes that are to come.
+var (
+	KubeadmCertsTTL    = row("kubeadm/certs-ttl", Fact[time.Duration]{Value: 2 * time.Hour, Source: "cmd/kubeadm/app/constants DefaultCertTokenDuration"})
+	KubeadmCertsToken  = row("kubeadm/certs-token", Fact[string]{Value: "Proxy for managing TTL for the kubeadm-certs secret", Source: "cmd/kubeadm/app/phases/copycerts createShortLivedBootstrapToken"})
+	KubeadmCertsReader = row("kubeadm/certs-reader", Fact[KubeadmGrant]{Source: "cmd/kubeadm/app/phases/copycerts createRBAC", Value: KubeadmGrant{RBACDefaults: granted(RBACRole{Namespace: "kube-system", Name: "kubeadm:kubeadm-certs", Rules: []RBACRule{{Verbs: "get", Groups: "core", Resources: "secrets", Names: "kubeadm-certs"}}},
+		"", "Group system:bootstrappers:kubeadm:default-node-token")}})
+)
+
+// KubeadmAddons are the roles and bindings of the addons, by their name.
+var KubeadmAddons = row("kubeadm/addons", Fact[map[string]KubeadmGrant]{Source: "cmd/kubeadm/app/phases/addons/dns manifests.go, phases/addons/proxy", Value: map[string]KubeadmGrant{
+	"coredns": {RBACDefaults: granted(RBACRole{Name: "system:coredns", Rules: []RBACRule{
+		{Verbs: "list watch", Groups: "core", Resources: "endpoints services pods namespaces"},
+		{Verbs: "list watch", Groups: "discovery.k8s.io", Resources: "endpointslices"},
+	}}, "", "ServiceAccount kube-system/coredns")},
+	"kube-proxy": {RBACDefaults: RBACDefaults{
+		Roles: []RBACRole{{Namespace: "kube-system", Name: "kube-proxy", Rules: []RBACRule{{Verbs: "get", Groups: "core", Resources: "configmaps", Names: "kube-proxy"}}}},
+		Bindings: []RBACBinding{
+			{Name: "kubeadm:node-proxier", Role: "system:node-proxier", Subjects: []string{"ServiceAccount kube-system/kube-proxy"}},
+			{Namespace: "kube-system", Name: "kube-proxy", Subjects: []string{"Group system:bootstrappers:kubeadm:default-node-token"}},
+		},
+	}},
+}})
