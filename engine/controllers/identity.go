@@ -3,10 +3,8 @@ package controllers
 import (
 	"fmt"
 	"path"
-	"strings"
 
-	"sigs.k8s.io/yaml"
-
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -35,37 +33,6 @@ func (id *identity) dial() sim.Dial {
 	return sim.Dial{Addr: address(id.Server), Roots: id.Roots, Cert: id.Cert, Key: id.Key}
 }
 
-// kubeconfig is the part of a kubeconfig that a controller needs.
-type kubeconfig struct {
-	Clusters []struct {
-		Name    string `json:"name"`
-		Cluster struct {
-			Server string `json:"server"`
-			CAFile string `json:"certificate-authority"`
-			CA     []byte `json:"certificate-authority-data"`
-		} `json:"cluster"`
-	} `json:"clusters"`
-	Contexts []struct {
-		Name    string `json:"name"`
-		Context struct {
-			Cluster string `json:"cluster"`
-			User    string `json:"user"`
-		} `json:"context"`
-	} `json:"contexts"`
-	Current string `json:"current-context"`
-	Users   []struct {
-		Name string `json:"name"`
-		User struct {
-			CertFile  string `json:"client-certificate"`
-			Cert      []byte `json:"client-certificate-data"`
-			KeyFile   string `json:"client-key"`
-			Key       []byte `json:"client-key-data"`
-			Token     string `json:"token"`
-			TokenFile string `json:"tokenFile"`
-		} `json:"user"`
-	} `json:"users"`
-}
-
 // readIdentity reads the current context of a kubeconfig with all its files.
 func readIdentity(d *sim.Disk, file, conn string) (identity, error) {
 	id := identity{Conn: conn}
@@ -73,47 +40,21 @@ func readIdentity(d *sim.Disk, file, conn string) (identity, error) {
 	if err != nil {
 		return id, err
 	}
-	var kc kubeconfig
-	if err := yaml.Unmarshal(b, &kc); err != nil {
+	kc, err := kubeconfig.Parse(b)
+	if err != nil {
 		return id, fmt.Errorf("error loading config file %q: %w", file, err)
 	}
-	var failed error
-	data := func(data []byte, name string) []byte {
-		if len(data) > 0 || name == "" {
-			return data
-		}
-		if !path.IsAbs(name) {
-			name = path.Join(path.Dir(file), name)
-		}
-		b, err := d.ReadFile(name)
-		if err != nil && failed == nil {
-			failed = err
-		}
-		return b
+	cluster, user := kc.Current()
+	got, unread := kubeconfig.Read(d.ReadFile, path.Dir(file), cluster, user)
+	id.Roots, id.Cert, id.Key, id.Token = got.Roots, got.Cert, got.Key, got.Token
+	if cluster != nil {
+		id.Server = cluster.Cluster.Server
 	}
-	for _, x := range kc.Contexts {
-		if x.Name != kc.Current {
-			continue
-		}
-		for _, y := range kc.Clusters {
-			if y.Name == x.Context.Cluster {
-				id.Server, id.Roots = y.Cluster.Server, data(y.Cluster.CA, y.Cluster.CAFile)
-			}
-		}
-		for _, y := range kc.Users {
-			if y.Name == x.Context.User {
-				id.Cert, id.Key = data(y.User.Cert, y.User.CertFile), data(y.User.Key, y.User.KeyFile)
-				if id.Token = y.User.Token; y.User.TokenFile != "" {
-					id.Token = strings.TrimSpace(string(data(nil, y.User.TokenFile)))
-				}
-			}
-		}
-	}
-	if failed != nil {
-		return id, failed
+	if len(unread) > 0 {
+		return id, unread[0].Err
 	}
 	if id.Server == "" {
-		return id, fmt.Errorf("invalid configuration: no server found for context %q in %s", kc.Current, file)
+		return id, fmt.Errorf("invalid configuration: no server found for context %q in %s", kc.CurrentContext, file)
 	}
 	return id, nil
 }

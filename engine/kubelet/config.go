@@ -3,46 +3,21 @@ package kubelet
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// kubeconfig is the part of a kubeconfig that a kubelet needs.
-type kubeconfig struct {
-	APIVersion string `json:"apiVersion"`
-	Clusters   []struct {
-		Cluster cluster `json:"cluster"`
-		Name    string  `json:"name"`
-	} `json:"clusters"`
-	Contexts []struct {
-		Context struct {
-			Cluster   string `json:"cluster"`
-			Namespace string `json:"namespace,omitempty"`
-			User      string `json:"user"`
-		} `json:"context"`
-		Name string `json:"name"`
-	} `json:"contexts"`
-	CurrentContext string `json:"current-context"`
-	Kind           string `json:"kind"`
-	Users          []struct {
-		Name string   `json:"name"`
-		User userInfo `json:"user"`
-	} `json:"users"`
-}
-
 // cluster says where the API server is and who vouches for it.
 type cluster struct {
-	CAFile   string `json:"certificate-authority,omitempty"`
-	CAData   []byte `json:"certificate-authority-data,omitempty"`
-	Insecure bool   `json:"insecure-skip-tls-verify,omitempty"`
-	Server   string `json:"server"`
-	TLSName  string `json:"tls-server-name,omitempty"`
+	kubeconfig.Cluster
 	// Roots is the content of CAFile, or CAData.
 	Roots []byte `json:"roots,omitempty"`
 	// Again is what was in CAFile when client-go looked at it, last at Read.
@@ -51,12 +26,7 @@ type cluster struct {
 }
 
 type userInfo struct {
-	CertFile string `json:"client-certificate,omitempty"`
-	CertData []byte `json:"client-certificate-data,omitempty"`
-	KeyFile  string `json:"client-key,omitempty"`
-	KeyData  []byte `json:"client-key-data,omitempty"`
-	Token    string `json:"token,omitempty"`
-	name     string
+	kubeconfig.User
 	// unread is why a file that is there could not be read.
 	unread error
 }
@@ -74,61 +44,30 @@ func readKubeconfig(d *sim.Disk, file string) (cluster, userInfo, error) {
 	if err != nil {
 		return cl, u, fmt.Errorf("error loading config file %q: %s", file, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
 	}
-	found := false
-	for _, x := range kc.Contexts {
-		if x.Name != kc.CurrentContext {
-			continue
-		}
-		for _, y := range kc.Clusters {
-			if y.Name == x.Context.Cluster {
-				cl, found = y.Cluster, true
-			}
-		}
-		for _, y := range kc.Users {
-			if y.Name == x.Context.User {
-				u, u.name = y.User, y.Name
-			}
-		}
-	}
-	if !found || cl.Server == "" {
+	k, user := kc.Current()
+	if k == nil || k.Cluster.Server == "" {
 		return cl, u, fmt.Errorf("invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable")
 	}
-	abs := func(p *string) {
-		if *p != "" && !path.IsAbs(*p) {
-			*p = path.Join(path.Dir(file), *p)
-		}
+	cl.Cluster = k.Cluster
+	if user != nil {
+		u.User = user.User
 	}
-	abs(&cl.CAFile)
-	abs(&u.CertFile)
-	abs(&u.KeyFile)
-	var missing []string
-	load := func(what, owner, file string, data *[]byte) {
-		if len(*data) > 0 || file == "" {
-			return
+	content, unread := kubeconfig.Read(d.ReadFile, path.Dir(file), k, user)
+	unread = slices.DeleteFunc(unread, func(x kubeconfig.Unread) bool {
+		e, err := d.Stat(x.File)
+		if err != nil || !e.Mode.IsDir() {
+			return false
 		}
-		b, err := d.ReadFile(file)
-		if e, serr := d.Stat(file); err != nil && serr == nil && e.Mode.IsDir() {
-			// It can be opened, which is all that is looked at here.
-			u.unread = err
-			return
-		}
-		if err != nil {
-			missing = append(missing, fmt.Sprintf("unable to read %s %s for %s due to %v", what, file, owner, err))
-			return
-		}
-		*data = b
+		// It can be opened, which is all that is looked at here.
+		u.unread = x.Err
+		return true
+	})
+	cl.Roots = content.Roots
+	if content.CAFile != "" {
+		cl.CAFile = content.CAFile
 	}
-	cl.Roots = cl.CAData
-	load("certificate-authority", "cluster", cl.CAFile, &cl.Roots)
-	load("client-cert", u.name, u.CertFile, &u.CertData)
-	load("client-key", u.name, u.KeyFile, &u.KeyData)
-	switch len(missing) {
-	case 0:
-		return cl, u, nil
-	case 1:
-		return cl, u, fmt.Errorf("invalid configuration: %s", missing[0])
-	}
-	return cl, u, fmt.Errorf("invalid configuration: [%s]", strings.Join(missing, ", "))
+	u.CertData, u.KeyData, u.Token = content.Cert, content.Key, content.Token
+	return cl, u, kubeconfig.Invalid(unread)
 }
 
 // writeKubeconfig writes the kubeconfig of a kubelet that bootstraps: it names

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 )
 
 // parsed remembers what files say: a thousand nodes have the same. Reading is a
@@ -39,10 +41,7 @@ func (p *parsed[V]) of(text []byte) (V, error) {
 	return v, nil
 }
 
-var kubeconfigs = parsed[kubeconfig]{read: func(text []byte) (kc kubeconfig, err error) {
-	err = yaml.Unmarshal(text, &kc)
-	return kc, err
-}}
+var kubeconfigs = parsed[*kubeconfig.Config]{read: kubeconfig.Parse}
 
 // configured is a KubeletConfiguration with what strict decoding says of it.
 type configured struct {

@@ -311,7 +311,7 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 		"User-Agent": {"kubelet/" + era.KubeletPatch.In(k.era()) + " (linux/amd64) kubernetes/$Format"},
 		"Accept":     {"application/json, */*"},
 	}
-	d := sim.Dial{Addr: address(k.Cluster.Server), ServerName: k.Cluster.TLSName, Roots: k.roots(c, conn), Insecure: k.Cluster.Insecure}
+	d := sim.Dial{Addr: address(k.Cluster.Server), ServerName: k.Cluster.ServerName, Roots: k.roots(c, conn), Insecure: k.Cluster.Insecure}
 	switch {
 	case conn == connBootstrap:
 		h.Set("Authorization", "Bearer "+k.Token)

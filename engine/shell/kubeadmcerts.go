@@ -62,7 +62,7 @@ func (m managed) read(a *adm, dir string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to load kubeConfig file %s: %v", m.config, err)
 	}
-	_, i := c.current()
+	_, i := current(c)
 	if i < 0 {
 		return nil, fmt.Errorf("invalid kubeConfig file %s: AuthInfo is missing", m.config)
 	}
@@ -246,7 +246,7 @@ func (m managed) store(a *adm, dir string, ca *pki.Authority, cert, key []byte) 
 	if err != nil {
 		return err
 	}
-	i, j := k.current()
+	i, j := current(k)
 	if i < 0 || j < 0 {
 		return fmt.Errorf("invalid kubeConfig file %s: AuthInfo is missing", m.config)
 	}

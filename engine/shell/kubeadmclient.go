@@ -9,9 +9,8 @@ import (
 	"path"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -115,7 +114,7 @@ func (c *admClient) put(list, name string, o object) error {
 }
 
 // loadKubeconfig reads a kubeconfig with Go's own words for a missing file.
-func (a *adm) loadKubeconfig(name string) (*kubeconfig, error) {
+func (a *adm) loadKubeconfig(name string) (*kubeconfig.Config, error) {
 	b, err := a.readFile(name)
 	if err != nil {
 		return nil, err
@@ -123,9 +122,9 @@ func (a *adm) loadKubeconfig(name string) (*kubeconfig, error) {
 	return parseKubeconfig(b, name)
 }
 
-func parseKubeconfig(b []byte, name string) (*kubeconfig, error) {
-	c := &kubeconfig{}
-	if err := yaml.Unmarshal(b, c); err != nil {
+func parseKubeconfig(b []byte, name string) (*kubeconfig.Config, error) {
+	c, err := kubeconfig.Parse(b)
+	if err != nil {
 		return nil, fmt.Errorf("error loading config file %q: %v", name, err)
 	}
 	return c, nil
@@ -134,7 +133,7 @@ func parseKubeconfig(b []byte, name string) (*kubeconfig, error) {
 // current is the index of the cluster and of the user that a kubeconfig's
 // current context names, -1 for none. An unnamed cluster is taken first, as
 // kubeadm's GetClusterFromKubeConfig does.
-func (c *kubeconfig) current() (cluster, user int) {
+func current(c *kubeconfig.Config) (cluster, user int) {
 	cluster, user = -1, -1
 	named, userName := "\x00", "\x00"
 	for _, x := range c.Contexts {
@@ -156,8 +155,8 @@ func (c *kubeconfig) current() (cluster, user int) {
 }
 
 // embed reads the files that a kubeconfig names into it.
-func (a *adm) embed(c *kubeconfig, dir string) error {
-	cluster, user := c.current()
+func (a *adm) embed(c *kubeconfig.Config, dir string) error {
+	cluster, user := current(c)
 	type ref struct {
 		what string
 		file *string
@@ -186,11 +185,11 @@ func (a *adm) embed(c *kubeconfig, dir string) error {
 }
 
 // clientOf is a client as a kubeconfig's current context has it.
-func (a *adm) clientOf(c *kubeconfig, dir string) (*admClient, error) {
+func (a *adm) clientOf(c *kubeconfig.Config, dir string) (*admClient, error) {
 	if err := a.embed(c, dir); err != nil {
 		return nil, err
 	}
-	i, j := c.current()
+	i, j := current(c)
 	if i < 0 || c.Clusters[i].Cluster.Server == "" {
 		return nil, fmt.Errorf("failed to create API client configuration from kubeconfig: invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable")
 	}
@@ -207,7 +206,7 @@ func (a *adm) clientOf(c *kubeconfig, dir string) (*admClient, error) {
 // adminClient is the client of the commands that need an administrator:
 // --kubeconfig, KUBECONFIG, ~/.kube/config or admin.conf, the first that is
 // there. Models cmd/kubeadm/app/cmd/util GetKubeConfigPath.
-func (a *adm) adminClient() (*admClient, *kubeconfig, error) {
+func (a *adm) adminClient() (*admClient, *kubeconfig.Config, error) {
 	file := a.f.kubeconfig
 	if file == "" {
 		for _, f := range []string{a.getenv("KUBECONFIG"), path.Join(a.getenv("HOME"), ".kube/config"), etcKubernetes + "/admin.conf"} {
@@ -230,7 +229,7 @@ func (a *adm) adminClient() (*admClient, *kubeconfig, error) {
 // administrators whom admin.conf names, with super-admin.conf when admin.conf
 // may not yet. Models cmd/kubeadm/app/phases/kubeconfig
 // EnsureAdminClusterRoleBinding.
-func (a *adm) initClient() (*admClient, *kubeconfig, error) {
+func (a *adm) initClient() (*admClient, *kubeconfig.Config, error) {
 	client, c, err := a.adminClient()
 	if err != nil || a.adminFile != etcKubernetes+"/admin.conf" || a.admins {
 		return client, c, err
@@ -244,7 +243,7 @@ func (a *adm) initClient() (*admClient, *kubeconfig, error) {
 	}
 	if isReason(err, "Forbidden") && a.exists(etcKubernetes+"/super-admin.conf") {
 		a.log('I', 1, "kubeconfig.go:730", "creating the ClusterRoleBinding for the kubeadm:cluster-admins Group by using super-admin.conf")
-		var above *kubeconfig
+		var above *kubeconfig.Config
 		if above, err = a.loadKubeconfig(etcKubernetes + "/super-admin.conf"); err == nil {
 			var super *admClient
 			if super, err = a.clientOf(above, etcKubernetes); err == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -190,9 +191,9 @@ func (a *adm) judged(err error) {
 // discover finds out what the cluster is and whether it is the right one; the
 // kubeconfig is the one that the kubelet bootstraps with. Models
 // cmd/kubeadm/app/discovery For.
-func (a *adm) discover(j *joinConfig) (*kubeconfig, error) {
+func (a *adm) discover(j *joinConfig) (*kubeconfig.Config, error) {
 	a.log('I', 1, "join.go:553", "[preflight] Discovering cluster-info")
-	var c *kubeconfig
+	var c *kubeconfig.Config
 	var err error
 	if j.file != "" {
 		c, err = a.discoverByFile(j)
@@ -203,7 +204,7 @@ func (a *adm) discover(j *joinConfig) (*kubeconfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("couldn't validate the identity of the API Server: %w", err)
 	}
-	i, u := c.current()
+	i, u := current(c)
 	if j.tlsToken != "" {
 		a.log('I', 1, "discovery.go:57", "[discovery] Using provided TLSBootstrapToken as authentication credentials for the join process")
 		a.showAuthority(c.Clusters[i].Cluster.CAData)
@@ -231,7 +232,7 @@ func (a *adm) showAuthority(data []byte) {
 
 // discoverByToken trusts what a token signed and a pin names. Models
 // cmd/kubeadm/app/discovery/token RetrieveValidatedConfigInfo.
-func (a *adm) discoverByToken(j *joinConfig) (*kubeconfig, error) {
+func (a *adm) discoverByToken(j *joinConfig) (*kubeconfig.Config, error) {
 	a.log('I', 1, "token.go:71", "[discovery] Created cluster-info discovery client, requesting info from %q", j.endpoint)
 	first, err := a.clusterInfo(j, nil)
 	if err != nil {
@@ -258,7 +259,7 @@ func (a *adm) discoverByToken(j *joinConfig) (*kubeconfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("couldn't parse the kubeconfig file in the cluster-info ConfigMap: %w", err)
 	}
-	i, _ := c.current()
+	i, _ := current(c)
 	if i < 0 {
 		return nil, fmt.Errorf("malformed kubeconfig in the cluster-info ConfigMap: no valid cluster found")
 	}
@@ -344,7 +345,7 @@ func readPins(pins []string) (out []string, err error) {
 
 // discoverByFile trusts the CA of a kubeconfig. Models
 // cmd/kubeadm/app/discovery/file ValidateConfigInfo.
-func (a *adm) discoverByFile(j *joinConfig) (*kubeconfig, error) {
+func (a *adm) discoverByFile(j *joinConfig) (*kubeconfig.Config, error) {
 	file := a.path(j.file)
 	c, err := a.loadKubeconfig(file)
 	if err != nil {
@@ -353,7 +354,7 @@ func (a *adm) discoverByFile(j *joinConfig) (*kubeconfig, error) {
 	if len(c.Clusters) == 0 {
 		return nil, fmt.Errorf("the provided kubeconfig file must have at least one Cluster defined")
 	}
-	i, u := c.current()
+	i, u := current(c)
 	if i < 0 {
 		return nil, fmt.Errorf("the provided kubeconfig file is malformed: no valid cluster found")
 	}
@@ -389,7 +390,7 @@ func (a *adm) discoverByFile(j *joinConfig) (*kubeconfig, error) {
 	if text == "" || err != nil {
 		return c, nil
 	}
-	if k, _ := fresh.current(); k >= 0 {
+	if k, _ := current(fresh); k >= 0 {
 		if other := fresh.Clusters[k].Cluster; other.Server != client.server {
 			a.log('W', 0, "file.go:133", "[discovery] the API Server endpoint %q in use is different from the endpoint %q which defined in the cluster-info ConfigMap", client.server, other.Server)
 		}

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 )
 
 const rbacGroup = "rbac.authorization.k8s.io"
@@ -147,8 +148,8 @@ func phaseBootstrapToken(a *adm, _ []string) error {
 }
 
 // clusterInfoText is a kubeconfig with nothing but an unnamed cluster.
-func clusterInfoText(config *kubeconfig) string {
-	i, _ := config.current()
+func clusterInfoText(config *kubeconfig.Config) string {
+	i, _ := current(config)
 	cl := config.Clusters[i].Cluster
 	text := string(kubeconfigText(cl.Server, `""`, "", cl.CAData))
 	head, _, _ := strings.Cut(text, "contexts:")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/pki"
 )
 
@@ -204,7 +205,7 @@ func phaseFinalize(a *adm, _ []string) error {
 	if err != nil {
 		return phase(name, fmt.Errorf("could not load %q: %w", kubeletConf, err))
 	}
-	i, u := c.current()
+	i, u := current(c)
 	if i < 0 || u < 0 {
 		return phase(name, fmt.Errorf("the file %q does not contain authentication for user in its current context", kubeletConf))
 	}
@@ -221,8 +222,8 @@ func phaseFinalize(a *adm, _ []string) error {
 
 // joinCommand is what to type on another host. Models cmd/kubeadm/app/cmd/util
 // getJoinCommand.
-func (a *adm) joinCommand(config *kubeconfig, token, key string, control bool) (string, error) {
-	i, _ := config.current()
+func (a *adm) joinCommand(config *kubeconfig.Config, token, key string, control bool) (string, error) {
+	i, _ := current(config)
 	if i < 0 {
 		return "", fmt.Errorf("failed to get default cluster config")
 	}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -19,7 +20,7 @@ import (
 type joining struct {
 	*adm
 	*joinConfig
-	boot    *kubeconfig
+	boot    *kubeconfig.Config
 	cluster *admConfig
 }
 
@@ -241,7 +242,7 @@ func (j *joining) learn() error {
 
 // bootText is the bootstrap kubeconfig, with the cluster's name.
 func (j *joining) bootText() []byte {
-	i, u := j.boot.current()
+	i, u := current(j.boot)
 	user := j.boot.Users[u]
 	lines := []string{"token: " + user.User.Token}
 	if user.User.Token == "" {
@@ -265,7 +266,7 @@ func (j *joining) kubeletStart() error {
 	if err := j.write(conf, j.bootText(), 0o600); err != nil {
 		return fmt.Errorf("couldn't save bootstrap-kubelet.conf to disk: %w", err)
 	}
-	i, _ := j.boot.current()
+	i, _ := current(j.boot)
 	if !j.exists(ca) {
 		j.log('I', 1, "kubelet.go:176", "[kubelet-start] writing CA certificate at %s", ca)
 		if err := j.write(ca, j.boot.Clusters[i].Cluster.CAData, 0o644); err != nil {
@@ -404,7 +405,7 @@ func (j *joining) bootstrapped() bool {
 	if err != nil || j.embed(c, path.Dir(kubeletConf)) != nil {
 		return false
 	}
-	i, u := c.current()
+	i, u := current(c)
 	if i < 0 || u < 0 {
 		return false
 	}

@@ -104,7 +104,7 @@ func (a *adm) checkKubeconfig(c *admConfig, k era.KubeadmKubeconfig, file string
 	if err != nil {
 		return fmt.Errorf("failed to load kubeconfig file %s that already exists on disk: %v", file, err)
 	}
-	i, _ := got.current()
+	i, _ := current(got)
 	if i < 0 {
 		return fmt.Errorf("failed to load kubeconfig file %s that already exists on disk: invalid configuration", file)
 	}

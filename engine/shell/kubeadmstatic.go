@@ -139,7 +139,7 @@ func (a *adm) waitControlPlane(c *admConfig) error {
 	if err != nil {
 		return fmt.Errorf("cannot obtain client without bootstrap: failed to load admin kubeconfig: %w", err)
 	}
-	if i, _ := config.current(); i >= 0 {
+	if i, _ := current(config); i >= 0 {
 		config.Clusters[i].Cluster.Server = c.local()
 	}
 	client, err := a.clientOf(config, etcKubernetes)

@@ -5,53 +5,18 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"strings"
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/pki"
 )
-
-// kubeconfig is what kubectl reads of a kubeconfig file.
-type kubeconfig struct {
-	CurrentContext string `json:"current-context"`
-	Clusters       []struct {
-		Name    string `json:"name"`
-		Cluster struct {
-			Server     string `json:"server"`
-			CAFile     string `json:"certificate-authority"`
-			CAData     []byte `json:"certificate-authority-data"`
-			Insecure   bool   `json:"insecure-skip-tls-verify"`
-			ServerName string `json:"tls-server-name"`
-		} `json:"cluster"`
-	} `json:"clusters"`
-	Contexts []struct {
-		Name    string `json:"name"`
-		Context struct {
-			Cluster   string `json:"cluster"`
-			User      string `json:"user"`
-			Namespace string `json:"namespace"`
-		} `json:"context"`
-	} `json:"contexts"`
-	Users []struct {
-		Name string `json:"name"`
-		User struct {
-			CertFile string `json:"client-certificate"`
-			CertData []byte `json:"client-certificate-data"`
-			KeyFile  string `json:"client-key"`
-			KeyData  []byte `json:"client-key-data"`
-			Token    string `json:"token"`
-			// TokenFile is read when there is no Token.
-			TokenFile string `json:"tokenFile"`
-		} `json:"user"`
-	} `json:"users"`
-}
 
 var errRefused = errors.New("The connection to the server localhost:8080 was refused - did you specify the right host or port?")
 
 // loaded is a kubeconfig as it was read, and where.
 type loaded struct {
-	kubeconfig
+	*kubeconfig.Config
 	file string
 	raw  any
 }
@@ -70,15 +35,16 @@ func (k *kube) load() (*loaded, error) {
 	if file == "" {
 		file = path.Join(k.getenv("HOME"), ".kube/config")
 	}
-	c := &loaded{file: k.path(file)}
+	c := &loaded{Config: &kubeconfig.Config{}, file: k.path(file)}
 	b, err := k.readFile(c.file)
 	switch {
 	case file == "/dev/null":
 	case err != nil && explicit:
 		return nil, fmt.Errorf("error: stat %s: no such file or directory", file)
 	case err == nil:
-		err := yaml.Unmarshal(b, &c.kubeconfig)
+		read, err := kubeconfig.Parse(b)
 		if err == nil {
+			c.Config = read
 			err = yaml.Unmarshal(b, &c.raw)
 		}
 		if err != nil {
@@ -136,28 +102,17 @@ func (k *kube) connect() error {
 	if err != nil {
 		return err
 	}
-	load := func(what, owner, name string, data []byte) ([]byte, error) {
-		if len(data) > 0 || name == "" {
-			return data, nil
-		}
-		name = abs(path.Dir(c.file), name)
-		b, err := k.readFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("error: unable to read %s %s for %s due to %v", what, name, owner, err)
-		}
-		return b, nil
+	cluster, user := c.Cluster(t.cluster), c.User(t.user)
+	got, unread := kubeconfig.Read(k.readFile, path.Dir(c.file), cluster, user)
+	if len(unread) > 0 {
+		return fmt.Errorf("error: %w", unread[0])
 	}
 	server := ""
-	for _, cl := range c.Clusters {
-		if cl.Name != t.cluster {
-			continue
-		}
-		server = cl.Cluster.Server
-		k.dial.Insecure, k.dial.ServerName = cl.Cluster.Insecure, cl.Cluster.ServerName
-		if k.dial.Roots, err = load("certificate-authority", cl.Name, cl.Cluster.CAFile, cl.Cluster.CAData); err != nil {
-			return err
-		}
+	if cluster != nil {
+		server = cluster.Cluster.Server
+		k.dial.Insecure, k.dial.ServerName = cluster.Cluster.Insecure, cluster.Cluster.ServerName
 	}
+	k.dial.Roots, k.dial.Cert, k.dial.Key, k.token = got.Roots, got.Cert, got.Key, got.Token
 	if k.flags.server != "" {
 		server = k.flags.server
 	}
@@ -171,25 +126,6 @@ func (k *kube) connect() error {
 	k.dial.Addr, k.dial.Plain = u.Host, u.Scheme == "http"
 	if u.Port() == "" {
 		k.dial.Addr += map[bool]string{false: ":443", true: ":80"}[k.dial.Plain]
-	}
-	for _, us := range c.Users {
-		if us.Name != t.user {
-			continue
-		}
-		k.token = us.User.Token
-		if k.token == "" && us.User.TokenFile != "" {
-			b, err := k.readFile(abs(path.Dir(c.file), us.User.TokenFile))
-			if err != nil {
-				return fmt.Errorf("error: unable to read tokenFile %s for %s due to %v", us.User.TokenFile, us.Name, err)
-			}
-			k.token = strings.TrimSpace(string(b))
-		}
-		if k.dial.Cert, err = load("client-cert", us.Name, us.User.CertFile, us.User.CertData); err != nil {
-			return err
-		}
-		if k.dial.Key, err = load("client-key", us.Name, us.User.KeyFile, us.User.KeyData); err != nil {
-			return err
-		}
 	}
 	if k.flags.token != "" {
 		k.token = k.flags.token
