@@ -47,6 +47,8 @@ type unit struct {
 	// Beside are the last phases of what the unit does beside, by its name: of
 	// kubelet-serving, the kubelet's serving certificate.
 	Beside map[string]map[string]string `json:"beside,omitempty"`
+	// Starts are the times of the last ones, for the limit of systemd.unit(5).
+	Starts []time.Time `json:"starts,omitempty"`
 	// Journal never changes but at its end, so clones share its head. Vacuumed are
 	// the lines that stood before it.
 	Journal  []entry `json:"journal,omitempty"`
@@ -170,6 +172,7 @@ func (w *World) startUnit(m *machine, name string) error {
 	}
 	m.PIDs += 7
 	pid := m.PIDs
+	u.Starts = append(slices.Clip(u.Starts[min(len(u.Starts), max(0, len(u.Starts)+1-f.Burst)):]), w.Clock)
 	u.State, u.Since, u.Code, u.Phase, u.PhaseArgs = "active", w.Clock, 0, "", nil
 	w.init(m, name, "Started "+name+".service"+dash(f.Description)+".")
 	w.unitNote(m, name, map[string]string{"state": "active", "pid": strconv.Itoa(pid)})
@@ -229,8 +232,25 @@ func (w *World) fail(m *machine, name string, f *unitFile, code int) {
 	w.unitNote(m, name, map[string]string{"state": "failed", "code": strconv.Itoa(code)})
 	if f != nil && f.Restart {
 		u.State, u.Restarting = "activating", true
-		w.post(w.Clock.Add(f.RestartSec), "", 0, sim.Msg{Kind: msgRestart, Tag: m.Name + "/" + name})
+		// A process needs a moment to begin and to end.
+		w.post(w.Clock.Add(max(f.RestartSec, time.Millisecond)), "", 0, sim.Msg{Kind: msgRestart, Tag: m.Name + "/" + name})
 	}
+}
+
+// restart starts a unit that failed once more, unless that was too often. Models
+// systemd's unit_test_start_limit.
+func (w *World) restart(m *machine, name string) {
+	u := m.unit(name)
+	f, err := m.readUnit(name)
+	if err == nil && f.Interval > 0 && f.Burst > 0 && len(u.Starts) >= f.Burst && w.Clock.Sub(u.Starts[len(u.Starts)-f.Burst]) < f.Interval {
+		w.init(m, name, name+".service: Start request repeated too quickly.")
+		w.init(m, name, name+".service: Failed with result 'exit-code'.")
+		w.init(m, name, "Failed to start "+name+".service"+dash(f.Description)+".")
+		w.fail(m, name, nil, u.Code)
+		u.Restarting = false
+		return
+	}
+	w.startUnit(m, name)
 }
 
 // exited is an actor that ended its own process.

@@ -153,11 +153,63 @@ func Restore(b []byte) (*World, error) {
 	if err := json.NewDecoder(z).Decode(&w.state); err != nil {
 		return nil, fmt.Errorf("this snapshot is damaged: %w", err)
 	}
+	// At its end gzip compares its checksum.
+	if _, err := io.Copy(io.Discard, z); err != nil {
+		return nil, fmt.Errorf("this snapshot is damaged: %w", err)
+	}
+	if err := w.sound(); err != nil {
+		return nil, fmt.Errorf("this snapshot is damaged: %w", err)
+	}
 	if w.era, err = era.At(w.Config.Release); err != nil {
 		return nil, err
 	}
 	w.attach()
 	return w, nil
+}
+
+// sound finds what a world can't be without.
+func (s *state) sound() error {
+	if s.Chance == nil || s.Store == nil || s.Procs == nil || s.Listeners == nil || s.Conns == nil || s.Pool == nil || s.Streams == nil {
+		return errors.New("a part of the world is missing")
+	}
+	known := map[string]bool{}
+	for _, m := range s.Machines {
+		if m == nil || m.Units == nil || m.Disk == nil || m.Disk.Entries["/"] == nil || known[m.Name] {
+			return errors.New("a host is not whole")
+		}
+		known[m.Name] = true
+		for _, e := range m.Disk.Entries {
+			if e == nil {
+				return fmt.Errorf("a file of %s is missing", m.Name)
+			}
+		}
+		for _, u := range m.Units {
+			if u == nil {
+				return fmt.Errorf("a unit of %s is missing", m.Name)
+			}
+		}
+	}
+	for addr, p := range s.Procs {
+		if host, _ := split(addr); p == nil || p.actor == nil || !known[host] {
+			return fmt.Errorf("the process %q is on no host", addr)
+		}
+	}
+	for id, c := range s.Conns {
+		if c == nil || c.Dial == nil || c.Open == nil {
+			return fmt.Errorf("the connection %d is not whole", id)
+		}
+	}
+	for id, x := range s.Streams {
+		if x == nil {
+			return fmt.Errorf("the exchange %d is not whole", id)
+		}
+	}
+	for _, l := range s.Listeners {
+		if l == nil {
+			return errors.New("a listener is missing")
+		}
+	}
+	return nil
 }
 
 // Build names the program in journals; the shells set it.
@@ -178,13 +230,32 @@ func ReadJournal(b []byte) (Journal, error) {
 	if j.V != JournalVersion {
 		return j, fmt.Errorf("this journal has format %d; this build reads format %d", j.V, JournalVersion)
 	}
+	last := Start
+	for i, in := range j.Inputs {
+		if in.At.Before(last) {
+			return j, fmt.Errorf("input %d of this journal is earlier than the one before it, or than the world", i+1)
+		}
+		last = in.At
+	}
+	if j.End.Before(last) {
+		return j, fmt.Errorf("this journal ends at %s, before its last input", j.End.Format(time.RFC3339))
+	}
 	return j, nil
 }
+
+// MostEvents is how many events a journal may have, which bounds the work of who
+// opens a foreign one: some minutes, or what 5,000 nodes do in years.
+const MostEvents = 20_000_000
+
+// ErrTooMuch says that a journal has more than MostEvents.
+var ErrTooMuch = errors.New("this journal is more work than a world is opened with: leave out its last inputs, or end it earlier")
 
 // Replay makes the world of a journal as it was at until; the zero time means
 // the journal's end. A journal of another build may end in another digest:
 // compare Digest.
-func Replay(j Journal, until time.Time) (*World, error) {
+func Replay(j Journal, until time.Time) (*World, error) { return replay(j, until, MostEvents) }
+
+func replay(j Journal, until time.Time, events int) (*World, error) {
 	if j.V != JournalVersion {
 		return nil, fmt.Errorf("this journal has format %d; this build reads format %d", j.V, JournalVersion)
 	}
@@ -200,13 +271,21 @@ func Replay(j Journal, until time.Time) (*World, error) {
 			break
 		}
 		if in.At.Before(w.Clock) {
+			w.Close()
 			return nil, fmt.Errorf("input %d of this journal is earlier than the one before it", i+1)
 		}
-		w.AdvanceTo(in.At)
+		if events = w.AdvanceWithin(in.At, events); events == 0 {
+			w.Close()
+			return nil, ErrTooMuch
+		}
 		if err := w.Apply(in); err != nil {
+			w.Close()
 			return nil, fmt.Errorf("input %d of this journal: %w", i+1, err)
 		}
 	}
-	w.AdvanceTo(until)
+	if w.AdvanceWithin(until, events) == 0 {
+		w.Close()
+		return nil, ErrTooMuch
+	}
 	return w, nil
 }

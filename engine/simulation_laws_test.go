@@ -174,37 +174,48 @@ func issuedAsAsked(l *laws, _ *engine.World, o *observation) string {
 	return policies[csr.Spec.SignerName].holds(c, req)
 }
 
-// policy is what a signer may put into a certificate.
+// policy is what a signer may put into a certificate. Models
+// pkg/controller/certificates/signer and pkg/apis/certificates ValidateKubelet…CSR.
 type policy struct {
 	usages []x509.ExtKeyUsage
-	org    string
-	names  bool
+	// node: the subject is a node's. names are "any", "none" or "host": at least
+	// one DNS name or address, and nothing else.
+	node  bool
+	names string
 }
 
 var policies = map[string]policy{
-	"kubernetes.io/kube-apiserver-client":         {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
-	"kubernetes.io/kube-apiserver-client-kubelet": {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, org: "system:nodes"},
-	"kubernetes.io/kubelet-serving":               {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, org: "system:nodes", names: true},
-	"kubernetes.io/legacy-unknown":                {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, names: true},
+	"kubernetes.io/kube-apiserver-client":         {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, names: "any"},
+	"kubernetes.io/kube-apiserver-client-kubelet": {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, node: true, names: "none"},
+	"kubernetes.io/kubelet-serving":               {usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, node: true, names: "host"},
+	// Whatever is approved (recorded: e2-signer-verdicts), but nothing that makes a CA.
+	"kubernetes.io/legacy-unknown": {names: "any"},
 }
 
 func (p policy) holds(c *x509.Certificate, req *x509.CertificateRequest) string {
-	if p.usages == nil {
+	if p.names == "" {
 		return "nobody signs that"
 	}
 	for _, u := range c.ExtKeyUsage {
-		if !slices.Contains(p.usages, u) {
+		if p.usages != nil && !slices.Contains(p.usages, u) {
 			return fmt.Sprintf("extended key usage %v", u)
 		}
 	}
-	if p.org != "" && (!slices.Equal(c.Subject.Organization, []string{p.org}) || !strings.HasPrefix(c.Subject.CommonName, "system:node:")) {
+	if p.usages != nil && (len(c.ExtKeyUsage) == 0 || len(c.UnknownExtKeyUsage) > 0) {
+		return "it says not what it is for"
+	}
+	if p.usages != nil && c.KeyUsage&^(x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment) != 0 && p.node {
+		return fmt.Sprintf("key usage %b", c.KeyUsage)
+	}
+	if p.node && (!slices.Equal(c.Subject.Organization, []string{"system:nodes"}) || !strings.HasPrefix(c.Subject.CommonName, "system:node:")) {
 		return "the subject is " + c.Subject.String()
 	}
-	if slices.Contains(c.Subject.Organization, "system:masters") {
+	if slices.Contains(c.Subject.Organization, "system:masters") && p.usages != nil {
 		return "it is for system:masters"
 	}
 	got, want := fmt.Sprint(c.DNSNames, c.IPAddresses, c.URIs, c.EmailAddresses), fmt.Sprint(req.DNSNames, req.IPAddresses, req.URIs, req.EmailAddresses)
-	if got != want || !p.names && got != "[] [] [] []" {
+	hosts, others := len(c.DNSNames)+len(c.IPAddresses), len(c.URIs)+len(c.EmailAddresses)
+	if got != want || p.names == "none" && hosts+others > 0 || p.names == "host" && (hosts == 0 || others > 0) {
 		return fmt.Sprintf("names %s, asked for were %s", got, want)
 	}
 	return ""

@@ -18,6 +18,9 @@ type unitFile struct {
 	Args        []string
 	Restart     bool
 	RestartSec  time.Duration
+	// Interval and Burst: so many starts in that time are too many.
+	Interval time.Duration
+	Burst    int
 	// Env are the variables that the process has.
 	Env map[string]string
 	// Pod: the unit stands for a pod.
@@ -48,7 +51,7 @@ func (m *machine) readUnit(name string) (*unitFile, error) {
 	if files == nil {
 		return nil, fmt.Errorf("Unit %s.service not found.", name)
 	}
-	f := &unitFile{RestartSec: 100 * time.Millisecond}
+	f := &unitFile{RestartSec: 100 * time.Millisecond, Interval: 10 * time.Second, Burst: 5}
 	env := map[string]string{}
 	for _, file := range files {
 		for line := range strings.Lines(strings.ReplaceAll(file[1], "\\\n", " ")) {
@@ -76,10 +79,12 @@ func (m *machine) setting(f *unitFile, env map[string]string, key, value string)
 	case "Restart":
 		f.Restart = value == "always" || value == "on-failure"
 	case "RestartSec":
-		if n, err := strconv.Atoi(value); err == nil {
-			f.RestartSec = time.Duration(n) * time.Second
-		} else if d, err := time.ParseDuration(value); err == nil {
-			f.RestartSec = d
+		span(value, &f.RestartSec)
+	case "StartLimitIntervalSec", "StartLimitInterval":
+		span(value, &f.Interval)
+	case "StartLimitBurst":
+		if n, err := strconv.ParseUint(value, 10, 16); err == nil {
+			f.Burst = int(n)
 		}
 	case "Environment":
 		assign(env, unquote(value))
@@ -90,6 +95,16 @@ func (m *machine) setting(f *unitFile, env map[string]string, key, value string)
 				assign(env, line)
 			}
 		}
+	}
+}
+
+// span reads a time span of systemd.time(7): a number is seconds. What can't be
+// read is passed over, as systemd passes it over with a line in its own log.
+func span(value string, into *time.Duration) {
+	if n, err := strconv.ParseUint(value, 10, 32); err == nil {
+		*into = time.Duration(n) * time.Second
+	} else if d, err := time.ParseDuration(value); err == nil && d >= 0 {
+		*into = d
 	}
 }
 

@@ -34,3 +34,33 @@ func TestUnitDropIns(t *testing.T) {
 	_, err = m.readUnit("a")
 	require.EqualError(t, err, "Unit a.service has a bad unit file setting.")
 }
+
+// A unit that ends again and again is given up, as systemd gives it up: five
+// starts within ten seconds, where its file does not say otherwise.
+func TestUnitStartLimit(t *testing.T) {
+	for _, tt := range []struct {
+		limits string
+		starts int
+		gaveUp bool
+	}{
+		{"RestartSec=0", 5, true}, {"RestartSec=1", 5, true}, {"RestartSec=3", 7, false}, {"RestartSec=-1", 5, true}, {"RestartSec=0.5s\nStartLimitBurst=2", 2, true},
+		{"StartLimitIntervalSec=0\nRestartSec=1s", 21, false},
+	} {
+		w, err := New(Config{Seed: "limit"})
+		require.NoError(t, err)
+		m := w.machine("node-1")
+		require.NoError(t, m.Disk.WriteFile(unitDir+"a.service", []byte("[Service]\nExecStart=/usr/bin/nosuch\nRestart=always\n"+tt.limits), 0o644, w.Now()))
+		require.NoError(t, w.Apply(Input{Typed: &Typed{"node-1", "systemctl start a"}}))
+		w.AdvanceTo(w.Now().Add(20 * time.Second))
+		starts, gaveUp := 0, false
+		for _, e := range m.unit("a").Journal {
+			if e.Line == "Started a.service." {
+				starts++
+			}
+			gaveUp = gaveUp || e.Line == "a.service: Start request repeated too quickly."
+		}
+		require.InDelta(t, tt.starts, starts, 1, tt.limits)
+		require.Equal(t, tt.gaveUp, gaveUp, tt.limits)
+		w.Close()
+	}
+}

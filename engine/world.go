@@ -202,6 +202,17 @@ func (w *World) AdvanceTo(t time.Time) {
 	}
 }
 
+// AdvanceWithin is AdvanceTo for at most so many events. It returns how many are
+// left; with none left the world may stand before t.
+func (w *World) AdvanceWithin(t time.Time, events int) (left int) {
+	for ; events > 0 && w.Step(t); events-- {
+	}
+	if events > 0 {
+		w.AdvanceTo(t)
+	}
+	return events
+}
+
 // Step lets the next thing happen, if it happens up to and at t; it returns
 // false, and leaves the time as it is, when nothing does.
 func (w *World) Step(t time.Time) bool {
@@ -349,7 +360,7 @@ func (w *World) own(m sim.Msg) {
 				w.Held = append(slices.Clip(w.Held), held{Event: sim.Event{At: w.Clock, Msg: m}, To: host})
 				return
 			}
-			w.startUnit(mc, unit)
+			w.restart(mc, unit)
 		}
 	}
 }

@@ -352,35 +352,6 @@ func TestClone(t *testing.T) {
 	require.Less(t, copied.Version, g.store.Version)
 }
 
-// FuzzServeHTTP: whatever comes, the server answers and does not panic.
-func FuzzServeHTTP(f *testing.F) {
-	g := newRig(f, "")
-	for _, s := range [][3]string{
-		{"GET", "/api/v1/nodes?watch=1&fieldSelector=metadata.name%3Dx", ""}, {"POST", csrs, g.csr("a", "example.com/x", pkix.Name{CommonName: "a"})},
-		{"PUT", csrs + "/a/approval", `{"metadata":{"name":"a"},"status":{"conditions":[{"type":"Approved"}]}}`}, {"PATCH", csrs + "/a", `[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]`},
-		{"DELETE", "/api/v1/namespaces/default/secrets/x", "{"}, {"GET", "//%zz", ""}, {"GET", "/apis/certificates.k8s.io/v1", ""},
-		{"POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", `{"spec":{"user":"a","resourceAttributes":{"verb":"get"}}}`},
-		{"POST", "/apis/authorization.k8s.io/v1/namespaces/x/localsubjectaccessreviews", "{}"}, {"GET", "", "\x00"}, {"PATCH", "/api/v1/nodes/x/status", `{"a":null}`},
-	} {
-		f.Add(s[0], s[1], s[2], "application/json")
-	}
-	f.Add("PATCH", csrs+"/a", `[{"op":"remove","path":"/spec/usages/7"}]`, "application/json-patch+json")
-	f.Add("PATCH", csrs+"/a", `{"status":{"conditions":[{"$patch":"delete","type":"Approved"},3]}}`, "application/strategic-merge-patch+json")
-	f.Add("POST", "/api/v1/namespaces/default/configmaps", "kind: ConfigMap\nmetadata: {name: x}\ndata: {a: b, a: c}\n", "application/yaml")
-	peer := g.admin()
-	f.Fuzz(func(t *testing.T, method, url, body, kind string) {
-		c := g.ctx()
-		store := g.store.Clone()
-		s := g.s.Clone().(*Server)
-		s.Attach(store)
-		r := &sim.Request{Method: method, URL: url, Body: []byte(body), Peer: peer, Header: http.Header{"Content-Type": {kind}}}
-		g.obs = nil
-		if resp := s.ServeHTTP(c, r); resp.Code < 200 || resp.Code > 599 {
-			t.Fatalf("%s %s: code %d", method, url, resp.Code)
-		}
-	})
-}
-
 func BenchmarkGet(b *testing.B) {
 	g := newRig(b, "")
 	peer := g.admin()

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -114,8 +115,11 @@ func (s *Store) UnmarshalJSON(b []byte) error {
 	if s.Tables == nil {
 		s.Tables = map[string][]*Object{}
 	}
-	for _, t := range s.Tables {
+	for resource, t := range s.Tables {
 		for _, o := range t {
+			if o == nil || o.Resource != resource {
+				return fmt.Errorf("an object among %s is none of them", resource)
+			}
 			if err := o.decode(); err != nil {
 				return err
 			}
@@ -123,6 +127,9 @@ func (s *Store) UnmarshalJSON(b []byte) error {
 	}
 	for i := range s.History {
 		o := s.History[i].Object
+		if o == nil {
+			return fmt.Errorf("change %d has no object", i+1)
+		}
 		if same := s.Get(o.Resource, o.Namespace, o.Name); same != nil && same.Version == o.Version {
 			s.History[i].Object = same
 		} else if err := o.decode(); err != nil {

@@ -18,7 +18,7 @@ var newYear = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // rig runs one client against a server that a test writes.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	k      *Client
 	disk   *sim.Disk
 	chance *sim.Chance
@@ -41,7 +41,7 @@ type sent struct {
 	sim.Request
 }
 
-func newRig(t *testing.T, program string, pod *Pod, args ...string) *rig {
+func newRig(t testing.TB, program string, pod *Pod, args ...string) *rig {
 	r := &rig{t: t, disk: sim.NewDisk(newYear), chance: &sim.Chance{Seed: "t"}, now: newYear}
 	r.answer = func(sim.Request) (int, string, string) {
 		return 0, "", "dial tcp 10.0.0.10:6443: connect: connection refused"

@@ -28,7 +28,7 @@ const caCrt, caKey = "/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.key"
 
 // rig runs one manager against a server that keeps CSRs and knows who may what.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	m      *ControllerManager
 	disk   *sim.Disk
 	chance *sim.Chance
@@ -58,7 +58,7 @@ type rig struct {
 	watch map[string]uint64
 }
 
-func newRig(t *testing.T, args ...string) *rig {
+func newRig(t testing.TB, args ...string) *rig {
 	r := &rig{t: t, disk: sim.NewDisk(newYear), chance: &sim.Chance{Seed: "t"}, now: newYear, csrs: map[string]*certv1.CertificateSigningRequest{}, objects: map[string]object{},
 		may: func(string, string) bool { return false }, watch: map[string]uint64{}}
 	kr := pki.Keyring{Seed: "t"}

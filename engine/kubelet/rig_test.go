@@ -33,7 +33,7 @@ type sent struct {
 
 // rig runs one kubelet against a server that a test writes.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	k      *Kubelet
 	disk   *sim.Disk
 	chance *sim.Chance
@@ -74,7 +74,7 @@ users:
 
 const kubeletConf = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\n"
 
-func newRig(t *testing.T, args ...string) *rig {
+func newRig(t testing.TB, args ...string) *rig {
 	ca, err := pki.NewAuthority(pki.Keyring{Seed: "t"}, "ca", "kubernetes", newYear.Add(-time.Hour), newYear.AddDate(10, 0, 0))
 	require.NoError(t, err)
 	r := &rig{t: t, disk: sim.NewDisk(newYear), chance: &sim.Chance{Seed: "t"}, ca: ca, now: newYear, open: map[uint64]sent{}, answers: map[uint64]*sim.Response{}, ports: map[string]sim.Listen{}}

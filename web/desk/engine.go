@@ -245,15 +245,20 @@ func (e *Engine) open(o Open) []FromEngine {
 	}
 	n := Engine{Wall: e.Wall, live: w, speed: time.Second, weights: map[string]int{}}
 	n.past.keep(w, 0)
+	left := engine.MostEvents
 	for i, in := range j.Inputs {
-		w.AdvanceTo(in.At)
+		if left = w.AdvanceWithin(in.At, left); left == 0 {
+			return []FromEngine{{Error: engine.ErrTooMuch.Error()}}
+		}
 		n.gather()
 		n.past.mark(w)
 		if err := w.Apply(in); err != nil {
 			return []FromEngine{{Error: fmt.Sprintf("input %d of this journal: %v", i+1, err)}}
 		}
 	}
-	w.AdvanceTo(j.End)
+	if w.AdvanceWithin(j.End, left) == 0 {
+		return []FromEngine{{Error: engine.ErrTooMuch.Error()}}
+	}
 	*e = n
 	out := e.report(true, true)
 	out[0].Opened = true
