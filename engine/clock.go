@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -61,4 +62,26 @@ func (w *World) unfold(which func(*conn) bool) {
 		w.post(w.Clock, c.Server, c.ServerLife, sim.Msg{Kind: sim.MsgGone, Tag: gone(c)})
 		w.post(w.Clock, c.Client, c.ClientLife, sim.Msg{Kind: sim.MsgUnfold})
 	}
+}
+
+// heartbeat begins the request of a kubelet that may be folded.
+const heartbeat = "PUT /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"
+
+// imperils: the request over a connection is a heartbeat, and a fault is in
+// force that the next one may not survive, so that one does not stand for many.
+func (w *World) imperils(c *conn, request string) (perilous bool) {
+	if w.calm() || !strings.HasPrefix(request, heartbeat) {
+		return false
+	}
+	a, _ := split(c.Client)
+	b, _ := split(c.Server)
+	method, uri, _ := strings.Cut(request, " ")
+	path, _, _ := strings.Cut(uri, "?")
+	w.inForce(func(f *Fault) {
+		switch f.Effect {
+		case Drop, Delay, Duplicate, Status:
+			perilous = perilous || f.Where.between(a, b) || f.Where.On == "apiserver" && f.Where.Host == b && f.matches(method, path)
+		}
+	})
+	return perilous
 }

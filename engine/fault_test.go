@@ -163,6 +163,37 @@ func TestHeartbeatsStopWithTheirWay(t *testing.T) {
 	}
 }
 
+// TestHeartbeatsMeetChance: each heartbeat meets a fault that strikes now and
+// then, and when it has ended one stands for many again.
+func TestHeartbeatsMeetChance(t *testing.T) {
+	for _, x := range []string{"apiserver control-1 status 500 PUT 50%", "apiserver control-1 duplicate PUT 50%", "link node-1 control-1 drop 50%", "host node-1 duplicate 50%", "apiserver control-1 drop /apis/coordination.k8s.io/* 50%"} {
+		w := joined(t, engine.Config{Seed: "chance"})
+		after(w, 50*time.Second)
+		w.Drain()
+		fault(t, w, x)
+		after(w, 10*time.Minute)
+		strikes, renewals := 0, 0
+		for _, o := range w.Drain() {
+			if o.Kind == trace.Fault && o.Args["state"] == "strike" {
+				strikes++
+			}
+			if o.Kind == trace.Request && strings.HasPrefix(o.Subject, "PUT /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/") {
+				renewals++
+			}
+		}
+		require.Greater(t, strikes, 8, x)
+		require.Greater(t, renewals, 20, x)
+		heal(t, w, "all")
+		after(w, 2*time.Minute)
+		w.Drain()
+		after(w, 20*time.Minute)
+		for _, o := range w.Drain() {
+			require.NotContains(t, o.Subject, "PUT /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/", x)
+		}
+		w.Close()
+	}
+}
+
 // TestALaptop: who sleeps for a month gets nothing, and has timers that are
 // late by a month.
 func TestALaptop(t *testing.T) {

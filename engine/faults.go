@@ -123,9 +123,11 @@ func (w *World) begin(name string) {
 	w.weigh()
 	m := w.machine(f.Where.Host)
 	switch f.Effect {
-	case Drop:
-		if f.Where.On != "apiserver" && f.Percent == 0 {
+	case Drop, Delay, Duplicate:
+		if f.Effect == Drop && f.Where.On != "apiserver" && f.Percent == 0 {
 			w.doubt(f.Where.between)
+		} else {
+			w.connsOn(f.Where.between, func(c *conn) { w.unfold(func(o *conn) bool { return o == c }) })
 		}
 	case Refuse:
 		w.connsOn(f.Where.between, func(c *conn) { w.closeConn(c, reset(c, w.target(c)), true) })

@@ -491,6 +491,9 @@ func (w *World) arrives(m *sim.Msg) bool {
 		if s == nil {
 			return false
 		}
+		if c := w.Conns[s.Conn]; c != nil && m.Kind == sim.MsgResponse && w.imperils(c, s.Request) {
+			w.unfold(func(o *conn) bool { return o == c })
+		}
 		if m.Kind == sim.MsgEnd || m.Kind == sim.MsgFailed || m.Kind == sim.MsgResponse && !m.Resp.Stream {
 			w.forget(s)
 		}
