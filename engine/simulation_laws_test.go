@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,6 +94,8 @@ func (l *laws) look(w *engine.World) *breach {
 	return nil
 }
 
+const atTheEnd = "when the faults end, "
+
 // end is looked at when all is healed: every node has joined.
 func (l *laws) end(w *engine.World, p *plan) *breach {
 	v := w.View()
@@ -102,10 +105,13 @@ func (l *laws) end(w *engine.World, p *plan) *breach {
 		}
 		i := slices.IndexFunc(h.Units, func(u engine.UnitView) bool { return u.Name == "kubelet" })
 		if u := h.Units[i]; u.State != "active" || u.Phase != "joined" {
-			return &breach{"when the faults end, every node joins", fmt.Sprintf("%s is %s, %s %v", h.Name, u.State, u.Phase, u.PhaseArgs), w.Now()}
+			return &breach{atTheEnd + "every node joins", fmt.Sprintf("%s is %s, %s %v", h.Name, u.State, u.Phase, u.PhaseArgs), w.Now()}
 		}
 		if !slices.ContainsFunc(v.Nodes, func(n engine.NodeView) bool { return n.Name == h.Name }) {
-			return &breach{"when the faults end, every node joins", "there is no Node " + h.Name, w.Now()}
+			return &breach{atTheEnd + "every node joins", "there is no Node " + h.Name, w.Now()}
+		}
+		if says := l.serves(w, h.Name); says != "" {
+			return &breach{atTheEnd + "every node serves", says, w.Now()}
 		}
 	}
 	return nil
@@ -221,30 +227,66 @@ func (p policy) holds(c *x509.Certificate, req *x509.CertificateRequest) string 
 	return ""
 }
 
-const pkiDir = "/var/lib/kubelet/pki/"
-
-// currentIsOwn: a current link leads to a certificate with its key, of this node.
+// currentIsOwn: a current link that a kubelet touched leads to a certificate with
+// its key, of this node, and what a server shows names it.
 func currentIsOwn(_ *laws, w *engine.World, o *observation) string {
-	if o.Kind != trace.File || !strings.HasPrefix(o.Subject, pkiDir) {
+	if o.Kind != trace.File || !strings.HasSuffix(o.Actor, "/kubelet") {
 		return ""
 	}
-	d := w.Disk(o.Host())
+	dir, base := path.Split(o.Subject)
 	for _, use := range []string{"client", "server"} {
-		link := pkiDir + "kubelet-" + use + "-current.pem"
-		if _, err := d.ReadLink(link); err != nil {
+		if !strings.HasPrefix(base, "kubelet-"+use+"-") {
 			continue
 		}
-		b, err := d.ReadFile(link)
-		if err != nil {
-			return fmt.Sprintf("on %s: %v", o.Host(), err)
+		link := dir + "kubelet-" + use + "-current.pem"
+		if _, err := w.Disk(o.Host()).ReadLink(link); err != nil {
+			continue
 		}
-		p, err := tls.X509KeyPair(b, b)
-		if err != nil {
-			return fmt.Sprintf("on %s, %s: %v", o.Host(), link, err)
+		if says := ownPair(w, o.Host(), link, use); says != "" {
+			return says
 		}
-		if cn := p.Leaf.Subject.CommonName; cn != "system:node:"+o.Host() {
-			return fmt.Sprintf("on %s, %s is for %s", o.Host(), link, cn)
-		}
+	}
+	return ""
+}
+
+func ownPair(w *engine.World, host, link, use string) string {
+	b, err := w.Disk(host).ReadFile(link)
+	if err != nil {
+		return fmt.Sprintf("on %s: %v", host, err)
+	}
+	p, err := tls.X509KeyPair(b, b)
+	if err != nil {
+		return fmt.Sprintf("on %s, %s: %v", host, link, err)
+	}
+	if cn := p.Leaf.Subject.CommonName; cn != "system:node:"+host {
+		return fmt.Sprintf("on %s, %s is for %s", host, link, cn)
+	}
+	if use == "server" && p.Leaf.VerifyHostname(host) != nil {
+		return fmt.Sprintf("on %s, %s is for the names %v", host, link, p.Leaf.DNSNames)
+	}
+	return ""
+}
+
+// serves: a kubelet that asks for its serving certificate has one, and it is good.
+func (l *laws) serves(w *engine.World, host string) string {
+	d := w.Disk(host)
+	config, _ := d.ReadFile("/var/lib/kubelet/config.yaml")
+	if !bytes.Contains(config, []byte("serverTLSBootstrap: true")) {
+		return ""
+	}
+	unit, _ := d.ReadFile("/etc/systemd/system/kubelet.service")
+	_, rest, _ := strings.Cut(string(unit), "--cert-dir=")
+	link := strings.Fields(rest + " ?")[0] + "/kubelet-server-current.pem"
+	if says := ownPair(w, host, link, "server"); says != "" {
+		return says
+	}
+	b, _ := d.ReadFile(link)
+	certs, err := pki.ParseCerts(b)
+	if err != nil {
+		return err.Error()
+	}
+	if c := certs[0]; c.CheckSignatureFrom(l.ca) != nil || c.NotAfter.Before(w.Now()) {
+		return fmt.Sprintf("on %s, %s is of %s and ends at %s", host, link, c.Issuer, c.NotAfter)
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"crypto/x509/pkix"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -20,6 +21,8 @@ type plan struct {
 	End    time.Time
 	// Forks are the inputs before which the world goes on in a copy.
 	Forks []int
+	// Last is how many inputs at the end bring all in order for good.
+	Last int
 }
 
 func typing(at time.Time, host, line string) engine.Input {
@@ -35,8 +38,76 @@ type planner struct {
 	life  time.Duration
 	admin [][]byte
 	csr   []byte
-	// scarred: what happened needs a person to heal.
+	// scarred: what happened needs a person to heal. hurt are the hosts on whose
+	// disk a file is damaged, which are healed at once.
 	scarred bool
+	hurt    map[string]bool
+	// kubelets are how they are set up.
+	kubelets []setup
+}
+
+// setup is what a kubelet's configuration and flags say.
+type setup struct {
+	rotate, serving, files bool
+	dir                    string
+}
+
+func (p *planner) setup() setup {
+	k := setup{rotate: p.IntN(5) > 0, serving: p.IntN(3) == 0, dir: p.one(usualDir, usualDir, usualDir, "/etc/kubernetes/kubelet-pki")}
+	k.files = !k.serving && p.IntN(4) == 0
+	return k
+}
+
+const usualDir = "/var/lib/kubelet/pki"
+
+// configure writes a kubelet's configuration; it is read when it starts next.
+func (p *planner) configure(i int) {
+	k, host := p.kubelets[i], fmt.Sprintf("node-%d", i+1)
+	more := ""
+	if k.files {
+		more = "tlsCertFile: /root/tls.crt\ntlsPrivateKeyFile: /root/tls.key\n"
+	}
+	p.typ(host, fmt.Sprintf("cat > /var/lib/kubelet/config.yaml <<EOF\n"+kubeletYAML+"EOF", k.rotate, k.serving, more))
+	p.do(engine.Input{Flag: &engine.Flag{Host: host, Unit: "kubelet", Name: "cert-dir", Value: k.dir}})
+}
+
+const kubeletYAML = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication:
+  anonymous: {enabled: false}
+  webhook: {enabled: true}
+  x509: {clientCAFile: /etc/kubernetes/pki/ca.crt}
+authorization: {mode: Webhook}
+rotateCertificates: %v
+serverTLSBootstrap: %v
+%s`
+
+// nodeFiles and controlFiles may be damaged; what is not made anew is kept
+// beside.
+var (
+	nodeFiles    = []string{"/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/bootstrap-kubelet.conf", "/etc/systemd/system/kubelet.service"}
+	nodeMakes    = []string{"/etc/kubernetes/kubelet.conf", "/var/lib/kubelet/config.yaml", usualDir + "/kubelet-client-current.pem", usualDir + "/kubelet-server-current.pem", usualDir + "/kubelet.crt", usualDir + "/kubelet-client.key.tmp"}
+	controlFiles = []string{"/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/apiserver.key", "/etc/kubernetes/pki/sa.key", "/etc/kubernetes/pki/sa.pub", "/etc/kubernetes/pki/apiserver-kubelet-client.crt", "/etc/kubernetes/controller-manager.conf"}
+)
+
+// keep puts copies of files beside them, on every host; restore puts them back.
+func (p *planner) keep(host string, files []string, restore bool) {
+	line := ""
+	for i, f := range files {
+		from, to := f, fmt.Sprintf("/root/kept-%d", i)
+		if restore {
+			from, to = to, from
+		}
+		line += "cp " + from + " " + to + "; "
+	}
+	p.typ(host, line)
+}
+
+func filesOf(host string) []string {
+	if strings.HasPrefix(host, "node") {
+		return nodeFiles
+	}
+	return controlFiles
 }
 
 func (p *planner) node() string            { return fmt.Sprintf("node-%d", 1+p.IntN(p.Config.Nodes)) }
@@ -58,13 +129,25 @@ var lives = []time.Duration{time.Hour, time.Hour, 6 * time.Hour, 24 * time.Hour}
 
 func newPlan(seed uint64) *plan {
 	p := &planner{Rand: rand.New(rand.NewPCG(seed, 36)), plan: &plan{Seed: seed}, now: engine.Start}
-	p.Config = engine.Config{Seed: fmt.Sprint("simulation ", seed), Nodes: 1 + p.IntN(3)}
+	p.Config = engine.Config{Seed: fmt.Sprint("simulation ", seed), Nodes: 1 + min(p.IntN(4), p.IntN(4))}
+	if p.IntN(8) == 0 {
+		p.Config.Nodes = 1 + p.IntN(6)
+	}
 	if p.IntN(6) == 0 {
 		p.Config.ControlPlanes = 3
 	}
+	p.hurt = map[string]bool{}
 	p.life = lives[p.IntN(len(lives))]
 	p.admin, p.csr = identities(p.Config)
 	p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "cluster-signing-duration", Value: p.life.String()}})
+	p.keep("control-1", controlFiles, false)
+	for i := range p.Config.Nodes {
+		host := fmt.Sprintf("node-%d", i+1)
+		p.kubelets = append(p.kubelets, p.setup())
+		p.keep(host, nodeFiles, false)
+		p.certify(i)
+		p.configure(i)
+	}
 	// Acts: much happens within minutes, then all is brought in order, and then
 	// nothing happens for long: a kubelet that is refused asks every second and
 	// ends every five minutes, so that a day of it costs as much as years do.
@@ -80,14 +163,47 @@ func newPlan(seed uint64) *plan {
 		p.order()
 		p.now = p.now.Add(p.span(2 * p.life))
 	}
-	if p.scarred {
-		for i := range p.Config.Nodes {
-			p.typ(fmt.Sprintf("node-%d", i+1), "systemctl stop kubelet; rm -rf /var/lib/kubelet/pki /etc/kubernetes/kubelet.conf")
+	last := len(p.Inputs)
+	for i, k := range p.kubelets {
+		// One that does not rotate has to begin with a new certificate to be
+		// there at the end.
+		if p.scarred || !k.rotate {
+			p.clean(fmt.Sprintf("node-%d", i+1))
 		}
 	}
 	p.order()
-	p.End = p.now.Add(40 * time.Minute)
+	// Somebody looks after the serving certificates.
+	for _, d := range []time.Duration{time.Minute, 4 * time.Minute, 10 * time.Minute, 10 * time.Minute} {
+		p.now = p.now.Add(d)
+		p.approve()
+	}
+	p.Last = len(p.Inputs) - last
+	p.End = p.now.Add(15 * time.Minute)
 	return p.plan
+}
+
+// certify gives a node a serving certificate of its own.
+func (p *planner) certify(i int) {
+	host := fmt.Sprintf("node-%d", i+1)
+	kr := pki.Keyring{Seed: "files"}
+	ca, err := pki.NewAuthority(kr, "ca", "somebody", engine.Start.AddDate(-1, 0, 0), engine.Start.AddDate(30, 0, 0))
+	if err != nil {
+		panic(err)
+	}
+	cert, err := ca.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: host}, DNS: []string{host}, Server: true, NotBefore: engine.Start.AddDate(-1, 0, 0), NotAfter: engine.Start.AddDate(30, 0, 0), Serial: []byte{2}}, kr.ECDSA(host).Public())
+	if err != nil {
+		panic(err)
+	}
+	p.typ(host, "cat > /root/tls.crt <<EOF\n"+string(cert)+"EOF")
+	p.typ(host, "cat > /root/tls.key <<EOF\n"+string(pki.KeyPEM(kr.ECDSA(host)))+"EOF")
+}
+
+func (p *planner) clean(host string) {
+	p.typ(host, "systemctl stop kubelet; rm -rf "+usualDir+" /etc/kubernetes/kubelet-pki /etc/kubernetes/kubelet.conf")
+}
+
+func (p *planner) approve() {
+	p.typ("admin", "kubectl certificate approve $(kubectl get csr -o name)")
 }
 
 // identities are the admin's chain in a world, and a CSR of someone's.
@@ -124,7 +240,12 @@ var moves = []struct {
 	{2, func(p *planner) {
 		p.typ("admin", "kubectl delete clusterrolebinding "+p.one("kubelet-bootstrap", "approve-client", "approve-renewal"))
 	}},
-	{4, func(p *planner) { p.typ("admin", "kubectl certificate approve $(kubectl get csr -o name)") }},
+	{4, func(p *planner) { p.approve() }},
+	{2, func(p *planner) {
+		i := p.IntN(p.Config.Nodes)
+		p.kubelets[i] = p.setup()
+		p.configure(i)
+	}},
 	{2, func(p *planner) { p.typ("admin", "kubectl certificate deny $(kubectl get csr -o name)") }},
 	{1, func(p *planner) { p.typ("admin", "kubectl delete csr --all") }},
 	{2, func(p *planner) { p.typ("admin", "kubectl delete node "+p.node()) }},
@@ -182,10 +303,16 @@ func (p *planner) fault() {
 		"apiserver control-1 status "+p.one("429", "500", "503")+" "+p.one("", "PUT", "GET", "POST", "/apis/certificates.k8s.io/*")+" "+p.one("", "30%"),
 		"apiserver control-1 drop "+p.one("", "20%", "PUT 50%"), "apiserver control-1 delay "+p.one("1s", "20s"), "apiserver control-1 duplicate 50%", "apiserver control-1 stop", "apiserver control-1 restart",
 	)
+	if p.IntN(5) == 0 {
+		host = p.one(node, node, node, "control-1")
+		file := p.one(append(filesOf(host), map[bool][]string{true: nodeMakes}[host == node]...)...)
+		p.hurt[host] = true
+		text = "disk " + host + " corrupt " + file
+	}
 	if strings.Contains(text, "control-1 skew +2h") {
 		p.scarred = true
 	}
-	if !strings.HasSuffix(text, "restart") && p.IntN(6) > 0 {
+	if !strings.HasSuffix(text, "restart") && !strings.Contains(text, " corrupt ") && p.IntN(6) > 0 {
 		text += fmt.Sprintf(" for %dms", p.span(10*time.Minute).Milliseconds())
 	}
 	f, err := engine.ParseFault(text, p.now)
@@ -241,6 +368,18 @@ func (p *planner) order() {
 			p.typ(h, "date -s @"+fmt.Sprint(p.now.Unix()))
 		}
 	}
+	for _, h := range append([]string{"control-1"}, hosts[2:]...) {
+		if p.hurt[h] {
+			p.keep(h, filesOf(h), true)
+			if h != "control-1" {
+				p.clean(h)
+			}
+			delete(p.hurt, h)
+		}
+	}
+	for i := range p.kubelets {
+		p.configure(i)
+	}
 	p.typ("control-1", "systemctl restart kube-apiserver")
 	p.now = p.now.Add(10 * time.Second)
 	p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "controllers", Value: "*"}})
@@ -254,6 +393,7 @@ func (p *planner) order() {
 		p.typ(h, "systemctl restart kubelet")
 	}
 	p.now = p.now.Add(time.Minute)
+	p.approve()
 }
 
 const freshToken = `apiVersion: v1

@@ -99,7 +99,8 @@ func stack() string {
 	return string(b[:runtime.Stack(b, false)])
 }
 
-// shrink leaves out of a plan what is not needed to break the same law.
+// shrink leaves out of a plan what is not needed to break the same law. What
+// brings all in order at the end is needed for the laws of the end.
 func (p *plan) shrink(law string) *plan {
 	breaks := func(q *plan) bool {
 		w, b := q.play()
@@ -114,10 +115,14 @@ func (p *plan) shrink(law string) *plan {
 		small.Forks = p.Forks // numbers of inputs: none can be left out
 		return &small
 	}
-	for size := (len(small.Inputs) + 1) / 2; size > 0; size /= 2 {
-		for i := 0; i < len(small.Inputs); {
+	kept := 0
+	if strings.HasPrefix(law, atTheEnd) {
+		kept = p.Last
+	}
+	for size := (len(small.Inputs) - kept + 1) / 2; size > 0; size /= 2 {
+		for i := 0; i < len(small.Inputs)-kept; {
 			q := small
-			q.Inputs = slices.Delete(slices.Clone(small.Inputs), i, min(i+size, len(small.Inputs)))
+			q.Inputs = slices.Delete(slices.Clone(small.Inputs), i, min(i+size, len(small.Inputs)-kept))
 			if breaks(&q) {
 				small = q
 			} else {

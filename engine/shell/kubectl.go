@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"errors"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -194,8 +195,7 @@ func certificate(k *kube, f *kubectlFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range args[1:] {
-		name = name[strings.LastIndexByte(name, '/')+1:]
+	decide := func(name string) error {
 		for try := 0; ; try++ {
 			b, err := k.do("GET", r.path("", name), nil)
 			if err != nil {
@@ -229,8 +229,26 @@ func certificate(k *kube, f *kubectlFlags, args []string) error {
 				}
 			}
 			k.printf("%s/%s %s\n", r.one(), name, past)
-			break
+			return nil
 		}
 	}
-	return nil
+	// One that can't be decided stops none of the others. Models
+	// k8s.io/cli-runtime/pkg/resource ContinueOnErrorVisitor and kubectl's checkErr.
+	var failed []error
+	for _, name := range args[1:] {
+		if err := decide(name[strings.LastIndexByte(name, '/')+1:]); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	switch len(failed) {
+	case 0:
+		return nil
+	case 1:
+		return failed[0]
+	}
+	var words []string
+	for _, err := range failed {
+		words = append(words, strings.TrimPrefix(err.Error(), "error: "))
+	}
+	return errors.New(strings.Join(words, "\n"))
 }

@@ -92,6 +92,7 @@ func TestKubectlWords(t *testing.T) {
 		{"kubectl get csr -o nosuch", "error: unable to match a printer suitable for the output format \"nosuch\", allowed formats are: custom-columns,json,jsonpath,name,wide,yaml\n", "1"},
 		{"kubectl certificate approve", "error: one or more CSRs must be specified as <name> or -f <filename>\n", "1"},
 		{"kubectl certificate approve nosuch", "Error from server (NotFound): certificatesigningrequests.certificates.k8s.io \"nosuch\" not found\n", "1"},
+		{"kubectl certificate deny nosuch nor-this", "Error from server (NotFound): certificatesigningrequests.certificates.k8s.io \"nosuch\" not found\nError from server (NotFound): certificatesigningrequests.certificates.k8s.io \"nor-this\" not found\n", "1"},
 		{"kubectl create clusterrolebinding y --group=g", "error: required flag(s) \"clusterrole\" not set\n", "1"},
 		{"kubectl create clusterrolebinding x-binding --clusterrole=system:node-bootstrapper --group=system:bootstrappers", "clusterrolebinding.rbac.authorization.k8s.io/x-binding created\n", "0"},
 		{"kubectl create clusterrolebinding x-binding --clusterrole=system:node-bootstrapper --group=system:bootstrappers", "error: failed to create clusterrolebinding: clusterrolebindings.rbac.authorization.k8s.io \"x-binding\" already exists\n", "1"},
