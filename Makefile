@@ -115,8 +115,15 @@ lint: $(PLAIN)
 	$(GO) vet ./...
 	GOOS=js GOARCH=wasm $(GO) vet $(FOR_WASM) ./wasm ./web/... ./lessons ./engine/... ./tools/empty
 
+# Every fuzz target for a time; what it finds is put into testdata/fuzz and runs
+# with the tests from then on.
+FUZZTIME ?= 30s
 fuzz:
-	$(GO) test -run '^$$' -fuzz FuzzParseSession -fuzztime 30s ./lessons
+	@for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		for target in $$(grep -h --include='*_test.go' -o '^func Fuzz[A-Za-z]*' $$dir/*_test.go | cut -c6-); do \
+			echo "$$dir $$target"; $(GO) test $$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done; \
+	done
 
 clean:
 	rm -rf dist artifacts joinery .work
