@@ -109,6 +109,7 @@ func TestControlPlaneJoinsByHand(t *testing.T) {
 	}
 	const join = "kubeadm join 10.0.0.3:6443 --token abcdef.0123456789abcdef --discovery-token-unsafe-skip-ca-verification"
 	out := say("control-3", join+" --control-plane")
+	require.Contains(t, say("control-3", "kubeadm join phase control-plane-join mark-control-plane --control-plane"), "[mark-control-plane] Marking the node control-3 as control-plane")
 	require.Contains(t, out, "a new control plane instance was created")
 	require.NotContains(t, out, "download-certs")
 	// What control planes share is the same, what is a host's own is not.

@@ -112,9 +112,15 @@ func init() {
 		{"init phase upload-config kubelet", "Upload the kubelet configuration to a ConfigMap", "config kubeconfig", 0, phaseUploadKubelet},
 		{"join", "Run this on any machine you wish to join an existing cluster", joining, 1, join},
 		{"join phase", "Use this command to invoke single phase of the \"join\" workflow", "", 0, nil},
+		{"join phase control-plane-join", "Join a machine as a control plane instance", "", 0, nil},
+		{"join phase control-plane-join mark-control-plane", "Mark a node as a control-plane", "config control-plane node-name", 0, phaseJoinMark},
+		{"join phase control-plane-prepare", "Prepare the machine for serving a control plane", "", 0, nil},
+		{"join phase control-plane-prepare all", "Prepare the machine for serving a control plane", joining, 1, phasePrepare},
 		{"join phase kubelet-start", "Write kubelet settings, certificates and (re)start the kubelet", joining, 1, phaseKubeletStart},
 		{"join phase kubelet-wait-bootstrap", "Wait for the kubelet to bootstrap itself", "config cri-socket dry-run", 0, phaseKubeletWait},
 		{"join phase preflight", "Run join pre-flight checks", joining, 1, phasePreflight},
+		{"config", "Manage configuration for a kubeadm cluster persisted in a ConfigMap in the cluster", "", -1, notHere("kubeadm config", "what is in the cluster, kubectl shows (ConfigMap kubeadm-config in kube-system), and images are pulled by nobody: units here run programs that are installed")},
+		{"upgrade", "Upgrade your cluster smoothly to a newer version with this command", "", -1, notHere("kubeadm upgrade", "a world has one release")},
 		{"kubeconfig", "Kubeconfig file utilities", "", 0, nil},
 		{"kubeconfig user", "Output a kubeconfig file for an additional user", "config token client-name org validity-period", 0, kubeconfigUser},
 		{"reset", "Performs a best effort revert of changes made to this host by 'kubeadm init' or 'kubeadm join'", "force cert-dir cri-socket cleanup-tmp-dir dry-run ignore-preflight-errors kubeconfig", 0, reset},
@@ -194,6 +200,11 @@ func (f *admFlags) admOptional(e era.Era) map[string]func() {
 		"control-plane":               func() { f.BoolVar(&f.controlPlane, "control-plane", false, "") },
 		"validity-period":             func() { f.DurationVar(&f.validity, "validity-period", era.KubeadmCertLife.In(e), "") },
 	}
+}
+
+// notHere is a command that is kubeadm's, and why it is not here.
+func notHere(command, why string) func(*adm, []string) error {
+	return func(*adm, []string) error { return fmt.Errorf("%s: not in this shell: %s", command, why) }
 }
 
 // kubeadm runs the command that its words name.

@@ -67,6 +67,17 @@ func TestKubeadmRefuses(t *testing.T) {
 	require.Contains(t, out, "[ERROR IsPrivilegedUser]: user is not running as root\n")
 	out, _ = w.say("node-1", "echo '{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, tokens: []}' > /j.yaml; kubeadm join --config /j.yaml")
 	require.Contains(t, out, `strict decoding error: unknown field "tokens"`)
+	out, _ = w.say("node-1", "echo '{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {bootstrapToken: {hash: x}, files: {}}, nodeRegistration: {names: x}}' > /j.yaml; kubeadm join --config /j.yaml")
+	require.Contains(t, out, `Kind:"JoinConfiguration"}: strict decoding error: unknown field "discovery.bootstrapToken.hash", unknown field "discovery.files", unknown field "nodeRegistration.names"`+"\n")
+	for line, want := range map[string]string{
+		"kubeadm config images pull": "error: kubeadm config: not in this shell: ",
+		"kubeadm upgrade plan":       "error: kubeadm upgrade: not in this shell: a world has one release\n",
+		"kubeadm init --dry-run":     "error: kubeadm init --dry-run: not in this shell: ",
+	} {
+		out, status := w.say("node-1", line)
+		require.Equal(t, "1", status)
+		require.Contains(t, out, want)
+	}
 	out, _ = w.say("admin", "kubeadm token delete ABC")
 	require.Equal(t, `error: given token "ABC" didn't match pattern "\\A([a-z0-9]{6})\\z" or "\\A([a-z0-9]{6})\\z"`+moreWords, out)
 	out, _ = w.say("admin", "kubeadm token create abcdef.aaaaaaaaaaaaaaaa")

@@ -29,6 +29,31 @@ var admKnown = map[string]string{
 	"JoinConfiguration":    "apiVersion kind dryRun nodeRegistration caCertPath discovery controlPlane skipPhases patches timeouts",
 }
 
+// admKnownIn are the fields of what stands inside, by its path.
+var admKnownIn = map[string]string{
+	"nodeRegistration": "name criSocket taints kubeletExtraArgs ignorePreflightErrors imagePullPolicy imagePullSerial",
+	"localAPIEndpoint": "advertiseAddress bindPort", "controlPlane": "localAPIEndpoint certificateKey", "controlPlane.localAPIEndpoint": "advertiseAddress bindPort",
+	"networking": "serviceSubnet podSubnet dnsDomain", "apiServer": "extraArgs extraVolumes extraEnvs certSANs",
+	"controllerManager": "extraArgs extraVolumes extraEnvs", "scheduler": "extraArgs extraVolumes extraEnvs",
+	"etcd": "local external", "etcd.local": "imageRepository imageTag dataDir extraArgs extraEnvs serverCertSANs peerCertSANs",
+	"etcd.external": "endpoints caFile certFile keyFile httpEndpoints", "dns": "imageRepository imageTag disabled", "proxy": "disabled", "patches": "directory",
+	"discovery": "bootstrapToken file tlsBootstrapToken", "discovery.bootstrapToken": "token apiServerEndpoint caCertHashes unsafeSkipCAVerification", "discovery.file": "kubeConfigPath",
+	"timeouts": "controlPlaneComponentHealthCheck kubeletHealthCheck kubernetesAPICall etcdAPICall tlsBootstrap discovery upgradeManifests",
+}
+
+// unknownFields are what strict decoding has against a document, below a path.
+func unknownFields(o map[string]any, at, known string) (out []string) {
+	for _, field := range sortedKeys(o) {
+		name := strings.TrimPrefix(at+"."+field, ".")
+		if !slices.Contains(strings.Fields(known), field) {
+			out = append(out, fmt.Sprintf("unknown field %q", name))
+		} else if inner, ok := o[field].(map[string]any); ok && admKnownIn[name] != "" {
+			out = append(out, unknownFields(inner, name, admKnownIn[name])...)
+		}
+	}
+	return out
+}
+
 // readConfig reads the documents of --config. The errors are kubeadm's.
 func (a *adm) readConfig(wanted ...string) (*admConfig, error) {
 	c := &admConfig{init: object{}, cluster: object{}, kubelet: object{}, join: object{}}
@@ -85,9 +110,9 @@ func (a *adm) readConfig(wanted ...string) (*admConfig, error) {
 		case kind != "KubeProxyConfiguration":
 			a.log('W', 0, "common.go:101", "[config] WARNING: Ignored configuration document with GroupVersionKind %s/%s, Kind=%s", group, version, kind)
 		}
-		for _, field := range sortedKeys(o) {
-			if known != "" && !slices.Contains(strings.Fields(known), field) {
-				a.log('W', 0, "strict.go:49", "error unmarshaling configuration schema.GroupVersionKind{Group:%q, Version:%q, Kind:%q}: strict decoding error: unknown field %q", group, version, kind, field)
+		if known != "" {
+			if wrong := unknownFields(o, "", known); wrong != nil {
+				a.log('W', 0, "strict.go:49", "error unmarshaling configuration schema.GroupVersionKind{Group:%q, Version:%q, Kind:%q}: strict decoding error: %s", group, version, kind, strings.Join(wrong, ", "))
 			}
 		}
 		found = found || slices.Contains(wanted, kind)

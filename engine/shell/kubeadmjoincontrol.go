@@ -106,6 +106,23 @@ func (j *joining) prepareControl() error {
 	return nil
 }
 
+func phasePrepare(a *adm, args []string) error {
+	j, err := a.joining(args)
+	if err != nil || !j.control.on {
+		return err
+	}
+	return j.prepareControl()
+}
+
+// phaseJoinMark asks no cluster: admin.conf names it.
+func phaseJoinMark(a *adm, _ []string) error {
+	if !a.f.controlPlane {
+		return nil
+	}
+	a.f.kubeconfig = etcKubernetes + "/admin.conf"
+	return phase("control-plane-join/mark-control-plane", a.markNode(orText(a.f.nodeName, a.hostname())))
+}
+
 // joinEtcd: all API servers share one store, so that there is no member to add.
 func (j *joining) joinEtcd() error {
 	j.printf("[etcd] Creating static Pod manifest for \"etcd\"\n[etcd] No member joins: the control planes of this world share one etcd\n")
