@@ -32,31 +32,35 @@ func (m *ControllerManager) cleanLater(c *sim.Ctx) {
 }
 
 // tooOld are the reasons to delete a CSR, in the order in which they are looked
-// for. Models pkg/controller/certificates/cleaner/cleaner.go.
+// for, and their lines: source, words and what they call the age. Models
+// pkg/controller/certificates/cleaner/cleaner.go.
 var tooOld = []struct {
 	why   string
+	line  string
+	words string
+	limit string
 	since func(csr *certv1.CertificateSigningRequest) time.Time
 	age   func(era.Era) time.Duration
 }{
-	{"approved", func(csr *certv1.CertificateSigningRequest) time.Time {
+	{"approved", "cleaner.go:189", "more than approvedExpiration duration old and approved.", "approvedExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
 		if len(csr.Status.Certificate) == 0 {
 			return time.Time{}
 		}
 		return decidedAt(csr, certv1.CertificateApproved)
 	}, era.CleanerDecided.In},
-	{"denied", func(csr *certv1.CertificateSigningRequest) time.Time {
+	{"denied", "cleaner.go:160", "more than deniedExpiration duration old and denied.", "deniedExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
 		return decidedAt(csr, certv1.CertificateDenied)
 	}, era.CleanerDecided.In},
-	{"failed", func(csr *certv1.CertificateSigningRequest) time.Time {
+	{"failed", "cleaner.go:173", "more than deniedExpiration duration old and failed.", "deniedExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
 		return decidedAt(csr, certv1.CertificateFailed)
 	}, era.CleanerDecided.In},
-	{"unhandled", func(csr *certv1.CertificateSigningRequest) time.Time {
+	{"unhandled", "cleaner.go:148", "more than pendingExpiration duration old and unhandled.", "pendingExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
 		if len(csr.Status.Conditions) > 0 {
 			return time.Time{}
 		}
 		return csr.CreationTimestamp.Time
 	}, era.CleanerPending.In},
-	{"approved, but not issued", func(csr *certv1.CertificateSigningRequest) time.Time {
+	{"approved, but not issued", "cleaner.go:205", "approved but unissued for more than pendingExpiration duration.", "pendingExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
 		if len(csr.Status.Certificate) > 0 {
 			return time.Time{}
 		}
@@ -79,16 +83,16 @@ func (m *ControllerManager) clean(c *sim.Ctx) {
 	for _, name := range slices.Sorted(maps.Keys(m.CSRs)) {
 		csr := m.CSRs[name]
 		why := ""
-		if certs, err := pki.ParseCerts(csr.Status.Certificate); err == nil && condition(csr, certv1.CertificateApproved) && now.After(certs[0].NotAfter) {
-			why = "expired"
-			m.log(c, 'I', 4, "cleaner.go:137", "Cleaning CSR as the associated certificate is expired", "csr", name)
-		}
 		for _, x := range tooOld {
 			since, age := x.since(csr), x.age(m.era())
 			if why == "" && age > 0 && !since.IsZero() && now.Sub(since) > age {
 				why = x.why
-				m.log(c, 'I', 4, "cleaner.go:150", "Cleaning CSR as it is more than "+age.String()+" old and "+why, "csr", name)
+				m.log(c, 'I', 0, x.line, "Cleaning CSR as it is "+x.words, "csr", name, x.limit, age)
 			}
+		}
+		if certs, err := pki.ParseCerts(csr.Status.Certificate); why == "" && err == nil && condition(csr, certv1.CertificateApproved) && now.After(certs[0].NotAfter) {
+			why = "expired"
+			m.log(c, 'I', 0, "cleaner.go:134", "Cleaning CSR as the associated certificate is expired.", "csr", name)
 		}
 		if why != "" {
 			decide(c, "csr/"+name, cleaning, "deleted", why, "")
@@ -101,7 +105,7 @@ func (m *ControllerManager) clean(c *sim.Ctx) {
 }
 
 func (m *ControllerManager) cleaned(c *sim.Ctx, a answer) {
-	if !a.ok() && a.code != 404 {
-		m.log(c, 'E', 0, "cleaner.go:118", "Unhandled Error", "err", fmt.Sprintf("Error while attempting to clean CSR %q: unable to delete CSR %q: %s", a.Name, a.Name, a.err()), "logger", "UnhandledError")
+	if !a.ok() {
+		m.log(c, 'E', 0, "cleaner.go:109", "Error while attempting to clean CSR", "err", fmt.Sprintf("unable to delete CSR %q: %s", a.Name, a.err()), "csr", a.Name)
 	}
 }

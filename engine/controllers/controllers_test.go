@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	certv1 "k8s.io/api/certificates/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
@@ -319,4 +320,49 @@ func TestCloneIsIndependent(t *testing.T) {
 	n.Feeds[0].Fails++
 	b, _ = json.Marshal(r.m)
 	require.Equal(t, string(a), string(b))
+}
+
+// TestCleaner: which request goes when, and the line that says so, which is there
+// whatever the verbosity.
+func TestCleaner(t *testing.T) {
+	r := newRig(t, "--controllers=csrcleaner", "--v=0")
+	old := func(name string, age time.Duration, cert []byte, kinds ...certv1.RequestConditionType) {
+		x := node(t, name, "u")
+		x.Status.Certificate = cert
+		for _, k := range kinds {
+			x.Status.Conditions = append(x.Status.Conditions, certv1.CertificateSigningRequestCondition{Type: k, Status: "True", LastUpdateTime: metav1.NewTime(newYear.Add(-age))})
+		}
+		r.put(x)
+		r.csrs[name].CreationTimestamp = metav1.NewTime(newYear.Add(-age))
+	}
+	leaf := func(notAfter time.Time) []byte {
+		ca, err := pki.NewAuthority(pki.Keyring{Seed: "t"}, "ca", "kubernetes", newYear.AddDate(-1, 0, 0), newYear.AddDate(10, 0, 0))
+		require.NoError(t, err)
+		c, err := ca.Leaf(pki.LeafSpec{Client: true, NotBefore: newYear.Add(-time.Hour), NotAfter: notAfter, Serial: []byte{7}}, ca.Key.Public())
+		require.NoError(t, err)
+		return c
+	}
+	old("approved", 30*time.Minute, leaf(newYear.AddDate(1, 0, 0)), certv1.CertificateApproved)
+	old("denied", 30*time.Minute, nil, certv1.CertificateDenied)
+	old("failed", 30*time.Minute, nil, certv1.CertificateApproved, certv1.CertificateFailed)
+	old("pending", 23*time.Hour+30*time.Minute, nil)
+	old("unissued", 23*time.Hour+30*time.Minute, nil, certv1.CertificateApproved)
+	old("expired", -time.Minute, leaf(newYear.Add(30*time.Minute)), certv1.CertificateApproved)
+	old("young", -30*time.Minute, nil)
+	r.run(59 * time.Minute)
+	require.Len(t, r.csrs, 7)
+	r.run(61 * time.Minute)
+	require.Len(t, r.csrs, 1)
+	require.Contains(t, r.csrs, "young")
+	for _, l := range []string{
+		`cleaner.go:189] "Cleaning CSR as it is more than approvedExpiration duration old and approved." csr="approved" approvedExpiration="1h0m0s"`,
+		`cleaner.go:160] "Cleaning CSR as it is more than deniedExpiration duration old and denied." csr="denied" deniedExpiration="1h0m0s"`,
+		`cleaner.go:173] "Cleaning CSR as it is more than deniedExpiration duration old and failed." csr="failed" deniedExpiration="1h0m0s"`,
+		`cleaner.go:148] "Cleaning CSR as it is more than pendingExpiration duration old and unhandled." csr="pending" pendingExpiration="24h0m0s"`,
+		`cleaner.go:205] "Cleaning CSR as it is approved but unissued for more than pendingExpiration duration." csr="unissued" pendingExpiration="24h0m0s"`,
+		`cleaner.go:134] "Cleaning CSR as the associated certificate is expired." csr="expired"`,
+	} {
+		require.Equal(t, 1, r.count(l), l+"\n"+strings.Join(r.lines(), "\n"))
+	}
+	require.Zero(t, r.count(`controllermanager.go:810]`), "that is said at -v=1")
 }

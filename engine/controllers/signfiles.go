@@ -45,7 +45,7 @@ func (m *ControllerManager) load(c *sim.Ctx, certFile, keyFile string) (changed 
 }
 
 func (m *ControllerManager) loaded(c *sim.Ctx, certFile, keyFile string) {
-	m.log(c, 'I', 0, "dynamic_serving_content.go:116", "Loaded a new cert/key pair", "name", contentName+certFile+"::"+keyFile)
+	m.log(c, 'I', 2, "dynamic_serving_content.go:116", "Loaded a new cert/key pair", "name", contentName+certFile+"::"+keyFile)
 }
 
 // authority is the CA of the signing files as last read. Two certificates in

@@ -152,7 +152,7 @@ func (m *ControllerManager) build(c *sim.Ctx) {
 		ready = append(ready, x)
 	}
 	for _, x := range ready {
-		m.log(c, 'I', 0, "controllermanager.go:810", "Controller starting...", "controller", x.name)
+		m.log(c, 'I', 1, "controllermanager.go:810", "Controller starting...", "controller", x.name)
 		x.start(m, c)
 	}
 }
