@@ -1,7 +1,10 @@
 package kubelet
 
 import (
+	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -377,4 +380,76 @@ func TestCAFileReadAgain(t *testing.T) {
 		require.Equal(t, map[string][]string{connBootstrap: {both}, connAPI: {old}}, trusted(16*time.Minute))
 		require.NotZero(t, r.count(words))
 	}
+}
+
+// filesConf is a kubeconfig that names a certificate outside of the kubelet's own
+// directory, as a provisioner writes one.
+const filesConf = `apiVersion: v1
+clusters:
+- cluster: {certificate-authority: /etc/kubernetes/pki/ca.crt, server: "https://10.0.0.10:6443"}
+  name: c
+contexts:
+- context: {cluster: c, user: u}
+  name: x
+current-context: x
+kind: Config
+users:
+- name: u
+  user: `
+
+// What the kubeconfig names, or holds, is taken when the store has nothing, as
+// client-go's getCurrentCertificateOrBootstrap does: files are used for as long as
+// they are good, what is embedded is rotated at once.
+func TestCertificateOfTheKubeconfig(t *testing.T) {
+	const crt, key = "/etc/kubernetes/node.crt", "/etc/kubernetes/node.key"
+	r := newRig(t)
+	leaf := func(notAfter time.Time) []byte {
+		c, err := r.ca.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "system:node:node-1", Organization: []string{"system:nodes"}}, Client: true,
+			NotBefore: newYear.Add(-time.Hour), NotAfter: notAfter, Serial: []byte{9}}, pki.Keyring{Seed: "t"}.ECDSA("node").Public())
+		require.NoError(t, err)
+		return c
+	}
+	keyPEM := pki.KeyPEM(pki.Keyring{Seed: "t"}.ECDSA("node"))
+	write := func(file string, text []byte) { require.NoError(t, r.disk.WriteFile(file, text, 0o600, newYear)) }
+	restart := func() {
+		r.serve, r.obs, r.sent = r.cluster(365*24*time.Hour, true), nil, nil
+		r.now = newYear
+		r.start("--v=0")
+		r.run(20 * time.Second)
+	}
+	named := []byte(filesConf + "{client-certificate: " + crt + ", client-key: " + key + "}\n")
+
+	write("/etc/kubernetes/kubelet.conf", named)
+	write(crt, leaf(newYear.AddDate(1, 0, 0)))
+	write(key, keyPEM)
+	restart()
+	require.Nil(t, r.code, r.lines())
+	require.Empty(t, r.times("POST", csrPath), "it is good for a year")
+	require.Equal(t, 1, r.count(`certificate_store.go:160] "Loading cert/key pair" certFile="`+crt+`" keyFile="`+key+`"`), r.lines())
+	require.Equal(t, PhaseJoined, r.k.Phase)
+	require.Equal(t, string(leaf(newYear.AddDate(1, 0, 0))), string(r.sent[len(r.sent)-1].Dial.Cert))
+	_, err := r.disk.Stat("/var/lib/kubelet/pki/kubelet-client-current.pem")
+	require.Error(t, err, "nothing was issued, so nothing is stored")
+
+	// A key of another certificate. Without a bootstrap kubeconfig nothing looks at it before.
+	write(key, pki.KeyPEM(pki.Keyring{Seed: "t"}.ECDSA("other")))
+	restart()
+	require.Equal(t, 1, *r.code)
+	require.Equal(t, 1, r.count(`run.go:72] "command failed" err="failed to run Kubelet: failed to initialize client certificate manager: tls: private key does not match public key"`), r.lines())
+
+	// Embedded, beside an expired certificate in the store.
+	b64 := base64.StdEncoding.EncodeToString
+	write("/etc/kubernetes/kubelet.conf", []byte(filesConf+"{client-certificate-data: "+b64(leaf(newYear.AddDate(0, 6, 0)))+", client-key-data: "+b64(keyPEM)+"}\n"))
+	write("/var/lib/kubelet/pki/old.pem", append(leaf(newYear.Add(-time.Minute)), keyPEM...))
+	require.NoError(t, r.disk.Symlink("/var/lib/kubelet/pki/old.pem", "/var/lib/kubelet/pki/kubelet-client-current.pem", newYear))
+	restart()
+	require.Nil(t, r.code, r.lines())
+	require.Equal(t, 1, r.count(`certificate_store.go:147] "Loading cert/key pair from a file"`), r.lines())
+	require.Len(t, r.times("POST", csrPath), 1)
+	for _, s := range r.sent {
+		if s.Method == http.MethodPost && s.URL == csrPath {
+			require.Equal(t, string(leaf(newYear.AddDate(0, 6, 0))), string(s.Dial.Cert), "asked for as the node that it is")
+		}
+	}
+	require.Equal(t, PhaseJoined, r.k.Phase)
 }

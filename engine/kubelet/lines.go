@@ -22,12 +22,14 @@ var (
 	lineSkipping      = line{'I', 2, "bootstrap.go:117", "Kubeconfig exists and is valid, skipping bootstrap"}
 	lineSync          = line{'I', 2, "bootstrap.go:121", "Using bootstrap kubeconfig to generate TLS client cert, key and kubeconfig file"}
 	lineNoKey         = line{'I', 2, "bootstrap.go:152", "No valid private key and/or certificate found, reusing existing private key or creating a new one"}
-	lineNoServer      = line{'I', 2, "bootstrap.go:297", "Failed to connect to apiserver"}
+	lineNoServer      = line{'I', 0, "bootstrap.go:297", "Failed to connect to apiserver"}
 	lineServerLate    = line{'I', 0, "bootstrap.go:162", "Error waiting for apiserver to come up"}
 	lineAwaiting      = line{'I', 2, "bootstrap.go:359", "Waiting for client certificate to be issued"}
-	lineReusing       = line{'I', 2, "csr.go:90", "csr for this node already exists, reusing"}
-	lineStillGood     = line{'I', 2, "csr.go:98", "csr for this node is still valid"}
-	lineLoading       = line{'I', 2, "certificate_store.go:147", "Loading cert/key pair from a file"}
+	lineReusing       = line{'I', 0, "csr.go:90", "csr for this node already exists, reusing"}
+	lineStillGood     = line{'I', 0, "csr.go:98", "csr for this node is still valid"}
+	lineLoading       = line{'I', 0, "certificate_store.go:147", "Loading cert/key pair from a file"}
+	lineLoadingPair   = [...]line{{'I', 0, "certificate_store.go:160", "Loading cert/key pair"}, {'I', 0, "certificate_store.go:175", "Loading cert/key pair"}}
+	lineNotInStore    = line{'E', 0, "certificate_manager.go:538", "Unable to set the cert/key pair to the bootstrap certificate"}
 	lineStarting      = line{'I', 2, "server.go:1048", "Starting client certificate rotation"}
 	lineEnabled       = line{'I', 2, "certificate_manager.go:422", "Certificate rotation is enabled"}
 	lineRotating      = line{'I', 2, "certificate_manager.go:566", "Rotating certificates"}
@@ -59,7 +61,7 @@ var (
 	lineNewCAFile     = line{'I', 4, "ca_rotation.go:116", "CA content changed, updating transport"}
 	lineBadCAFile     = line{'E', 0, "ca_rotation.go:122", "Failed to parse CA data from file"}
 	lineUpdated       = line{'I', 4, "ca_rotation.go:136", "Transport updated for CA rotation"}
-	lineServing       = line{'I', 2, "tlsconfig.go:243", "Starting DynamicServingCertificateController"}
+	lineServing       = line{'I', 0, "tlsconfig.go:243", "Starting DynamicServingCertificateController"}
 	lineUnknownClient = line{'E', 0, "server.go:376", "Unable to authenticate the request due to an error"}
 	lineForbidden     = line{'I', 2, "server.go:414", "Forbidden"}
 	lineHTTP          = line{'I', 3, "httplog.go:134", "HTTP"}

@@ -86,7 +86,7 @@ func (k *Kubelet) preparePort(c *sim.Ctx, cfg KubeletConfiguration) bool {
 	if p.ClientCA == "" && !p.Tokens && !p.Anonymous {
 		p.Invalid = "no authentication method configured"
 	}
-	p.Bootstrap = cfg.ServerTLSBootstrap && cfg.TLSCertFile == "" && cfg.TLSPrivateKeyFile == ""
+	p.Bootstrap = cfg.ServerTLSBootstrap // the files are then what is served until the first certificate is issued
 	p.CertFile, p.KeyFile = cfg.TLSCertFile, cfg.TLSPrivateKeyFile
 	if p.Bootstrap || p.CertFile != "" || p.KeyFile != "" {
 		return true

@@ -384,3 +384,26 @@ func TestPortPairReloads(t *testing.T) {
 	require.Equal(t, next, string(d.ports["10.0.0.11:10250"].Cert))
 	require.Equal(t, nextKey, string(d.ports["10.0.0.11:10250"].Key))
 }
+
+// With serverTLSBootstrap the files are what is presented until the cluster signs:
+// the certificate manager's store falls back to them, whoever they are of.
+func TestPortPairBesideBootstrap(t *testing.T) {
+	d := newDesk(t, "")
+	key := pki.Keyring{Seed: "t"}.ECDSA("one")
+	cert, err := d.ca.Leaf(pki.LeafSpec{Subject: pkix.Name{CommonName: "node-1.corp"}, DNS: []string{"node-1"}, Server: true, NotBefore: newYear, NotAfter: newYear.AddDate(1, 0, 0), Serial: []byte{6}}, key.Public())
+	require.NoError(t, err)
+	d.write("/etc/kubernetes/pki/s.crt", string(cert))
+	d.write("/etc/kubernetes/pki/s.key", string(pki.KeyPEM(key)))
+	d.start("--rotate-server-certificates=true", "--tls-cert-file=/etc/kubernetes/pki/s.crt", "--tls-private-key-file=/etc/kubernetes/pki/s.key")
+	d.pass(500 * time.Millisecond)
+	require.Equal(t, 1, d.count(`certificate_store.go:160] "Loading cert/key pair" certFile="/etc/kubernetes/pki/s.crt" keyFile="/etc/kubernetes/pki/s.key"`), d.lines())
+	require.Equal(t, string(cert), string(d.ports["10.0.0.11:10250"].Cert))
+	require.True(t, d.k.Port.Bootstrap, "and another one is asked for")
+
+	// Half a pair is none, and no error as without serverTLSBootstrap.
+	d.start("--rotate-server-certificates=true", "--tls-cert-file=/etc/kubernetes/pki/s.crt")
+	d.pass(500 * time.Millisecond)
+	require.Nil(t, d.code, d.lines())
+	require.Equal(t, withoutServing, d.ports["10.0.0.11:10250"].Without)
+	require.Empty(t, d.ports["10.0.0.11:10250"].Cert)
+}

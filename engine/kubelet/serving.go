@@ -29,10 +29,7 @@ type template struct {
 // beginServing starts the life of the serving certificate.
 func (k *Kubelet) beginServing(c *sim.Ctx) bool {
 	r := &k.Serving
-	cert, file, err := loadStore(c.Disk, k.Flags.CertDir, r.life().prefix)
-	if file != "" {
-		k.log(c, lineLoading, "filePath", file)
-	}
+	cert, err := k.loadStore(c, r, k.Port.CertFile, k.Port.KeyFile)
 	if err != nil {
 		k.die(c, "failed to run Kubelet: failed to create kubelet: failed to initialize certificate manager: "+err.Error())
 		return false

@@ -211,28 +211,24 @@ func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
 		k.die(c, "failed to run Kubelet: failed to initialize certificate manager: "+err.Error())
 		return false
 	}
-	cert, file, err := loadStore(c.Disk, k.Flags.CertDir, lives[useClient].prefix)
-	if file != "" {
-		k.log(c, lineLoading, "filePath", file)
+	_, u, _ := readKubeconfig(c.Disk, k.Flags.Kubeconfig)
+	cert, err := k.loadStore(c, &k.Client, u.CertFile, u.KeyFile)
+	if cert != nil && !c.Clock().Before(cert.NotAfter) {
+		cert = nil
+	}
+	if err == nil && cert == nil && u.CertFile == "" && len(u.CertData) > 0 {
+		// What is embedded goes into the store, and is rotated at once.
+		if _, err = pki.Pair(u.CertData, u.KeyData); err == nil {
+			cert, err = parsePair(u.CertData, u.KeyData)
+			k.Client.Attempt.Forced = true
+			if err := saveStore(c.Disk, k.Flags.CertDir, k.Client.life().prefix, u.CertData, u.KeyData, c.Clock()); err != nil {
+				k.log(c, lineNotInStore, "err", err, "logger", k.Client.life().signer+".UnhandledError")
+			}
+		}
 	}
 	if err != nil {
 		k.die(c, "failed to run Kubelet: failed to initialize client certificate manager: "+err.Error())
 		return false
-	}
-	if cert == nil && k.Token == "" {
-		_, u, _ := readKubeconfig(c.Disk, k.Flags.Kubeconfig)
-		if _, err := pki.ParseCerts(u.CertData); err == nil {
-			// What is embedded goes into the store, and is rotated at once.
-			if err := saveStore(c.Disk, k.Flags.CertDir, lives[useClient].prefix, u.CertData, u.KeyData, c.Clock()); err != nil {
-				k.die(c, "failed to run Kubelet: failed to initialize client certificate manager: failed to set the cert/key pair to the cert data: "+err.Error())
-				return false
-			}
-			cert, _ = parsePair(u.CertData, u.KeyData)
-			k.Client.Attempt.Forced = true
-		}
-	}
-	if cert != nil && c.Clock().After(cert.NotAfter) {
-		cert = nil
 	}
 	if cert != nil {
 		// It was there before the first connection, so nothing is to be noticed.
@@ -241,6 +237,11 @@ func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
 	}
 	k.Client.Cert = cert
 	return true
+}
+
+// loadStore reads the current certificate of one use, and says so.
+func (k *Kubelet) loadStore(c *sim.Ctx, r *rotation, certFile, keyFile string) (*certificate, error) {
+	return loadStore(c.Disk, k.Flags.CertDir, r.life().prefix, certFile, keyFile, func(l line, args ...any) { k.log(c, l, args...) })
 }
 
 // beginCertificate starts the client certificate's life.

@@ -53,29 +53,59 @@ func parsePair(cert, key []byte) (*certificate, error) {
 	return out, nil
 }
 
-// loadStore reads the current certificate: nil when there is none. The error is
-// what a kubelet exits with.
-func loadStore(d *sim.Disk, dir, prefix string) (cert *certificate, file string, err error) {
-	file = currentFile(dir, prefix)
+// loadStore reads the current certificate: the store's, else that of the files
+// given, else the pair that older releases wrote; nil when there is none. log gets
+// what is read. The error is what a kubelet exits with. Models
+// k8s.io/client-go/util/certificate fileStore.Current.
+func loadStore(d *sim.Disk, dir, prefix, certFile, keyFile string, log func(l line, args ...any)) (*certificate, error) {
+	file := currentFile(dir, prefix)
 	if _, err := d.Stat(file); err != nil {
 		// A rename that did not come to pass is made up for.
 		updated := updatedFile(dir, prefix)
 		if _, err := d.Stat(updated); err != nil {
-			return nil, "", nil
+			own := path.Join(dir, prefix)
+			for i, pair := range [...][2]string{{certFile, keyFile}, {own + ".crt", own + ".key"}} {
+				if there(d, pair[0]) && there(d, pair[1]) {
+					log(lineLoadingPair[i], "certFile", pair[0], "keyFile", pair[1])
+					return readPair(d, pair[0], pair[1])
+				}
+			}
+			return nil, nil
 		}
 		if err := d.Rename(updated, file); err != nil {
-			return nil, "", err
+			return nil, err
 		}
 	}
-	b, err := d.ReadFile(file)
+	log(lineLoading, "filePath", file)
+	cert, err := readPair(d, file, file)
 	if err != nil {
-		return nil, file, fmt.Errorf("could not convert data from %q into cert/key pair: %w", file, err)
+		return nil, fmt.Errorf("could not convert data from %q into cert/key pair: %w", file, err)
 	}
-	if _, err := pki.Pair(b, b); err != nil {
-		return nil, file, fmt.Errorf("could not convert data from %q into cert/key pair: %w", file, err)
+	return cert, nil
+}
+
+func there(d *sim.Disk, file string) bool {
+	if file == "" {
+		return false
 	}
-	cert, err = parsePair(b, b)
-	return cert, file, err
+	_, err := d.Stat(file)
+	return err == nil
+}
+
+// readPair reads a certificate and its key, in the words of tls.LoadX509KeyPair.
+func readPair(d *sim.Disk, certFile, keyFile string) (*certificate, error) {
+	cert, err := d.ReadFile(certFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := d.ReadFile(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := pki.Pair(cert, key); err != nil {
+		return nil, err
+	}
+	return parsePair(cert, key)
 }
 
 // saveStore writes a certificate and its key to a file named after the host's

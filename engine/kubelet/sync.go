@@ -44,7 +44,7 @@ func (k *Kubelet) beginSync(c *sim.Ctx) {
 		k.die(c, "failed to run Kubelet: unable to build bootstrap cert store: "+err.Error())
 		return
 	}
-	if cert, _, err := loadStore(c.Disk, k.Flags.CertDir, r.life().prefix); err == nil && cert != nil {
+	if cert, err := k.loadStore(c, r, "", ""); err == nil && cert != nil {
 		if key, err := pki.ParseKey(cert.Key); err == nil {
 			r.Attempt.Key = pki.KeyPEM(key)
 		}
