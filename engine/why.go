@@ -276,14 +276,14 @@ func (w *World) server() (addr string, s *api.Server) {
 	return "", nil
 }
 
-// manager is the first kube-controller-manager that runs.
+// manager is the kube-controller-manager that leads, else the first that runs.
 func (w *World) manager() (addr string, m *controllers.ControllerManager) {
 	for _, a := range keys(w.Procs) {
-		if m, ok := w.Procs[a].actor.(*controllers.ControllerManager); ok && m.Program == "" {
-			return a, m
+		if x, ok := w.Procs[a].actor.(*controllers.ControllerManager); ok && x.Program == "" && (m == nil || x.Leads()) {
+			addr, m = a, x
 		}
 	}
-	return "", nil
+	return addr, m
 }
 
 // log says that a unit's log holds the reason, and whether its -v shows it.

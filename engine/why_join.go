@@ -65,7 +65,7 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 		e.State = reason("csr-unsigned", args...)
 		w.needSigner(e, addr, m, v.Signer)
 		if last.Args["reason"] == "SigningError" {
-			add(&e.Knows, w.log(addr, last.Args["message"], 0))
+			add(&e.Knows, w.log(last.By, last.Args["message"], 0))
 			if m != nil {
 				file, _ := m.Signs(v.Signer)
 				host, _ := split(addr)
@@ -76,7 +76,7 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 	default:
 		e.State = reason("csr-pending", args...)
 		if last.Args["reason"] == "NotPermitted" {
-			add(&e.Knows, w.log(addr, last.Args["message"], 4))
+			add(&e.Knows, w.log(last.By, last.Args["message"], 4))
 		}
 		w.explainRule(e, last)
 		w.explainName(e, o)
@@ -111,14 +111,11 @@ func (w *World) needSigner(e *Explanation, addr string, m *controllers.Controlle
 	case !slices.Contains(ownSigners, signer):
 		add(&e.Needs, reason("signer", "signer", signer))
 	default:
-		if _, ok := m.Signs(signer); ok {
-			return
-		}
 		if !m.Runs("certificatesigningrequest-signing-controller") {
 			add(&e.Needs, reason("controller", "unit", addr, "name", "csrsigning"))
-			return
+		} else if flag := m.Lacks(signer); flag != "" {
+			add(&e.Needs, reason("flag", "unit", addr, "flag", flag))
 		}
-		add(&e.Needs, reason("flag", "unit", addr, "flag", "--cluster-signing-cert-file"))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,4 +185,51 @@ func TestWhyForgetsWhatWouldGoWell(t *testing.T) {
 	w.pass(time.Minute)
 	require.Contains(t, w.say("admin", ask), "the server has asked for the client to provide credentials")
 	require.Contains(t, kinds(node().Needs), "kubelet-client-ca")
+}
+
+// TestWhyASignerSignsNothing: of flags for all signers and for single ones the one
+// is named that this manager can be started with; and whose log it was stays known
+// when nobody is there any more.
+func TestWhyASignerSignsNothing(t *testing.T) {
+	w := newWorld(t, engine.Config{Seed: "signs nothing"})
+	flags := func(values ...string) {
+		for i := 0; i < len(values); i += 2 {
+			require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: values[i], Value: values[i+1]}}))
+		}
+		after(w, 2*time.Second)
+	}
+	said(t, w, "admin", bindBootstrap)
+	said(t, w, "admin", bindApproval)
+	name, seen := "", map[string]bool{}
+	why := func() engine.Explanation { // of the newest request
+		for _, n := range strings.Fields(said(t, w, "admin", "kubectl get csr -o name")) {
+			if _, n, _ = strings.Cut(n, "/"); !seen[n] {
+				name = n
+			}
+			seen[n] = true
+		}
+		e, err := w.Why("csr/" + name)
+		require.NoError(t, err)
+		return e
+	}
+	const ca = "/etc/kubernetes/pki/ca"
+	flags("cluster-signing-key-file", "")
+	said(t, w, "node-1", "systemctl start kubelet")
+	after(w, 10*time.Second)
+	require.Equal(t, []string{"flag"}, kinds(why().Needs), "csrsigning is not left out by --controllers")
+	require.Equal(t, "--cluster-signing-key-file", why().Needs[0].Args["flag"])
+
+	flags("cluster-signing-cert-file", "", "cluster-signing-kubelet-serving-cert-file", ca+".crt", "cluster-signing-kubelet-serving-key-file", ca+".key")
+	require.Equal(t, "--cluster-signing-kubelet-client-cert-file", why().Needs[0].Args["flag"])
+	flags("cluster-signing-kubelet-client-cert-file", ca+".crt", "cluster-signing-kubelet-client-key-file", ca+".key")
+	require.Equal(t, "csr-issued", why().State.Kind)
+
+	// A file with two certificates, and then no manager.
+	said(t, w, "control-1", "cat "+ca+".crt /etc/kubernetes/pki/front-proxy-ca.crt > /tmp/two; cat /tmp/two > "+ca+".crt")
+	said(t, w, "node-1", "systemctl stop kubelet; rm /etc/kubernetes/kubelet.conf /var/lib/kubelet/pki/kubelet-client-current.pem; systemctl start kubelet")
+	after(w, 10*time.Second)
+	require.Equal(t, []string{"file"}, kinds(why().Needs))
+	said(t, w, "control-1", "systemctl stop kube-controller-manager")
+	require.Equal(t, []string{"unit"}, kinds(why().Needs))
+	require.Equal(t, "control-1/kube-controller-manager", why().Knows[0].Args["unit"])
 }

@@ -2,13 +2,13 @@ package controllers
 
 import "slices"
 
-// Runs tells whether a controller runs, by the name that --controllers takes.
+// Runs tells whether --controllers has a controller run.
 func (m *ControllerManager) Runs(controller string) bool {
-	if controller == cleaning {
-		return m.Cleaner.On
-	}
-	return slices.ContainsFunc(m.Loops, func(l *loop) bool { return l.Controller == controller })
+	return m.Flags.enabled(m.era(), controller)
 }
+
+// Leads tells whether it works, and does not wait for a lease or the API server.
+func (m *ControllerManager) Leads() bool { return len(m.Loops) > 0 || m.Cleaner.On }
 
 // Signs tells with which file the signer of a name signs, false when it is not
 // one of this manager's.
@@ -18,6 +18,27 @@ func (m *ControllerManager) Signs(signer string) (file string, ok bool) {
 		return "", false
 	}
 	return m.Loops[i].CertFile, true
+}
+
+// Lacks is the flag without which a signer of this manager's signs nothing, none
+// when it has its files. The one for all signers can't stand beside those for
+// single ones.
+func (m *ControllerManager) Lacks(signer string) string {
+	if f := m.Flags; len(f.Pairs) == 0 {
+		if f.CertFile == "" {
+			return "--cluster-signing-cert-file"
+		}
+		if f.KeyFile == "" {
+			return "--cluster-signing-key-file"
+		}
+		return ""
+	}
+	for _, s := range signers {
+		if _, ok := m.Flags.Pairs[s.short]; !ok && s.name == signer {
+			return "--cluster-signing-" + s.short + "-cert-file"
+		}
+	}
+	return ""
 }
 
 // Verbosity is its --v.
