@@ -44,6 +44,9 @@ var fields = map[string]func(cfg *KubeletConfiguration, v string){
 	"authorization-mode":           func(c *KubeletConfiguration, v string) { c.Authorization.Mode = v },
 	"tls-cert-file":                func(c *KubeletConfiguration, v string) { c.TLSCertFile = v },
 	"tls-private-key-file":         func(c *KubeletConfiguration, v string) { c.TLSPrivateKeyFile = v },
+	"tls-min-version":              func(c *KubeletConfiguration, v string) { c.TLSMinVersion = v },
+	"tls-cipher-suites":            func(c *KubeletConfiguration, v string) { c.TLSCipherSuites = strings.Split(v, ",") },
+	"enable-server":                func(c *KubeletConfiguration, v string) { c.EnableServer = boolean(v) },
 	"rotate-certificates":          func(c *KubeletConfiguration, v string) { c.RotateCertificates = v == "true" },
 	"rotate-server-certificates":   func(c *KubeletConfiguration, v string) { c.ServerTLSBootstrap = v == "true" },
 	"feature-gates": func(c *KubeletConfiguration, v string) {
@@ -67,10 +70,30 @@ var fields = map[string]func(cfg *KubeletConfiguration, v string){
 		c.Authorization.Webhook.CacheUnauthorizedTTL = duration(v)
 	},
 	"enable-debugging-handlers": func(c *KubeletConfiguration, v string) { c.EnableDebuggingHandlers = boolean(v) },
-	// Without effect on what is simulated.
-	"cgroup-driver": nil, "cluster-dns": nil, "cluster-domain": nil, "fail-swap-on": nil, "pod-manifest-path": nil, "resolv-conf": nil,
-	"container-runtime-endpoint": nil, "image-service-endpoint": nil, "register-with-taints": nil, "node-status-update-frequency": nil,
+	"register-node":             nil,
 }
+
+// Flags of 1.36 that change nothing in what is simulated, by the type of their
+// value. Models cmd/kubelet/app/options AddKubeletConfigFlags.
+const (
+	otherBooleans = `cgroups-per-qos contention-profiling cpu-cfs-quota enable-controller-attach-detach fail-cgroupv1 fail-swap-on kernel-memcg-notification
+		local-storage-capacity-isolation make-iptables-util-chains protect-kernel-defaults runonce serialize-image-pulls exit-on-lock-contention seccomp-default`
+	otherDurations = `cpu-cfs-quota-period cpu-manager-reconcile-period eviction-pressure-transition-period file-check-frequency http-check-frequency
+		minimum-image-ttl-duration node-status-update-frequency runtime-request-timeout streaming-connection-idle-timeout sync-frequency volume-stats-agg-period`
+	otherNumbers = `container-log-max-files event-burst event-qps eviction-max-pod-grace-period image-gc-high-threshold image-gc-low-threshold kube-api-burst
+		kube-api-qps max-pods node-status-max-images oom-score-adj pods-per-core registry-burst registry-qps max-open-files pod-max-pids`
+	otherWords = `cgroup-driver cluster-dns cluster-domain pod-manifest-path resolv-conf container-runtime-endpoint image-service-endpoint register-with-taints
+		allowed-unsafe-sysctls enforce-node-allocatable cgroup-root container-log-max-size cpu-manager-policy hairpin-mode kube-api-content-type
+		kube-reserved-cgroup kubelet-cgroups manifest-url memory-manager-policy pod-cidr provider-id reserved-cpus system-cgroups system-reserved-cgroup
+		topology-manager-policy topology-manager-scope volume-plugin-dir cpu-manager-policy-options eviction-hard eviction-minimum-reclaim eviction-soft
+		eviction-soft-grace-period kube-reserved manifest-url-header qos-reserved reserved-memory system-reserved topology-manager-policy-options `
+	// ownWords are no fields of the configuration, so nothing is said of them.
+	ownWords = `node-labels cloud-provider vmodule config-dir image-credential-provider-bin-dir image-credential-provider-config lock-file runtime-cgroups`
+	own      = ownWords + ` config bootstrap-kubeconfig kubeconfig cert-dir hostname-override node-ip root-dir v exit-on-lock-contention seccomp-default`
+)
+
+// among tells whether a flag is in a list.
+func among(list, name string) bool { return slices.Contains(strings.Fields(list), name) }
 
 // gates is the value of --feature-gates. Models component-base/cli/flag MapStringBool.
 type gates string
@@ -101,7 +124,7 @@ func (g *gates) Set(value string) error {
 }
 
 // booleans are those of fields that need no value.
-var booleans = []string{"anonymous-auth", "enable-debugging-handlers", "authentication-token-webhook", "rotate-certificates", "rotate-server-certificates", "fail-swap-on"}
+var booleans = []string{"anonymous-auth", "enable-debugging-handlers", "authentication-token-webhook", "rotate-certificates", "rotate-server-certificates", "enable-server"}
 
 func number(v string) int32 {
 	n, _ := strconv.ParseInt(v, 10, 32)
@@ -139,26 +162,36 @@ func parseFlags(args []string) (Flags, error) {
 	fs.IntVarP(&f.V, "v", "v", 0, "")
 	for name := range fields {
 		switch {
+		case name == "register-node":
 		case slices.Contains(booleans, name):
 			fs.Bool(name, false, "")
 		case strings.HasSuffix(name, "port"):
 			fs.Int32(name, 0, "")
 		case name == "feature-gates":
 			fs.Var(new(gates), name, "")
-		case name == "node-status-update-frequency", strings.HasSuffix(name, "-ttl"):
+		case strings.HasSuffix(name, "-ttl"):
 			fs.Duration(name, 10*time.Second, "")
 		default:
 			fs.String(name, "", "")
 		}
 	}
-	// Accepted, and without effect on what is simulated.
-	for _, name := range []string{"pod-infra-container-image", "node-labels", "cloud-provider", "vmodule"} {
-		fs.String(name, "", "")
+	for _, a := range args {
+		name, _, _ := strings.Cut(strings.TrimPrefix(a, "--"), "=")
+		switch {
+		case fs.Lookup(name) != nil:
+		case among(otherBooleans, name):
+			fs.Bool(name, false, "")
+		case among(otherDurations, name):
+			fs.Duration(name, 0, "")
+		case among(otherNumbers, name):
+			fs.Int32(name, 0, "")
+		case among(otherWords+ownWords, name):
+			fs.String(name, "", "")
+		}
 	}
-	fs.Bool("logtostderr", false, "")
 	err := fs.Parse(args)
 	fs.Visit(func(x *pflag.Flag) {
-		if _, ok := fields[x.Name]; ok {
+		if !among(own, x.Name) {
 			f.Given = append(f.Given, given{x.Name, x.Value.String()})
 		}
 	})

@@ -281,10 +281,35 @@ func TestCannotStart(t *testing.T) {
 	_, err := New(era.Must("1.36"), []string{"--nosuch-flag"})
 	require.EqualError(t, err, "unknown flag: --nosuch-flag")
 
+	// What 1.36 knows is taken, whether it does something here or not; what it has
+	// no more is not.
+	_, err = New(era.Must("1.36"), []string{"--max-pods=250", "--kube-reserved=cpu=1", "--seccomp-default", "--sync-frequency=1m", "--cloud-provider=external", "--tls-min-version=VersionTLS13"})
+	require.NoError(t, err)
+	for flag, want := range map[string]string{
+		"--pod-infra-container-image=pause": "unknown flag: --pod-infra-container-image",
+		"--max-pods=many":                   `invalid argument "many" for "--max-pods" flag: strconv.ParseInt: parsing "many": invalid syntax`,
+		"--runonce=perhaps":                 `invalid argument "perhaps" for "--runonce" flag: strconv.ParseBool: parsing "perhaps": invalid syntax`,
+		"--sync-frequency=5":                `invalid argument "5" for "--sync-frequency" flag: time: missing unit in duration "5"`,
+	} {
+		_, err = New(era.Must("1.36"), []string{flag})
+		require.EqualError(t, err, want)
+	}
+
+	config := func(text string) func(d *sim.Disk) {
+		return func(d *sim.Disk) {
+			d.WriteFile("/var/lib/kubelet/config.yaml", []byte(kubeletConf+text), 0o644, newYear)
+		}
+	}
 	for name, x := range map[string]struct {
 		prepare func(d *sim.Disk)
 		err     string
 	}{
+		"TLS version":  {config("tlsMinVersion: VersionTLS19\n"), `"failed to construct kubelet dependencies: unknown tls version \"VersionTLS19\""`},
+		"cipher suite": {config("tlsCipherSuites: [TLS_AES_128_GCM_SHA256, NOSUCH]\n"), `"failed to construct kubelet dependencies: Cipher suite NOSUCH not supported or doesn't exist"`},
+		"port": {config("port: 99999\n"),
+			`"failed to validate kubelet configuration, error: invalid configuration: port (--port) 99999 must be between 1 and 65535, inclusive, path: &TypeMeta{Kind:,APIVersion:,}"`},
+		"ports": {config("healthzPort: -1\nreadOnlyPort: 65536\n"),
+			`"failed to validate kubelet configuration, error: [invalid configuration: healthzPort (--healthz-port) -1 must be between 1 and 65535, inclusive, invalid configuration: readOnlyPort (--read-only-port) 65536 must be between 0 and 65535, inclusive], path: &TypeMeta{Kind:,APIVersion:,}"`},
 		"no bootstrap kubeconfig": {func(d *sim.Disk) { d.Remove("/etc/kubernetes/bootstrap-kubelet.conf") },
 			`"failed to run Kubelet: unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory"`},
 		"empty current.pem": {func(d *sim.Disk) {

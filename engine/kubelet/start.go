@@ -47,12 +47,16 @@ func (k *Kubelet) start(c *sim.Ctx) {
 	if !k.checkGates(c, cfg.FeatureGates) {
 		return
 	}
-	if on, set := cfg.FeatureGates["RotateKubeletServerCertificate"]; set && !on && cfg.ServerTLSBootstrap {
-		k.die(c, "failed to validate kubelet configuration, error: invalid configuration: serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate, path: &TypeMeta{Kind:,APIVersion:,}")
+	if wrong := cfg.invalid(); wrong != "" {
+		k.die(c, "failed to validate kubelet configuration, error: "+wrong+", path: &TypeMeta{Kind:,APIVersion:,}")
 		return
 	}
 	k.Rotate = cfg.RotateCertificates
 	if !k.preparePort(c, cfg) {
+		return
+	}
+	if wrong := cfg.invalidTLS(); wrong != "" {
+		k.die(c, "failed to construct kubelet dependencies: "+wrong)
 		return
 	}
 	k.log(c, lineVersion, "kubeletVersion", era.KubeletPatch.In(k.era()))
@@ -97,6 +101,41 @@ func (k *Kubelet) checkGates(c *sim.Ctx, gates map[string]bool) bool {
 		c.Log('I', 0, "feature_gate.go:477", line)
 	}
 	return true
+}
+
+// invalid is what validation has against a configuration. Models
+// pkg/kubelet/apis/config/validation of the fields that matter here.
+func (cfg *KubeletConfiguration) invalid() string {
+	var wrong []string
+	for _, x := range []struct {
+		key, flag   string
+		port, least int
+	}{{"healthzPort", "healthz-port", or32(cfg.HealthzPort, 0), 1}, {"port", "port", int(cfg.Port), 1}, {"readOnlyPort", "read-only-port", int(cfg.ReadOnlyPort), 0}} {
+		if x.port < 0 || x.port > 65535 {
+			wrong = append(wrong, fmt.Sprintf("invalid configuration: %s (--%s) %d must be between %d and 65535, inclusive", x.key, x.flag, x.port, x.least))
+		}
+	}
+	if on, set := cfg.FeatureGates["RotateKubeletServerCertificate"]; set && !on && cfg.ServerTLSBootstrap {
+		wrong = append(wrong, "invalid configuration: serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate")
+	}
+	if len(wrong) > 1 {
+		return "[" + strings.Join(wrong, ", ") + "]"
+	}
+	return strings.Join(wrong, "")
+}
+
+// invalidTLS is what is wrong with the TLS of the port. Models
+// component-base/cli/flag TLSCipherSuites and TLSVersion.
+func (cfg *KubeletConfiguration) invalidTLS() string {
+	for _, name := range cfg.TLSCipherSuites {
+		if !pki.KnownSuite(name) {
+			return "Cipher suite " + name + " not supported or doesn't exist"
+		}
+	}
+	if v := cfg.TLSMinVersion; v != "" && !among("VersionTLS10 VersionTLS11 VersionTLS12 VersionTLS13", v) {
+		return fmt.Sprintf("unknown tls version %q", v)
+	}
+	return ""
 }
 
 // run goes on once there is something to ask the API server with.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -186,4 +187,14 @@ func (h *Handshake) flights() (out []Flight) {
 		say("client", "Certificate", "CertificateVerify", "Finished")
 	}
 	return out
+}
+
+// KnownSuite tells whether a cipher suite can be named in a component's
+// configuration. Models component-base/cli/flag allCiphers.
+func KnownSuite(name string) bool {
+	switch name {
+	case "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305":
+		return true // as they were called once
+	}
+	return slices.ContainsFunc(append(tls.CipherSuites(), tls.InsecureCipherSuites()...), func(s *tls.CipherSuite) bool { return s.Name == name })
 }
