@@ -184,17 +184,25 @@ func (s *Server) reloadCA(c *sim.Ctx) {
 	}
 	s.CASeen = e.Data
 	name := "client-ca-bundle::" + s.opts.clientCA
-	if len(e.Data) == 0 {
-		s.unhandled(c, "dynamic_cafile_content.go:241", fmt.Errorf("key failed with : missing content for CA bundle %q", name))
-		return
-	}
-	if err := checkBundle(e.Data); err != nil {
-		s.unhandled(c, "dynamic_cafile_content.go:241", fmt.Errorf("key failed with : error loading CA bundle for %q: %w", name, err))
+	if err := loadable(name, e.Data); err != nil {
+		s.unhandled(c, "dynamic_cafile_content.go:241", fmt.Errorf("key failed with : %w", err))
 		return
 	}
 	s.CA = e.Data
 	s.log(c, 'I', 2, "dynamic_cafile_content.go:123", sim.KV("Loaded a new CA Bundle and Verifier", "name", name))
 	s.logServing(c)
+}
+
+// loadable tells why the bundle of that name can't be loaded (Models
+// dynamic_cafile_content.go newCABundleAndVerifier).
+func loadable(name string, data []byte) error {
+	if len(data) == 0 {
+		return fmt.Errorf("missing content for CA bundle %q", name)
+	}
+	if err := checkBundle(data); err != nil {
+		return fmt.Errorf("error loading CA bundle for %q: %w", name, err)
+	}
+	return nil
 }
 
 // checkBundle tells what is wrong with a CA bundle (Models client-go/util/cert ParseCertsPEM).

@@ -13,17 +13,22 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// servingPair reads --tls-cert-file and --tls-private-key-file (Models
-// apiserver/pkg/server/dynamiccertificates loadCertKeyPair).
+// servingPair reads --tls-cert-file and --tls-private-key-file.
 func (s *Server) servingPair(c *sim.Ctx) (cert, key []byte, err error) {
-	if cert, err = c.Disk.ReadFile(s.opts.cert); err != nil {
+	return loadPair(c.Disk, s.servingName(), s.opts.cert, s.opts.key)
+}
+
+// loadPair reads a certificate with its key (Models
+// apiserver/pkg/server/dynamiccertificates loadCertKeyPair).
+func loadPair(d *sim.Disk, name, certFile, keyFile string) (cert, key []byte, err error) {
+	if cert, err = d.ReadFile(certFile); err != nil {
 		return nil, nil, err
 	}
-	if key, err = c.Disk.ReadFile(s.opts.key); err != nil {
+	if key, err = d.ReadFile(keyFile); err != nil {
 		return nil, nil, err
 	}
 	if len(cert) == 0 || len(key) == 0 {
-		return nil, nil, fmt.Errorf("missing content for serving cert %q", s.servingName())
+		return nil, nil, fmt.Errorf("missing content for serving cert %q", name)
 	}
 	if _, err := pki.Pair(cert, key); err != nil {
 		return nil, nil, err

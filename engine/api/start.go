@@ -108,8 +108,8 @@ func (s *Server) load(c *sim.Ctx) error {
 			return fmt.Errorf("unable to load client CA provider: %w", err)
 		}
 		name := "client-ca-bundle::" + s.opts.clientCA
-		if err := checkBundle(ca); err != nil {
-			return fmt.Errorf("unable to load client CA provider: error loading CA bundle for %q: %w", name, err)
+		if err := loadable(name, ca); err != nil {
+			return fmt.Errorf("unable to load client CA provider: %w", err)
 		}
 		s.CA, s.CASeen = ca, ca
 		c.Notify(s.opts.clientCA)
@@ -122,8 +122,8 @@ func (s *Server) load(c *sim.Ctx) error {
 		if err != nil {
 			return err
 		}
-		if err := checkBundle(ca); err != nil {
-			return fmt.Errorf("error loading CA bundle for %q: %w", "request-header::"+s.opts.requestCA, err)
+		if err := loadable("request-header::"+s.opts.requestCA, ca); err != nil {
+			return err
 		}
 		s.RequestCA = ca
 	}
@@ -142,6 +142,11 @@ func (s *Server) load(c *sim.Ctx) error {
 	}
 	if err := s.loadKubeletClient(c); err != nil {
 		return err
+	}
+	if o := s.opts; o.proxyCert != "" && o.proxyKey != "" { // Models kube-aggregator/pkg/apiserver NewWithDelegate
+		if _, _, err := loadPair(c.Disk, "aggregator-proxy-cert::"+o.proxyCert+"::"+o.proxyKey, o.proxyCert, o.proxyKey); err != nil {
+			return err
+		}
 	}
 	s.listen(c, cert, key)
 	return nil

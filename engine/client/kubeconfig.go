@@ -13,9 +13,12 @@ import (
 // it names.
 func readKubeconfig(d *sim.Disk, file string) (access, error) {
 	var a access
+	if _, err := d.Stat(file); err != nil {
+		return a, err
+	}
 	b, err := d.ReadFile(file)
 	if err != nil {
-		return a, fmt.Errorf("stat %s: no such file or directory", file)
+		return a, fmt.Errorf("error loading config file %q: %w", file, err)
 	}
 	kc, err := kubeconfig.Parse(b)
 	if err != nil {

@@ -145,7 +145,7 @@ func TestProgramsRefuse(t *testing.T) {
 		"prefix":         {csrApprover, "--provider-ip-prefixes=10.0.0.0", nil, 1, "FATAL Unable to parse IP prefix: 10.0.0.0, exiting"},
 		"no regex":       {csrApprover, "--provider-regex=", nil, 1, "FATAL the provider-spefic regex must be specified, exiting"},
 		"bad regex":      {csrApprover, "--provider-regex=(", nil, 2, "panic: regexp: Compile(`(`): error parsing regexp: missing closing ): `(`"},
-		"no kubeconfig":  {csrApprover, "--kubeconfig=/nosuch", nil, 1, "ERROR unable to get kubeconfig open /nosuch: no such file or directory"},
+		"no kubeconfig":  {csrApprover, "--kubeconfig=/nosuch", nil, 1, "ERROR unable to get kubeconfig stat /nosuch: no such file or directory"},
 		"a word":         {servingApprover, "run", nil, 1, `Error: unknown command "run" for "kubelet-serving-cert-approver"`},
 		"serving flag":   {servingApprover, "serve --nosuch", nil, 1, "Error: unknown flag: --nosuch"},
 		"serving config": {servingApprover, "serve", map[string]string{"HOME": "/nosuch"}, 1, "error unable to get kubeconfig invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable"},

@@ -36,9 +36,12 @@ func (id *identity) dial() sim.Dial {
 // readIdentity reads the current context of a kubeconfig with all its files.
 func readIdentity(d *sim.Disk, file, conn string) (identity, error) {
 	id := identity{Conn: conn}
+	if _, err := d.Stat(file); err != nil {
+		return id, err
+	}
 	b, err := d.ReadFile(file)
 	if err != nil {
-		return id, err
+		return id, fmt.Errorf("error loading config file %q: %w", file, err)
 	}
 	kc, err := kubeconfig.Parse(b)
 	if err != nil {
@@ -54,7 +57,7 @@ func readIdentity(d *sim.Disk, file, conn string) (identity, error) {
 		return id, unread[0].Err
 	}
 	if id.Server == "" {
-		return id, fmt.Errorf("invalid configuration: no server found for context %q in %s", kc.CurrentContext, file)
+		return id, fmt.Errorf("invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable")
 	}
 	return id, nil
 }

@@ -12,10 +12,14 @@
 package kubeconfig
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
 
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -74,14 +78,33 @@ type User struct {
 	TokenFile string `json:"tokenFile,omitempty"`
 }
 
-// Parse reads the text of a kubeconfig. The error is sigs.k8s.io/yaml's.
+// Parse reads the text of a kubeconfig. Case counts, and what nobody knows is
+// passed over. The error is client-go's. Models
+// k8s.io/apimachinery/pkg/runtime/serializer/json Decode.
 func Parse(text []byte) (*Config, error) {
-	c := &Config{}
-	if err := yaml.Unmarshal(text, c); err != nil {
+	data, err := yaml.YAMLToJSON(text)
+	if err != nil {
 		return nil, err
+	}
+	var is struct {
+		APIVersion string `json:"apiVersion,omitempty"`
+		Kind       string `json:"kind,omitempty"`
+	}
+	if err := json.Unmarshal(data, &is); err != nil {
+		return nil, fmt.Errorf("couldn't get version/kind; json parse error: %w", err)
+	}
+	if kind, version := cmp.Or(is.Kind, "Config"), cmp.Or(is.APIVersion, "v1"); kind != "Config" || version != "v1" {
+		return nil, fmt.Errorf("no kind %q is registered for version %q in scheme \"k8s.io/client-go/tools/clientcmd/api/latest/latest.go:50\"", kind, version)
+	}
+	c := &Config{}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, c); err != nil {
+		return nil, errors.New(theirs.Replace(err.Error()))
 	}
 	return c, nil
 }
+
+// theirs are client-go's names of the types that an error names.
+var theirs = strings.NewReplacer("NamedUser.", "NamedAuthInfo.", " User.", " AuthInfo.", "kubeconfig.NamedUser", "v1.NamedAuthInfo", "kubeconfig.User", "v1.AuthInfo", "kubeconfig.", "v1.")
 
 // Current are the cluster and the user that the current context names, nil for
 // one that is not there.

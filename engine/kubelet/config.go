@@ -36,13 +36,16 @@ type userInfo struct {
 func readKubeconfig(d *sim.Disk, file string) (cluster, userInfo, error) {
 	var cl cluster
 	var u userInfo
+	if _, err := d.Stat(file); err != nil {
+		return cl, u, err
+	}
 	b, err := d.ReadFile(file)
 	if err != nil {
-		return cl, u, err
+		return cl, u, fmt.Errorf("error loading config file %q: %w", file, err)
 	}
 	kc, err := kubeconfigs.of(b)
 	if err != nil {
-		return cl, u, fmt.Errorf("error loading config file %q: %s", file, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+		return cl, u, fmt.Errorf("error loading config file %q: %w", file, err)
 	}
 	k, user := kc.Current()
 	if k == nil || k.Cluster.Server == "" {
