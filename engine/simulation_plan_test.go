@@ -296,12 +296,12 @@ func (p *planner) fault() {
 	text := p.one(
 		"link "+node+" control-1 drop", "link "+node+" control-1 drop 30%", "link "+node+" control-1 delay "+p.one("50ms", "2s", "9s"),
 		"link "+node+" control-1 duplicate 50%", "link "+node+" control-1 cut 40%", "link "+node+" control-1 refuse",
-		"host "+host+" drop", "host "+host+" stop", "host "+host+" restart", "host "+node+" suspend",
+		"host "+host+" "+p.one("drop", "drop 20%", "delay 3s", "duplicate 30%", "cut 50%", "refuse"), "host "+host+" stop", "host "+host+" restart", "host "+node+" suspend",
 		"disk "+node+" deny-write "+p.one("/var/lib/kubelet/pki", "/etc/kubernetes", "/"), "disk "+node+" full",
 		"clock "+node+" skew "+p.one("-10m", "+1h", "-3d", "+40d"), "clock "+p.one(node, "control-1", "admin")+" drift "+p.one("50", "-300"),
 		"clock control-1 skew "+p.one("-1m", "+4m", "+2h"),
 		"apiserver control-1 status "+p.one("429", "500", "503")+" "+p.one("", "PUT", "GET", "POST", "/apis/certificates.k8s.io/*")+" "+p.one("", "30%"),
-		"apiserver control-1 drop "+p.one("", "20%", "PUT 50%"), "apiserver control-1 delay "+p.one("1s", "20s"), "apiserver control-1 duplicate 50%", "apiserver control-1 stop", "apiserver control-1 restart",
+		"apiserver control-1 drop "+p.one("", "20%", "PUT 50%"), "apiserver control-1 delay "+p.one("1s", "20s", "20s 30%"), "apiserver control-1 duplicate "+p.one("", "50%"), "apiserver control-1 stop", "apiserver control-1 restart",
 	)
 	if p.IntN(5) == 0 {
 		host = p.one(node, node, node, "control-1")
