@@ -173,12 +173,12 @@ func newPlan(seed uint64) *plan {
 	}
 	p.order()
 	// Somebody looks after the serving certificates.
-	for _, d := range []time.Duration{time.Minute, 4 * time.Minute, 10 * time.Minute, 10 * time.Minute} {
+	for _, d := range []time.Duration{time.Minute, 4 * time.Minute, 10 * time.Minute, 10 * time.Minute, 11 * time.Minute, 3 * time.Minute} {
 		p.now = p.now.Add(d)
 		p.approve()
 	}
 	p.Last = len(p.Inputs) - last
-	p.End = p.now.Add(15 * time.Minute)
+	p.End = p.now.Add(time.Minute)
 	return p.plan
 }
 
