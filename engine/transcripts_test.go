@@ -50,3 +50,5 @@ func TestEveryPainIsTold(t *testing.T) {
 		}
 	}
 }
+
+func TestAggregatedRole(t *testing.T) { enginetest.Run(t, "testdata/aggregated-role.txt") }

@@ -28,7 +28,7 @@ type tokenRecord struct {
 // readTokens reads a token file: token, user, uid and, optionally, groups
 // (Models apiserver/pkg/authentication/token/tokenfile). The last of equal
 // tokens wins; warnings are told to warn.
-func readTokens(name string, data []byte, warn func(string)) ([]tokenRecord, error) {
+func readTokens(name string, data []byte, warn func(line int, text string)) ([]tokenRecord, error) {
 	r := csv.NewReader(bytes.NewReader(data))
 	r.FieldsPerRecord = -1
 	var out []tokenRecord
@@ -44,7 +44,7 @@ func readTokens(name string, data []byte, warn func(string)) ([]tokenRecord, err
 			return nil, fmt.Errorf("token file '%s' must have at least 3 columns (token, user name, user uid), found %d", name, len(f))
 		}
 		if f[0] == "" {
-			warn(fmt.Sprintf("empty token has been found in token file '%s', record number '%d'", name, n))
+			warn(70, fmt.Sprintf("empty token has been found in token file '%s', record number '%d'", name, n))
 			continue
 		}
 		t := tokenRecord{Token: f[0], User: f[1], UID: f[2]}
@@ -52,7 +52,7 @@ func readTokens(name string, data []byte, warn func(string)) ([]tokenRecord, err
 			t.Groups = strings.Split(f[3], ",")
 		}
 		if i := slices.IndexFunc(out, func(o tokenRecord) bool { return o.Token == t.Token }); i >= 0 {
-			warn(fmt.Sprintf("duplicate token has been found in token file '%s', record number '%d'", name, n))
+			warn(79, fmt.Sprintf("duplicate token has been found in token file '%s', record number '%d'", name, n))
 			out[i] = t
 			continue
 		}

@@ -133,7 +133,7 @@ func (s *Server) load(c *sim.Ctx) error {
 		if err != nil {
 			return err
 		}
-		if s.Tokens, err = readTokens(s.opts.tokenFile, data, func(w string) { s.log(c, 'W', 0, "tokenfile.go:72", w) }); err != nil {
+		if s.Tokens, err = readTokens(s.opts.tokenFile, data, func(line int, w string) { s.log(c, 'W', 0, fmt.Sprintf("tokenfile.go:%d", line), w) }); err != nil {
 			return err
 		}
 	}
