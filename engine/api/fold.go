@@ -87,10 +87,29 @@ func (x *exchange) interfere(key string) {
 	}
 }
 
+// stand remembers that a question stands: it is asked again and again over this
+// connection, and the answer is the same until the rules change.
+func (x *exchange) stand() {
+	if x.r.Header.Get(foldHeader) != "" && !slices.Contains(x.s.store.Standing, x.r.Conn) {
+		x.s.store.Standing = append(x.s.store.Standing, x.r.Conn)
+	}
+}
+
+// reconsider tells all whose questions stand that the rules changed.
+func (s *Store) reconsider(c *sim.Ctx) {
+	for _, conn := range s.Standing {
+		c.Unfold(conn)
+	}
+	s.Standing = nil
+}
+
 // Unfold ends the folds of a connection: what was renewed until now is stored,
 // without an observation. The world calls it when a connection to the server
 // closes, or sends MsgGone with the Tag "conn N".
-func (s *Server) Unfold(c *sim.Ctx, conn uint64) { s.unfold(c, s.store.foldsOf(conn)) }
+func (s *Server) Unfold(c *sim.Ctx, conn uint64) {
+	s.store.Standing = slices.DeleteFunc(s.store.Standing, func(n uint64) bool { return n == conn })
+	s.unfold(c, s.store.foldsOf(conn))
+}
 
 // unfoldAll ends the folds of this server.
 func (s *Server) unfoldAll(c *sim.Ctx) {

@@ -176,6 +176,9 @@ func (x *exchange) changed(verb string, o *Object, payload string) {
 	if (o.Resource == "apiservices" || o.Resource == "services") && x.user.Name != "system:apiserver" {
 		x.s.lookAll(x.c)
 	}
+	if resources[o.Resource].Group == "rbac.authorization.k8s.io" {
+		x.s.store.reconsider(x.c)
+	}
 }
 
 // update answers PUT and, with a patch, PATCH.

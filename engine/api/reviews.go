@@ -159,6 +159,7 @@ func mayThey(x *exchange, o object) field.ErrorList {
 	a, errs := asked(&n.Spec)
 	if len(errs) == 0 {
 		n.Status = x.decide(a)
+		x.stand()
 	}
 	return errs
 }

@@ -83,6 +83,9 @@ type Store struct {
 	Tables  map[string][]*Object `json:"tables"` // by resource, sorted by key
 	History []Event              `json:"history"`
 	Folds   map[string]Fold      `json:"folds,omitempty"`
+	// Standing are the connections over which somebody asks again and again who
+	// may do something, and wants to hear when that may have changed.
+	Standing []uint64 `json:"standing,omitempty"`
 
 	byConn map[uint64][]string // see foldsOf
 }
@@ -92,7 +95,7 @@ func NewStore() *Store { return &Store{Version: 1, Tables: map[string][]*Object{
 
 // Clone returns an independent copy, which shares the objects.
 func (s *Store) Clone() *Store {
-	n := &Store{Version: s.Version, Tables: make(map[string][]*Object, len(s.Tables)), History: slices.Clip(s.History)}
+	n := &Store{Version: s.Version, Tables: make(map[string][]*Object, len(s.Tables)), History: slices.Clip(s.History), Standing: slices.Clone(s.Standing)}
 	for r, t := range s.Tables {
 		n.Tables[r] = slices.Clone(t)
 	}

@@ -70,6 +70,8 @@ type ControllerManager struct {
 	Roles      map[string]*role                             `json:"roles"`
 
 	Streams map[uint64]exchange `json:"streams"`
+	// Roused is when names that rested were last told to go on.
+	Roused time.Time `json:"roused,omitzero"`
 
 	hosts hosts
 }
@@ -141,6 +143,8 @@ func (m *ControllerManager) Step(c *sim.Ctx, msg sim.Msg) {
 		m.start(c)
 	case sim.MsgWake:
 		m.wake(c, msg.Tag)
+	case sim.MsgUnfold:
+		m.rouse(c)
 	case sim.MsgFile:
 		m.fileChanged(c, msg.Tag)
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:

@@ -47,6 +47,7 @@ const timeout = "2147483647"
 // open opens the watch.
 func (m *ControllerManager) open(c *sim.Ctx, f *feed) {
 	f.Seen = map[string]bool{}
+	m.rouse(c) // what changed while it was not heard of is not known
 	q := url.Values{"allowWatchBookmarks": {"true"}, "resourceVersionMatch": {"NotOlderThan"}, "sendInitialEvents": {"true"}, "timeoutSeconds": {timeout}, "watch": {"true"}}
 	if f.Selector != "" {
 		q.Set("fieldSelector", f.Selector)

@@ -34,6 +34,9 @@ type loop struct {
 	Queue   []string        `json:"queue,omitempty"`
 	Waiting map[string]bool `json:"waiting"`
 	Fails   map[string]int  `json:"fails"`
+	// Resting are names that are not tried until the rules change, and when they
+	// would have been (rest.go).
+	Resting map[string]time.Time `json:"resting,omitempty"`
 	// Bucket is the time up to which retries are given out: a token bucket.
 	Bucket time.Time `json:"bucket,omitzero"`
 
@@ -78,7 +81,7 @@ func (l *loop) clone() *loop {
 	// expression is enough to part the copies.
 	n.Queue = slices.Clip(l.Queue)
 	l.Queue = slices.Clip(l.Queue)
-	n.Waiting, n.Fails = maps.Clone(l.Waiting), maps.Clone(l.Fails)
+	n.Waiting, n.Fails, n.Resting = maps.Clone(l.Waiting), maps.Clone(l.Fails), maps.Clone(l.Resting)
 	n.Jobs = slices.Clone(l.Jobs)
 	for i := range n.Jobs {
 		w := &n.Jobs[i].Work
@@ -126,6 +129,7 @@ func (m *ControllerManager) next(c *sim.Ctx, l *loop) {
 			l.Queue = nil
 		}
 		delete(l.Waiting, name)
+		delete(l.Resting, name)
 		l.job = job{Busy: name, Since: c.Now}
 		kinds[l.Kind].begin(m, c, l)
 		l.lay()
@@ -152,6 +156,7 @@ func (m *ControllerManager) finish(c *sim.Ctx, l *loop, f *failure) {
 	if k.finished != nil {
 		k.finished(m, c, name, c.Now.Sub(l.Since))
 	}
+	folded, since := m.rests(l), l.Since
 	l.job = job{}
 	if f == nil {
 		delete(l.Fails, name)
@@ -162,7 +167,14 @@ func (m *ControllerManager) finish(c *sim.Ctx, l *loop, f *failure) {
 		}
 		wait := max(k.retry.In(m.era()).At(l.Fails[name]), l.reserve(m.era(), c.Now))
 		l.Fails[name]++
-		c.Wake(c.Now.Add(wait), fmt.Sprintf("retry %d %s", l.Index, name))
+		if f.ignorable && folded > 0 && m.Roused.Before(since) {
+			if l.Resting == nil {
+				l.Resting = map[string]time.Time{}
+			}
+			l.Resting[name] = c.Now.Add(wait)
+		} else {
+			c.Wake(c.Now.Add(wait), fmt.Sprintf("retry %d %s", l.Index, name))
+		}
 	}
 	if again {
 		l.wait(name)

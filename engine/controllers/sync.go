@@ -73,7 +73,7 @@ func unhandled(source, format string) func(*ControllerManager, *sim.Ctx, *loop, 
 
 // ask sends a request about the name at work.
 func (m *ControllerManager) ask(c *sim.Ctx, l *loop, method, uri string, body any) {
-	m.send(c, m.Clients[l.Client], exchange{To: "loop", Index: l.Index, Name: l.Busy}, method, uri, body)
+	m.send(c, m.Clients[l.Client], exchange{To: "loop", Index: l.Index, Name: l.Busy, Fold: m.rests(l)}, method, uri, body)
 }
 
 // each enqueues a name with every loop of a kind.
