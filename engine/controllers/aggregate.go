@@ -40,6 +40,10 @@ func (m *ControllerManager) roleChanged(c *sim.Ctx, object json.RawMessage) stri
 	if json.Unmarshal(object, r) != nil {
 		return ""
 	}
+	// A watch that begins anew shows all of them; what is as it was changes nothing.
+	if old := m.Roles[r.Name]; old != nil && old.UID == r.UID && old.ResourceVersion == r.ResourceVersion {
+		return r.Name
+	}
 	slim(&r.ObjectMeta)
 	m.Roles[r.Name] = r
 	m.gatherAgain(c)
