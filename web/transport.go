@@ -53,9 +53,17 @@ func (c *transport) Render() app.UI {
 		app.I().Class("cursor").Style("left", pc(100*s.Cursor)),
 		app.Input().Type("range").Class("knob").DataSet("test", "timeline").Aria("label", s.Label).Aria("valuetext", s.Clock).Min(0).Max(1000).Step(1).Value(int(1000*s.Cursor+0.5)).
 			OnInput(func(ctx app.Context, e app.Event) {
-				if v, err := strconv.Atoi(ctx.JSSrc().Get("value").String()); err == nil {
-					c.tell(desk.Drag{X: float64(v) / 1000})
+				v, err := strconv.Atoi(ctx.JSSrc().Get("value").String())
+				if err != nil {
+					return
 				}
+				x := float64(v) / 1000
+				if live := int(1000*c.Scene.Live + 0.5); v >= live {
+					// Nothing comes after the present: the knob stays there.
+					ctx.JSSrc().Set("value", live)
+					x = 1
+				}
+				c.tell(desk.Drag{X: x})
 			}),
 	)
 	ticks := app.Div().Class("ticks").Body(each(s.Ticks, func(t desk.Tick) app.UI {

@@ -91,11 +91,18 @@ func TestBackInTimeByKeyboard(t *testing.T) {
 	p.again("the refusal again", refused, func() { key("step", kb.Enter) })
 
 	// A key moves the knob by a step, however slowly the past is drawn.
-	from := js[int](p, find("timeline")+".valueAsNumber")
+	key("timeline", kb.Home)
+	p.until("the knob at the start", find("timeline")+".valueAsNumber === 0 && "+find("notice")+".dataset.tone === 'past'")
 	key("timeline", strings.Repeat(kb.ArrowRight, 30))
-	p.until("the knob went forth", fmt.Sprintf("%s.valueAsNumber === %d", find("timeline"), from+30))
+	p.until("the knob went forth", find("timeline")+".valueAsNumber === 30")
 	key("timeline", strings.Repeat(kb.ArrowLeft, 10))
-	p.until("the knob went back", fmt.Sprintf("%s.valueAsNumber === %d", find("timeline"), from+20))
+	p.until("the knob went back", find("timeline")+".valueAsNumber === 20")
+	// There is nothing after the present.
+	key("timeline", kb.End)
+	p.until("the knob at the present", find("notice")+".hidden")
+	require.Less(t, js[int](p, find("timeline")+".valueAsNumber"), 1000)
+	key("timeline", strings.Repeat(kb.ArrowLeft, 10))
+	p.until("the past again", find("notice")+".dataset.tone === 'past'")
 	key("live", kb.Enter)
 	p.until("the present", find("notice")+".hidden && "+find("clock")+".innerText === "+quote(now))
 	p.silent()
