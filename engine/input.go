@@ -64,6 +64,9 @@ type External struct {
 	ID      string      `json:"id"`
 	Addr    string      `json:"addr"`
 	Request sim.Request `json:"request"`
+	// Refused are the server's words for a handshake that failed: there was no
+	// request then (see pki.Answer).
+	Refused string `json:"refused,omitempty"`
 	// Cancel: the client left the exchange of that ID.
 	Cancel bool `json:"cancel,omitempty"`
 }

@@ -193,6 +193,10 @@ func (w *World) external(x *External) {
 	target, err := w.resolve(x.Addr)
 	target = w.behind(target)
 	l := w.Listeners[target]
+	if l != nil && x.Refused != "" {
+		w.shaken(l, x.Refused, x.Request.Remote, 0)
+		return
+	}
 	refused := ""
 	switch {
 	case err != nil || l == nil:

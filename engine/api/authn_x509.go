@@ -189,6 +189,9 @@ func (s *Server) reloadCA(c *sim.Ctx) {
 		return
 	}
 	s.CA = e.Data
+	if cert, key, err := s.servingPair(c); err == nil {
+		s.listen(c, cert, key)
+	}
 	s.log(c, 'I', 2, "dynamic_cafile_content.go:123", sim.KV("Loaded a new CA Bundle and Verifier", "name", name))
 	s.logServing(c)
 }

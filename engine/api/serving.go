@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func (s *Server) listen(c *sim.Ctx, cert, key []byte) {
 		host = c.IP
 	}
 	s.Serving = cert
-	c.Listen(sim.Listen{Addr: net.JoinHostPort(host, strconv.Itoa(s.opts.port)), Cert: cert, Key: key})
+	c.Listen(sim.Listen{Addr: net.JoinHostPort(host, strconv.Itoa(s.opts.port)), Cert: cert, Key: key, Asks: slices.Concat(s.CA, s.RequestCA), Loopback: s.Began})
 }
 
 // changedFile takes a file that changed on the disk into use, as soon as the
@@ -80,7 +81,7 @@ func (s *Server) logServing(c *sim.Ctx) {
 	if list, err := pki.ParseCerts(s.Serving); err == nil && len(list) > 0 {
 		s.log(c, 'I', 2, "tlsconfig.go:203", sim.KV("Loaded serving cert", "certName", s.servingName(), "certDetail", pki.Detail(list[0], c.Clock())))
 	}
-	const name = "apiserver-loopback-client"
+	const name = pki.LoopbackName
 	began := s.Began.Truncate(time.Second)
 	at := strconv.FormatInt(began.Unix(), 10)
 	own := &x509.Certificate{Subject: pkix.Name{CommonName: name + "@" + at}, Issuer: pkix.Name{CommonName: name + "-ca@" + at}, DNSNames: []string{name},

@@ -102,7 +102,7 @@ func selfSigned(c *sim.Ctx) (cert, key []byte) {
 	}
 	kr := pki.Keyring{Seed: c.Chance.Seed}
 	ca, own := kr.ECDSA(fmt.Sprintf("%s-ca/%d", stream, n)), kr.ECDSA(fmt.Sprintf("%s/%d", stream, n))
-	cert, err := pki.SelfSignedPair("localhost", ca, own, serials[0][:], serials[1][:], c.Clock())
+	cert, err := pki.SelfSignedPair("localhost", ca, own, serials[0][:], serials[1][:], c.Clock(), 1)
 	if err != nil {
 		panic("client: " + err.Error())
 	}

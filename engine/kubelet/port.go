@@ -163,7 +163,7 @@ func (k *Kubelet) makePair(c *sim.Ctx) error {
 	}
 	kr := pki.Keyring{Seed: c.Chance.Seed}
 	ca, key := kr.ECDSA(fmt.Sprintf("%s-ca/%d", stream, n)), kr.ECDSA(fmt.Sprintf("%s/%d", stream, n))
-	pair, err := pki.SelfSignedPair(k.Node, ca, key, serials[0][:], serials[1][:], c.Clock())
+	pair, err := pki.SelfSignedPair(k.Node, ca, key, serials[0][:], serials[1][:], c.Clock(), 1)
 	if err != nil {
 		return fmt.Errorf("unable to generate self signed cert: %w", err)
 	}

@@ -28,6 +28,10 @@ type Server struct {
 	// Without are the server's own words when it has no certificate yet, as a
 	// kubelet that waits for one. Empty means those of crypto/tls.
 	Without string
+	// Asks and Loopback are of no account to who shakes hands by Greet: see
+	// sim.Listen.
+	Asks     []byte
+	Loopback time.Time
 }
 
 // Handshake is what is known of a handshake afterwards: facts, not bytes. It
@@ -89,10 +93,10 @@ var curves = []tls.CurveID{tls.X25519, tls.CurveP256}
 const cipher = "TLS_AES_128_GCM_SHA256"
 
 func greet(c Client, s Server, roots []*x509.Certificate, now time.Time) (h Handshake) {
-	base := tls.Config{Time: func() time.Time { return now }, MinVersion: tls.VersionTLS13, CurvePreferences: curves,
-		NextProtos: []string{"h2"}, SessionTicketsDisabled: true}
-	cc, sc := base.Clone(), base.Clone()
-	cc.ServerName, cc.InsecureSkipVerify = c.ServerName, c.Insecure
+	own, refusal := s.pair()
+	sc := s.config(own, refusal, now)
+	cc := &tls.Config{Time: sc.Time, MinVersion: tls.VersionTLS13, CurvePreferences: curves, NextProtos: []string{"h2"},
+		ServerName: c.ServerName, InsecureSkipVerify: c.Insecure}
 	// Never nil: nil stands for the system's roots.
 	cc.RootCAs = x509.NewCertPool()
 	for _, r := range roots {
@@ -108,9 +112,6 @@ func greet(c Client, s Server, roots []*x509.Certificate, now time.Time) (h Hand
 		// A client shows what it has, whoever signed it.
 		cc.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return p, nil }
 	}
-	sc.ClientAuth = tls.RequestClientCert
-	own, refusal := s.pair()
-	sc.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own, refusal }
 
 	a, b := duplex()
 	client, server := tls.Client(a, cc), tls.Server(b, sc)

@@ -10,20 +10,20 @@ import (
 )
 
 // SelfSignedPair makes the certificate that a server gives itself when it has
-// none: for host, by a CA of the moment that nobody else knows, both named
-// after the time. It returns two CERTIFICATE blocks, leaf first. Serials are
+// none: for host, for so many years of 365 days, by a CA of the moment that
+// nobody else knows, both named after the time. It returns two CERTIFICATE blocks, leaf first. Serials are
 // positive numbers, big-endian.
 //
 // Models k8s.io/client-go/util/cert GenerateSelfSignedCertKey.
-func SelfSignedPair(host string, caKey, key crypto.Signer, caSerial, serial []byte, now time.Time) ([]byte, error) {
+func SelfSignedPair(host string, caKey, key crypto.Signer, caSerial, serial []byte, now time.Time, years int) ([]byte, error) {
 	stamp := fmt.Sprintf("%d", now.Unix())
 	from := now.UTC().Truncate(time.Second).Add(-time.Hour) // a client's clock may be late
-	until := from.Add(365 * 24 * time.Hour)
+	until := from.Add(time.Duration(years) * 365 * 24 * time.Hour)
 	pub, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return nil, err
 	}
-	return made.try(digest("self-signed", pub, []byte(host), caSerial, serial, []byte(stamp)), func() ([]byte, error) {
+	return made.try(digest("self-signed", pub, []byte(host), caSerial, serial, fmt.Append(nil, stamp, years)), func() ([]byte, error) {
 		ca := &x509.Certificate{
 			SerialNumber: new(big.Int).SetBytes(caSerial), Subject: pkix.Name{CommonName: host + "-ca@" + stamp}, NotBefore: from, NotAfter: until,
 			KeyUsage:              x509.KeyUsageKeyEncipherment | x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,

@@ -64,6 +64,10 @@ type Listen struct {
 	Key  []byte `json:"key,omitempty"`
 	// Without are the server's own words while it has no certificate.
 	Without string `json:"without,omitempty"`
+	// Asks are the CAs whose clients it asks for, PEM. Loopback is when it made a
+	// certificate for itself, which it presents to who can't use the other one.
+	Asks     []byte    `json:"asks,omitempty"`
+	Loopback time.Time `json:"loopback,omitzero"`
 	// Plain: HTTP without TLS. Closed: nobody listens there any more.
 	Plain  bool `json:"plain,omitempty"`
 	Closed bool `json:"closed,omitempty"`
