@@ -35,6 +35,8 @@ func (w *World) View() View {
 			if e, err := w.Why("node/" + m.Name); err == nil {
 				h.Why = &e
 			}
+		} else if len(w.Machines) <= explained {
+			h.Why = w.whyFailed(m)
 		}
 		v.Hosts = append(v.Hosts, h)
 		v.Lives = append(v.Lives, w.lookLives(m)...)

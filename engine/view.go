@@ -37,7 +37,8 @@ type HostView struct {
 	Files []FileView `json:"files"`
 	// Busy: a command is running in the host's terminal. Dir is where it is.
 	Busy bool `json:"busy,omitempty"`
-	// Why explains how far a node is, in a world of a few.
+	// Why explains how far a node is, and elsewhere a unit that failed, in a world
+	// of a few.
 	Why *Explanation `json:"why,omitempty"`
 	Dir string       `json:"dir,omitempty"`
 }

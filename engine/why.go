@@ -225,11 +225,14 @@ func (w *World) hear(o *trace.Observation) {
 	}
 }
 
-// Why explains csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH, token/ID or
-// apiservice/NAME.
+// Objects are those that Why explains.
+const Objects = "csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH, token/ID, secret/NS/NAME, apiservice/NAME, lease/NS/NAME, pod/NS/NAME, serviceaccount/NS/NAME and configmap/NS/NAME"
+
+// Why explains one of Objects.
 // The error is one sentence for the person who asked.
 func (w *World) Why(object string) (Explanation, error) {
 	kind, name, _ := strings.Cut(object, "/")
+	namespace, own, _ := strings.Cut(name, "/")
 	e := Explanation{V: ExplanationVersion, Object: object}
 	var err error
 	switch kind {
@@ -240,15 +243,23 @@ func (w *World) Why(object string) (Explanation, error) {
 	case "unit":
 		host, unit, _ := strings.Cut(name, "/")
 		err = w.whyUnit(&e, host, strings.TrimSuffix(unit, ".service"))
-	case "cert":
+	case "cert", "file":
 		host, path, _ := strings.Cut(name, "/")
 		err = w.whyCert(&e, host, "/"+path)
 	case "token":
 		err = w.whyToken(&e, strings.TrimPrefix(name, "bootstrap-token-"))
 	case "apiservice":
 		err = w.whyAPIService(&e, name)
+	case "secret":
+		err = w.whySecret(&e, namespace, own)
+	case "lease":
+		err = w.whyLease(&e, namespace, own)
+	case "pod":
+		err = w.whyPod(&e, namespace, own)
+	case "serviceaccount", "configmap":
+		w.whyKept(&e, kind, namespace, own)
 	default:
-		err = fmt.Errorf("%q can't be explained; there are csr/NAME, node/NAME, unit/HOST/UNIT, cert/HOST/PATH, token/ID and apiservice/NAME", object)
+		err = fmt.Errorf("%q can't be explained; there are %s", object, Objects)
 	}
 	e.Knows, e.Needs, e.Next = unique(e.Knows), unique(e.Needs), unique(e.Next)
 	return e, err
@@ -304,11 +315,12 @@ func bindings(would *api.Would) []Reason {
 	return []Reason{reason("binding", "role", would.Roles[0], "user", would.User, "group", narrowest(would.Groups))}
 }
 
-// narrowest is the group that fewest are in, of those that a user is in.
+// narrowest is the group that fewest are in, of those that a user is in: one of a
+// part of another's has that one's name before its own.
 func narrowest(groups []string) string {
 	best := ""
 	for _, g := range groups {
-		if g != "system:authenticated" && g != "system:unauthenticated" && (best == "" || len(g) < len(best)) {
+		if g != "system:authenticated" && g != "system:unauthenticated" && (best == "" || strings.HasPrefix(g, best+":")) {
 			best = g
 		}
 	}

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"crypto/x509"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -178,6 +177,3 @@ func (w *World) explainDuration(e *Explanation, c *x509.Certificate) {
 	add(&e.Knows, reason("duration", "unit", addr, "now", m.Flags.Duration.String(), "life", life.String()))
 	add(&e.Needs, reason("signed-anew", "subject", c.Subject.CommonName))
 }
-
-// unknownFlag finds the flag that a program does not know, in pflag's words.
-var unknownFlag = regexp.MustCompile(`unknown (?:shorthand )?flag: ([^"\\]+)`)

@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,6 +110,7 @@ func (w *World) needSigner(e *Explanation, addr string, m *controllers.Controlle
 	case !slices.Contains(ownSigners, signer):
 		add(&e.Needs, reason("signer", "signer", signer))
 	default:
+		w.needLeader(e, addr)
 		if !m.Runs("certificatesigningrequest-signing-controller") {
 			add(&e.Needs, reason("controller", "unit", addr, "name", "csrsigning"))
 		} else if flag := m.Lacks(signer); flag != "" {
@@ -139,6 +139,7 @@ func (w *World) needApprover(e *Explanation, addr string, m *controllers.Control
 		add(&e.Needs, reason("controller", "unit", addr, "name", "csrapproving"))
 		return
 	}
+	w.needLeader(e, addr)
 	_, s := w.server()
 	if s == nil {
 		return
@@ -189,29 +190,19 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 			w.explainJoin(e, last)
 			return nil
 		}
-		if line := lastError(u); line != "" {
-			add(&e.Knows, w.log(addr, line, 0))
-			if m := missing.FindStringSubmatch(line); m != nil {
-				add(&e.Needs, reason("file", "host", host, "path", m[1], "error", m[2]))
-			}
-			if f := unreadable.FindStringSubmatch(line); f != nil {
-				add(&e.Needs, reason("file", "host", host, "path", f[1], "error", f[2]))
-			}
-			if f := unknownFlag.FindStringSubmatch(line); f != nil {
-				add(&e.Needs, reason("unknown-flag", "unit", addr, "flag", strings.TrimSpace(f[1]), "release", w.era.String()))
-			}
-		}
-		if u.Restarting {
-			if f, err := m.readUnit(name); err == nil {
-				add(&e.Next, reason("restart", "unit", addr).at(u.Since.Add(f.RestartSec)))
-			}
-		} else {
-			add(&e.Needs, reason("unit", "unit", name))
+		w.explainEnd(e, m, name)
+		if lock := w.lockOf(name); lock != "" {
+			w.explainLeader(e, lock)
 		}
 		return nil
 	}
 	phase := u.PhaseArgs
 	e.State = reason(w.phaseState(addr, u.Phase), "phase", u.Phase, "as", phase["user"], "csr", phase["csr"])
+	if c, ok := w.actorAt(addr).(candidate); ok {
+		if lock, leads, _ := c.Candidate(); lock != "" && !leads {
+			e.State = reason("standby", "lease", lock, "leader", w.explainLeader(e, lock))
+		}
+	}
 	w.explainTroubles(e, addr, m)
 	if u.Phase == kubelet.PhaseJoined && e.State.Kind != "kubelet-joined" {
 		add(&e.Next, reason("keeps-trying", "unit", addr))
@@ -246,6 +237,7 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	case "joined":
 		w.explainRenewal(e, m, phase)
 		w.explainServing(e, m)
+		w.explainPort(e, m)
 		w.explainCallers(e, m)
 	case "rotating":
 		w.explainTries(e, addr, m)
@@ -257,12 +249,6 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	}
 	return nil
 }
-
-// missing finds the file that a program could not use, in its own words.
-var missing = regexp.MustCompile(`(?:(?:stat|open|read|mkdir|symlink) |data from \\*")(/[^ :\\"]+)(?:\\*" into cert/key pair)?: ([^"\\]+)`)
-
-// unreadable finds the file with the signer's certificate and what is wrong with it.
-var unreadable = regexp.MustCompile(`reading CA cert file \\*"csr-controller::([^:"\\]+)::[^"]*": ([^"\\]+)`)
 
 // phaseState names what the phase of a unit means.
 func (w *World) phaseState(addr, phase string) string {
@@ -277,16 +263,6 @@ func (w *World) phaseState(addr, phase string) string {
 		}
 	}
 	return "running"
-}
-
-// lastError is the last line of an error in a unit's journal.
-func lastError(u *unit) string {
-	for _, e := range slices.Backward(u.Journal) {
-		if e.By != "systemd" && (strings.HasPrefix(e.Line, "E") || strings.HasPrefix(e.Line, "Error")) {
-			return e.Line
-		}
-	}
-	return ""
 }
 
 // explainTroubles says what goes wrong for a client of the API server now.
@@ -386,5 +362,27 @@ func (w *World) explainRenewal(e *Explanation, m *machine, phase map[string]stri
 	}
 	for _, use := range []string{"client", "serving"} {
 		w.explainLate(e, m, use)
+	}
+}
+
+// explainPort says until when the certificate of a kubelet's port is good, and when
+// the kubelet asks for the next one: at 70 to 90 % of its life, if it asks at all.
+func (w *World) explainPort(e *Explanation, m *machine) {
+	k, ok := w.actorAt(m.Name + "/kubelet").(*kubelet.Kubelet)
+	if !ok {
+		return
+	}
+	there := func(t time.Time) time.Time { return w.Clock.Add(t.Sub(m.Clock.At(w.Clock))) }
+	if x := k.Serving.Cert; k.Port.Bootstrap && x != nil {
+		life := x.NotAfter.Sub(x.NotBefore)
+		stamp := func(tenths time.Duration) string {
+			return x.NotBefore.Add(life / 10 * tenths).UTC().Format(time.RFC3339)
+		}
+		if !x.Deadline.IsZero() && x.Deadline.After(m.Clock.At(w.Clock)) {
+			add(&e.Next, reason("serving-rotates", "from", stamp(7), "to", stamp(9)).at(there(x.Deadline)))
+		}
+		add(&e.Next, reason("serving-expires").at(there(x.NotAfter)))
+	} else if b, err := m.Disk.ReadFile(k.Port.CertFile); err == nil && firstCert(b) != nil {
+		add(&e.Next, reason("pair-expires", "path", k.Port.CertFile, "host", m.Name).at(there(firstCert(b).NotAfter)))
 	}
 }

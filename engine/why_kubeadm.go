@@ -44,6 +44,10 @@ func (w *World) signatureNeeds(id string) []Reason {
 		return []Reason{reason("controller", "unit", addr, "name", "bootstrapsigner")}
 	case s == nil:
 		return []Reason{reason("unit", "unit", "kube-apiserver")}
+	case !m.Leads():
+		var inner Explanation
+		w.needLeader(&inner, addr)
+		return inner.Needs
 	}
 	found, signs := s.TokenSigns(id)
 	switch {

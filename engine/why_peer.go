@@ -326,7 +326,8 @@ func (w *World) explainAskers(e *Explanation, name string) {
 	}
 }
 
-// verbosity is the -v of what runs at an address.
+// verbosity is the -v of what runs at an address, or of what its unit file would
+// start there.
 func (w *World) verbosity(addr string) int {
 	switch a := w.actorAt(addr).(type) {
 	case interface{ Verbosity() int }:
@@ -336,5 +337,25 @@ func (w *World) verbosity(addr string) int {
 	case *client.Client:
 		return a.Flags.V
 	}
-	return 0
+	host, name := split(addr)
+	m := w.machine(host)
+	if m == nil {
+		return 0
+	}
+	f, err := m.readUnit(name)
+	if err != nil {
+		return 0
+	}
+	v := 0
+	for i, a := range f.Args {
+		a, ok := strings.CutPrefix(strings.TrimPrefix(a, "-"), "-v")
+		switch {
+		case !ok:
+		case a == "" && i+1 < len(f.Args):
+			v, _ = strconv.Atoi(f.Args[i+1])
+		default:
+			v, _ = strconv.Atoi(strings.TrimPrefix(a, "="))
+		}
+	}
+	return v
 }

@@ -155,7 +155,7 @@ func (d *Do) fill(verb Verb, rest string) string {
 		d.Text = rest
 	case Why:
 		if rest == "" {
-			return "why needs an object, such as csr/NAME, node/node-1, unit/control-1/kube-apiserver, cert/HOST/PATH, token/ID or apiservice/NAME"
+			return "why needs an object: " + engine.Objects
 		}
 		d.Text = rest
 	case "fault":

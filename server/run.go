@@ -42,7 +42,8 @@ One step a line:
                                     set a flag in a unit file and restart the unit; an empty value removes it
   why node/node-1                   say what keeps it as it is (also csr/NAME, csr/* for the newest,
                                     unit/HOST/UNIT, cert/HOST/PATH, token/ID,
-                                    apiservice/NAME)
+                                    apiservice/NAME; secret, lease, pod,
+                                    serviceaccount and configmap/NS/NAME)
   expect TEXT                       the step before printed this, on stdout or stderr
   refuse TEXT                       the step before did not print this
   exit 1                            the step before ended with this status

@@ -45,19 +45,28 @@ func (f Fold) at(now time.Time) time.Time {
 // folded is a stored object as a reader sees it now: a folded Lease has the
 // renewTime of its last renewal. It makes no observation and no version, so it
 // does not depend on the steps in which time goes on.
-func (s *Server) folded(c *sim.Ctx, o *Object) *Object {
-	f, ok := s.store.Folds[foldKey(o.Resource, o.Namespace, o.Name)]
+func (s *Store) folded(now time.Time, o *Object) *Object {
+	f, ok := s.Folds[foldKey(o.Resource, o.Namespace, o.Name)]
 	if !ok {
 		return o
 	}
 	l := o.typed.(*coordinationv1.Lease)
-	passed := f.at(c.Now).Sub(f.From)
+	passed := f.at(now).Sub(f.From)
 	if passed == 0 || l.Spec.RenewTime == nil {
 		return o
 	}
 	n := l.DeepCopy()
 	n.Spec.RenewTime = &metav1.MicroTime{Time: l.Spec.RenewTime.Add(passed).UTC()}
 	return &Object{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name, Version: o.Version, JSON: encode(n), typed: n}
+}
+
+// Lease is a Lease as a reader sees it now; nil when there is none.
+func (s *Store) Lease(now time.Time, namespace, name string) *coordinationv1.Lease {
+	o := s.Get("leases", namespace, name)
+	if o == nil {
+		return nil
+	}
+	return s.folded(now, o).typed.(*coordinationv1.Lease)
 }
 
 // renewed stores a renewal that carries the header, and folds those after it.
@@ -131,7 +140,7 @@ func (s *Server) unfold(c *sim.Ctx, folds []string) {
 			continue
 		}
 		o := s.store.Tables[resource][i]
-		last := s.folded(c, o)
+		last := s.store.folded(c.Now, o)
 		s.store.unfold(key)
 		if last != o {
 			s.store.put(o.Resource, last.typed)

@@ -33,7 +33,7 @@ func (x *exchange) get(r *resource) sim.Response {
 	if o == nil {
 		return failed(apierrors.NewNotFound(r.gr(), x.info.name))
 	}
-	return x.show(200, r, x.s.folded(x.c, o))
+	return x.show(200, r, x.s.store.folded(x.c.Now, o))
 }
 
 // selection reads the selectors of a list or watch.
@@ -59,7 +59,7 @@ func (x *exchange) selection(r *resource) (*selection, error) {
 func (x *exchange) selected(sel *selection) []*Object {
 	out := x.s.store.matching(sel)
 	for i, o := range out {
-		out[i] = x.s.folded(x.c, o)
+		out[i] = x.s.store.folded(x.c.Now, o)
 	}
 	return out
 }
@@ -211,7 +211,7 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if patch != nil {
 		verb = "patch"
 		// managedFields are much of an object, and a patch seldom speaks of them.
-		was := x.s.folded(x.c, current)
+		was := x.s.store.folded(x.c.Now, current)
 		doc := []byte(was.JSON)
 		if !bytes.Contains(patch.data, []byte("managedFields")) {
 			doc = was.public()

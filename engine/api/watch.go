@@ -138,7 +138,7 @@ func (s *Server) begin(c *sim.Ctx, stream uint64) {
 	now := s.store.Version
 	if w.Objects {
 		for _, o := range s.store.matching(sel) {
-			s.tell(c, w, added, s.folded(c, o))
+			s.tell(c, w, added, s.store.folded(c.Now, o))
 		}
 		if w.Mark {
 			c.Push(w.Stream, frame("BOOKMARK", bookmark(sel.resource, versionText(now))))

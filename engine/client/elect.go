@@ -312,3 +312,17 @@ func (k *Client) stirLease(c *sim.Ctx) {
 	}
 	k.after(c, "elect", time.Duration(c.Chance.N(c.Actor()+"/leader", uint64(every))))
 }
+
+// Candidate is its part in the election: for which Lease, none for who takes part in
+// none, whether it leads, and until when it takes another one for the leader; zero
+// while the watch would tell if that one did not renew.
+func (k *Client) Candidate() (lock string, leads bool, until time.Time) {
+	x := k.Election
+	if x == nil {
+		return "", false, until
+	}
+	if !x.Quiet && x.Lease != nil && x.Lease.Spec.LeaseDurationSeconds != nil {
+		until = x.Seen.Add(time.Duration(*x.Lease.Spec.LeaseDurationSeconds) * time.Second)
+	}
+	return k.lock(), x.Leading, until
+}
