@@ -61,7 +61,7 @@ func (w *World) service(host, port string) (string, bool) {
 		for _, addr := range keys(w.Listeners) {
 			l := w.Listeners[addr]
 			if _, unit := split(l.Server); unit == s.Name {
-				return l.Listen.Addr, true
+				return addr, true
 			}
 		}
 	}

@@ -18,11 +18,19 @@ func place(host, addr string) string {
 	return addr
 }
 
-func (w *World) serverAt(addr string) string {
-	if l := w.Listeners[addr]; l != nil {
-		return l.Server
+// at is who listens where a host's "ip:port" leads; nil when nobody does. Who
+// listens at every address is at loopback too.
+func (w *World) at(host, addr string) *listener {
+	if l := w.Listeners[place(host, addr)]; l != nil {
+		return l
 	}
-	return ""
+	ip, port, _ := strings.Cut(addr, ":")
+	if m := w.machine(host); m != nil && strings.HasPrefix(ip, "127.") {
+		if l := w.Listeners[m.IP+":"+port]; l != nil && l.Listen.Addr[0] == ':' {
+			return l
+		}
+	}
+	return nil
 }
 
 // resolve turns "host:port" into "ip:port"; the error is the resolver's.
@@ -31,7 +39,7 @@ func (w *World) resolve(addr string) (string, error) {
 	if !ok {
 		return addr, fmt.Errorf("dial tcp: address %s: missing port in address", addr)
 	}
-	if m := w.machine(host); m != nil {
+	if m := w.machine(host); m != nil && m.Name == host {
 		return m.IP + ":" + port, nil
 	}
 	if to, ok := w.service(host, port); ok {
@@ -55,7 +63,10 @@ func (w *World) dialled(id uint64) {
 	target, err := w.resolve(c.Dial.Addr)
 	host, _ := split(c.Client)
 	target = w.behind(target)
-	l := w.Listeners[place(host, target)]
+	l := w.at(host, target)
+	if err == nil && w.machine(host).IP == "" && !strings.HasPrefix(target, "127.") {
+		err = fmt.Errorf("dial tcp %s: connect: network is unreachable", target)
+	}
 	if err == nil && w.hinder(c, target) {
 		return
 	}

@@ -20,8 +20,10 @@ import (
 
 // machine is a host: an address, a disk, a clock and units.
 type machine struct {
-	Name  string    `json:"name"`
+	Name string `json:"name"`
+	// IP is its address, Also are further ones. A host without any has none.
 	IP    string    `json:"ip"`
+	Also  []string  `json:"also,omitempty"`
 	Role  string    `json:"role"`
 	Clock sim.Clock `json:"clock"`
 	// Asleep is when it was suspended; Off: it has no power, and Up are the
@@ -84,11 +86,15 @@ func split(addr string) (host, unit string) {
 
 // machine finds a host by its name or address.
 func (w *World) machine(name string) *machine {
-	if len(w.byName) != 2*len(w.Machines) {
+	if w.named != len(w.Machines) {
 		w.byName = make(map[string]*machine, 2*len(w.Machines))
 		for _, m := range w.Machines {
-			w.byName[m.Name], w.byName[m.IP] = m, m
+			w.byName[m.Name] = m
+			for _, ip := range m.addresses() {
+				w.byName[ip] = m
+			}
 		}
+		w.named = len(w.Machines)
 	}
 	return w.byName[name]
 }

@@ -40,7 +40,7 @@ func (w *World) Clone() *World {
 	for i, m := range w.Machines {
 		c := *m
 		c.Disk = m.Disk.Clone()
-		c.Up = slices.Clone(m.Up)
+		c.Up, c.Also = slices.Clone(m.Up), slices.Clone(m.Also)
 		c.Notices = slices.Clip(m.Notices)
 		c.Units = make(map[string]*unit, len(m.Units))
 		for name, u := range m.Units {

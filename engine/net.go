@@ -47,6 +47,8 @@ type conn struct {
 	Peer   [][]byte `json:"peer,omitempty"`
 	Remote string   `json:"remote"`
 	Local  string   `json:"local,omitempty"`
+	// Lost: one of its addresses is gone, so nothing gets through any more.
+	Lost bool `json:"lost,omitempty"`
 	// ToServer and ToClient keep messages in order.
 	ToServer time.Time `json:"toServer"`
 	ToClient time.Time `json:"toClient"`
@@ -94,12 +96,13 @@ func (w *World) carry(addr string, p *proc, e *sim.Effect) {
 		w.end(e)
 	case sim.EffListen:
 		host, _ := split(addr)
-		at := place(host, e.Listen.Addr)
-		if e.Listen.Closed {
-			delete(w.Listeners, at)
-			return
+		for _, at := range w.machine(host).places(e.Listen.Addr) {
+			if e.Listen.Closed {
+				delete(w.Listeners, at)
+				continue
+			}
+			w.Listeners[at] = &listener{Server: addr, Life: p.Life, Listen: *e.Listen}
 		}
-		w.Listeners[at] = &listener{Server: addr, Life: p.Life, Listen: *e.Listen}
 	case sim.EffWake:
 		w.post(w.timer(addr, e.At), addr, p.Life, sim.Msg{Kind: sim.MsgWake, Tag: e.Tag, Cause: e.Cause})
 	case sim.EffExit:
@@ -108,6 +111,9 @@ func (w *World) carry(addr string, p *proc, e *sim.Effect) {
 		host, _ := split(addr)
 		m := w.machine(host)
 		w.setClock(m, m.Clock.Set(w.Clock, e.At), e.Cause)
+	case sim.EffAddress:
+		host, _ := split(addr)
+		w.setAddress(w.machine(host), e.Tag, e.Verb == "add", e.Cause)
 	case sim.EffUnit:
 		w.order(addr, p, e)
 	case sim.EffNotify:
@@ -120,13 +126,6 @@ func (w *World) carry(addr string, p *proc, e *sim.Effect) {
 }
 
 func poolKey(addr, name string) string { return addr + "\x00" + name }
-
-func (w *World) delay(a, b string) time.Duration {
-	if a == b {
-		return latency / 10
-	}
-	return latency
-}
 
 // send puts a request on the client's connection, which is dialled if need be.
 func (w *World) send(addr string, p *proc, e *sim.Effect) {
@@ -141,13 +140,14 @@ func (w *World) send(addr string, p *proc, e *sim.Effect) {
 			Remote: w.machine(host).IP + ":" + strconv.FormatUint(32768+w.ConnSeq*7919%28000, 10)}
 		w.Conns[c.ID], w.Pool[key] = c, c.ID
 		target, _ := w.resolve(e.Dial.Addr)
-		th, _ := split(w.serverAt(place(host, target)))
-		c.Delay = w.delay(host, th)
+		if c.Delay = latency; host == w.hostAt(target) || strings.HasPrefix(target, "127.") {
+			c.Delay = latency / 10
+		}
 		w.post(w.Clock.Add(min(2*(c.Delay+w.onlyDelay(host, w.hostAt(target))), dialTimeout)), "", 0, sim.Msg{Kind: msgDial, Stream: c.ID})
 	}
 	s.Conn = c.ID
 	c.Open[s.ID] = true
-	if !w.calm() {
+	if !w.calm() || c.Lost {
 		w.late(s.ID, e.Req.URL)
 	}
 	if c.Ready {
@@ -174,6 +174,9 @@ func (w *World) transmit(c *conn, s *stream, at time.Time) {
 			"credential": credential, "agent": r.Header.Get("User-Agent"), "greeting": number(c.Greeting)}})
 	s.Cause = r.Cause
 	e := sim.Event{At: arrives, To: c.Server, Life: c.ServerLife, Msg: sim.Msg{Kind: sim.MsgRequest, Stream: s.ID, Req: &r, Cause: r.Cause}}
+	if c.Lost {
+		return
+	}
 	w.ship(from, to, e)
 	if !w.calm() && w.strikes(w.onWay(from, to, Duplicate), r.Cause, r.Method+" "+r.URL) {
 		w.twice(e)
@@ -238,6 +241,9 @@ func (w *World) toClient(s *stream, after time.Duration) time.Time {
 
 // back posts a message to the client of an exchange.
 func (w *World) back(s *stream, at time.Time, m sim.Msg) {
+	if c := w.Conns[s.Conn]; c != nil && c.Lost {
+		return
+	}
 	from, _ := split(s.Server)
 	to, _ := split(s.Client)
 	w.ship(from, to, sim.Event{At: at, To: s.Client, Life: s.ClientLife, Msg: m})

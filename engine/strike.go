@@ -197,7 +197,7 @@ func (w *World) dead(id uint64) {
 	}
 	a, _ := split(c.Client)
 	b, _ := split(c.Server)
-	if !w.severed(a, b) {
+	if !c.Lost && !w.severed(a, b) {
 		return
 	}
 	if w.machine(a).away() {
@@ -221,7 +221,7 @@ func reset(c *conn, target string) string {
 // hostAt is the host that has an address, up or not.
 func (w *World) hostAt(target string) string {
 	ip, _, _ := strings.Cut(target, ":")
-	if m := w.machine(ip); m != nil && m.IP == ip {
+	if m := w.machine(ip); m != nil && m.Name != ip {
 		return m.Name
 	}
 	return ""

@@ -233,6 +233,10 @@ func (w *World) whyUnit(e *Explanation, host, name string) error {
 	}
 	w.explainHeld(e, addr, m)
 	w.explainShared(e, addr, m)
+	if k, ok := w.Procs[addr].actor.(*kubelet.Kubelet); ok && k.Reg.Faults > 0 {
+		add(&e.Knows, w.log(addr, "Failed to set some node status fields", 0))
+		add(&e.Needs, reason("node-ip", "unit", addr, "flag", "--node-ip="+k.Flags.NodeIP, "host", host, "has", strings.Join(m.addresses(), ", ")))
+	}
 	switch u.Phase {
 	case "joined":
 		w.explainRenewal(e, m, phase)

@@ -22,7 +22,7 @@ func (w *World) listenerFor(client, addr string) (at string, l *listener) {
 		_, port, _ := strings.Cut(at, ":")
 		at = controlIPs[0] + ":" + port
 	}
-	return at, w.Listeners[place(host, at)]
+	return at, w.at(host, at)
 }
 
 // connNeeds is what would have to be different for a client to get through to a

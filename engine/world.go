@@ -29,6 +29,7 @@ type World struct {
 	idle   []*sim.Ctx
 	tokens map[string][2]string // what bearer tokens show; it follows from them
 	byName map[string]*machine  // and by address
+	named  int                  // how many machines are in it
 }
 
 // state is all that a world is, as plain data.
@@ -291,7 +292,7 @@ func (w *World) step(addr string, p *proc, m sim.Msg) {
 	host, unit := split(addr)
 	mc := w.machine(host)
 	c := w.context()
-	c.Now, c.Host, c.IP, c.Unit, c.PID, c.Skew, c.Disk, c.Chance, c.Cause = w.Clock, host, mc.IP, unit, p.PID, mc.Clock.Skew(w.Clock), mc.Disk, w.Chance, m.Cause
+	c.Now, c.Host, c.IP, c.Also, c.Unit, c.PID, c.Skew, c.Disk, c.Chance, c.Cause = w.Clock, host, mc.IP, mc.Also, unit, p.PID, mc.Clock.Skew(w.Clock), mc.Disk, w.Chance, m.Cause
 	c.Address = addr
 	c.Journal = func(line string) { mc.log(w.Clock, unit, p.PID, line) }
 	mc.Disk.Changed = func(op, name string, e *sim.Entry) {

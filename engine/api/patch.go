@@ -151,6 +151,10 @@ func mergeList(was, change, order []any, key string, t reflect.Type) []any {
 		}
 		return was
 	}
+	special := func(v any) bool { m, _ := v.(map[string]any); return m["$patch"] == "replace" }
+	if slices.ContainsFunc(change, special) {
+		return slices.DeleteFunc(slices.Clone(change), special)
+	}
 	for _, c := range change {
 		c, ok := c.(map[string]any)
 		if !ok {

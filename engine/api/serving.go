@@ -43,7 +43,7 @@ func (s *Server) servingName() string { return "serving-cert::" + s.opts.cert + 
 func (s *Server) listen(c *sim.Ctx, cert, key []byte) {
 	host := s.opts.bind
 	if host == "0.0.0.0" || host == "::" || host == "" {
-		host = c.IP
+		host = ""
 	}
 	s.Serving = cert
 	c.Listen(sim.Listen{Addr: net.JoinHostPort(host, strconv.Itoa(s.opts.port)), Cert: cert, Key: key, Asks: slices.Concat(s.CA, s.RequestCA), Loopback: s.Began})

@@ -87,7 +87,7 @@ func (k *Client) listen(c *sim.Ctx) {
 		k.log(c, 'I', 0, "serving.go:380", "Generated self-signed cert (/tmp/apiserver.crt, /tmp/apiserver.key)")
 	}
 	k.log(c, 'I', 0, "handler.go:288", "Adding GroupVersion metrics.k8s.io v1beta1 to ResourceManager")
-	c.Listen(sim.Listen{Addr: fmt.Sprintf("%s:%d", c.IP, f.Port), Cert: cert, Key: key})
+	c.Listen(sim.Listen{Addr: fmt.Sprintf(":%d", f.Port), Cert: cert, Key: key})
 	k.log(c, 'I', 0, "secure_serving.go:211", fmt.Sprintf("Serving securely on [::]:%d", f.Port))
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,8 @@ type Kubelet struct {
 	// Node is the name of the node, Start when the process began, in true time.
 	Node  string    `json:"node,omitempty"`
 	Start time.Time `json:"start,omitzero"`
+	// IPs are those of --node-ip.
+	IPs []net.IP `json:"ips,omitempty"`
 	// Rotate: rotateCertificates is on.
 	Rotate bool `json:"rotate,omitempty"`
 
@@ -110,6 +113,7 @@ var wakes = map[string]func(k *Kubelet, c *sim.Ctx, what string){
 	"lost":     alone((*Kubelet).checkLost),
 	"register": alone((*Kubelet).register),
 	"status":   alone((*Kubelet).reportStatus),
+	"address":  alone((*Kubelet).checkAddress),
 	"lease":    alone((*Kubelet).ensureLease),
 	"renew":    alone((*Kubelet).renewLease),
 	"port":     alone((*Kubelet).openPort),
@@ -167,6 +171,8 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 		}
 	case sim.MsgClock:
 		k.watchExpiry(c)
+	case sim.MsgAddress:
+		k.readdressed(c)
 	case sim.MsgUnfold:
 		k.Lease.Met = k.Lease.Met || m.Tag == sim.Changed
 		k.leaseDue(c)

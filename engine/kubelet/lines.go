@@ -72,6 +72,8 @@ var (
 	lineKnown         = line{'I', 0, "kubelet_node_status.go:128", "Node was previously registered"}
 	lineNoRegister    = line{'E', 0, "kubelet_node_status.go:111", "Unable to register node with API server"}
 	lineNoNode        = line{'E', 0, "kubelet_node_status.go:117", "Unable to register node with API server, error getting existing node"}
+	lineNoNodeIP      = line{'I', 0, "server.go:1249", "Could not parse some node IP(s), ignoring them"}
+	lineNoFields      = line{'E', 0, "kubelet_node_status.go:673", "Failed to set some node status fields"}
 	lineNoStatus      = line{'E', 0, "kubelet_node_status.go:529", "Error updating node status, will retry"}
 	lineNoLease       = line{'E', 0, "controller.go:201", "Failed to ensure lease exists, will retry"}
 	lineNoRenewal     = line{'E', 0, "controller.go:251", "Failed to update lease"}

@@ -1,7 +1,6 @@
 package kubelet
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -39,6 +38,8 @@ type registration struct {
 	UID       string `json:"uid,omitempty"`
 	Retry     retry  `json:"retry"`
 	Status    retry  `json:"status"`
+	// Faults counts looks that could not tell the node's addresses, in a row.
+	Faults int `json:"faults,omitempty"`
 	// Refused: the creation was forbidden, so the Node is looked for.
 	Refused bool `json:"refused,omitempty"`
 }
@@ -50,6 +51,7 @@ func (k *Kubelet) register(c *sim.Ctx) {
 	if k.Reg.Done || !k.Flags.RegisterNode {
 		return
 	}
+	k.checkAddress(c)
 	k.log(c, lineRegister, "node", k.Node)
 	k.send(c, "node.create", connAPI, "POST", nodesPath, k.object(c, false))
 }
@@ -75,7 +77,8 @@ func (k *Kubelet) nodeGot(c *sim.Ctx, a answer) {
 	k.log(c, lineKnown, "node", k.Node)
 	var n corev1.Node
 	if json.Unmarshal(a.data, &n) == nil {
-		k.Reg.Moved = !slices.Equal(n.Status.Addresses, k.object(c, true).Status.Addresses) || n.Status.DaemonEndpoints.KubeletEndpoint.Port != k.portNumber()
+		own := k.object(c, true).Status.Addresses
+		k.Reg.Moved = own != nil && !slices.Equal(n.Status.Addresses, own) || n.Status.DaemonEndpoints.KubeletEndpoint.Port != k.portNumber()
 	}
 	k.registered(c, a)
 }
@@ -98,15 +101,16 @@ const contestsInFull = 60
 // them back when the kubelet next looks: somebody else reports for it too. Models
 // pkg/kubelet tryUpdateNodeStatus, which compares what it would write.
 func (k *Kubelet) nodeSeen(c *sim.Ctx, data []byte) {
-	if bytes.Contains(data, []byte(`"address":"`+k.address(c)+`"`)) {
-		k.Port.Template.Known = true
+	t := &k.Port.Template
+	before := t.Raw
+	if !t.observe(data) || t.Raw == before {
 		return
 	}
-	if !k.Reg.Done {
-		return
+	if every := era.KubeletTemplate.In(k.era()); before != "" && k.Port.Bootstrap && !k.Port.Opened.IsZero() {
+		k.after(c, "template", every-c.Now.Sub(k.Port.Opened)%every)
 	}
-	var e struct{ Object corev1.Node }
-	if json.Unmarshal(data, &e) != nil || e.Object.Name != k.Node || len(e.Object.Status.Addresses) == 0 {
+	own, err := k.addresses(c)
+	if !k.Reg.Done || err != nil || slices.Equal(own, t.Observed) {
 		return
 	}
 	k.Reg.Moved = true
@@ -158,7 +162,14 @@ func (k *Kubelet) statusPatch(c *sim.Ctx) map[string]any {
 	status := k.object(c, true).Status
 	changed := map[string]any{"conditions": status.Conditions}
 	if k.Reg.Moved {
-		changed["addresses"], changed["daemonEndpoints"] = status.Addresses, status.DaemonEndpoints
+		changed["daemonEndpoints"] = status.DaemonEndpoints
+		var list []any
+		for _, a := range status.Addresses {
+			list = append(list, a)
+		}
+		if list != nil {
+			changed["addresses"] = append(list, map[string]string{"$patch": "replace"})
+		}
 	}
 	return map[string]any{"status": changed}
 }
@@ -223,7 +234,7 @@ var conditions = []struct {
 // object is the Node as the kubelet sees it: not yet ready at registration,
 // when the container runtime was not heard of.
 func (k *Kubelet) object(c *sim.Ctx, ready bool) *corev1.Node {
-	ip := k.address(c)
+	own, _ := k.addresses(c)
 	version := era.KubeletPatch.In(k.era())
 	n := &corev1.Node{
 		TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"},
@@ -235,7 +246,7 @@ func (k *Kubelet) object(c *sim.Ctx, ready bool) *corev1.Node {
 		},
 		Status: corev1.NodeStatus{
 			Capacity: corev1.ResourceList{}, Allocatable: corev1.ResourceList{},
-			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: ip}, {Type: corev1.NodeHostName, Address: k.Node}},
+			Addresses:       own,
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: k.portNumber()}},
 			NodeInfo: corev1.NodeSystemInfo{KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://2.2.0",
 				KubeletVersion: version, OperatingSystem: "linux", Architecture: "amd64"},

@@ -22,7 +22,7 @@ const portAfter = 236 * time.Millisecond
 
 // port is what the kubelet serves at :10250.
 type port struct {
-	// Addr is where, "ip:port"; Plain where it serves without TLS and without
+	// Addr is where, "ip:port", or ":port" for every address; Plain where it serves without TLS and without
 	// asking who it is, and Healthz where it answers its own host.
 	Addr    string `json:"addr,omitempty"`
 	Plain   string `json:"plain,omitempty"`
@@ -68,10 +68,10 @@ type port struct {
 func (k *Kubelet) preparePort(c *sim.Ctx, cfg KubeletConfiguration) bool {
 	p := &k.Port
 	if cfg.EnableServer == nil || *cfg.EnableServer {
-		p.Addr = bind(c, cfg.Address, or(int(cfg.Port), 10250))
-		p.Plain = bind(c, cfg.Address, int(cfg.ReadOnlyPort))
+		p.Addr = bind(cfg.Address, or(int(cfg.Port), 10250))
+		p.Plain = bind(cfg.Address, int(cfg.ReadOnlyPort))
 	}
-	p.Healthz = bind(c, orText(cfg.HealthzBindAddress, "127.0.0.1"), or32(cfg.HealthzPort, 10248))
+	p.Healthz = bind(orText(cfg.HealthzBindAddress, "127.0.0.1"), or32(cfg.HealthzPort, 10248))
 	p.ClientCA = cfg.Authentication.X509.ClientCAFile
 	p.Tokens = truth(cfg.Authentication.Webhook.Enabled, true)
 	p.Anonymous = truth(cfg.Authentication.Anonymous.Enabled, false)
@@ -106,12 +106,12 @@ func (k *Kubelet) preparePort(c *sim.Ctx, cfg KubeletConfiguration) bool {
 }
 
 // bind is the address of a port; none when the port is 0.
-func bind(c *sim.Ctx, host string, port int) string {
+func bind(host string, port int) string {
 	if port <= 0 {
 		return ""
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = c.IP
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = ""
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }

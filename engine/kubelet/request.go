@@ -56,7 +56,7 @@ type attempt struct {
 
 // rotate makes one try: a new key, a CSR, and the wait for its certificate.
 func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
-	if r.Use == useServing && !k.nameServing(c) {
+	if r.Use == useServing && !k.nameServing() {
 		k.after(c, "deadline "+r.Use, era.KubeletSettle.In(k.era()))
 		return
 	}
@@ -70,7 +70,7 @@ func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
 	life := r.life()
 	key := k.newKey(c, life.prefix)
 	a.Key = pki.KeyPEM(key)
-	csr, err := pki.NewRequest(key, pki.Request{Subject: pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}, DNS: r.DNS, IPs: addresses(r.IPs)})
+	csr, err := pki.NewRequest(key, pki.Request{Subject: pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}, DNS: r.DNS, IPs: parsedIPs(r.IPs)})
 	if err != nil {
 		k.failed(c, r, lineRefused, "cannot create certificate signing request: "+err.Error())
 		return

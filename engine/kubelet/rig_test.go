@@ -137,7 +137,11 @@ func (r *rig) step(m sim.Msg) {
 		case sim.EffReply:
 			r.answers[e.Stream] = e.Resp
 		case sim.EffListen:
-			r.ports[e.Listen.Addr] = *e.Listen
+			at := e.Listen.Addr
+			if at[0] == ':' {
+				at = "10.0.0.11" + at
+			}
+			r.ports[at] = *e.Listen
 		case sim.EffCancel:
 			delete(r.open, e.Stream)
 		case sim.EffClose:

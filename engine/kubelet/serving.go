@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -16,9 +18,13 @@ const withoutServing = "no serving certificate available for the kubelet"
 
 // template is what the kubelet knows of the names for its serving certificate.
 type template struct {
-	// Known: the watch of the Node showed its addresses, so there is something to
-	// ask for (Models pkg/kubelet getLastObservedNodeAddresses).
-	Known bool `json:"known,omitempty"`
+	// Observed are the addresses that the watch of the Node showed last, Raw the
+	// same as they came, DNS and IPs the names in them: when there is an IP there is
+	// something to ask for (Models pkg/kubelet getLastObservedNodeAddresses).
+	Raw      string               `json:"raw,omitempty"`
+	Observed []corev1.NodeAddress `json:"observed,omitempty"`
+	DNS      []string             `json:"dns,omitempty"`
+	IPs      []string             `json:"ips,omitempty"`
 	// Queued: when the first certificate was asked for, the watch of the template
 	// called for it too, so the deadline is drawn twice (recorded: d/kubelet.log).
 	Queued bool `json:"queued,omitempty"`
@@ -50,16 +56,15 @@ func (k *Kubelet) beginServing(c *sim.Ctx) bool {
 func (k *Kubelet) checkTemplate(c *sim.Ctx) {
 	r, t := &k.Serving, &k.Port.Template
 	every := era.KubeletTemplate.In(k.era())
-	if !t.Known {
+	if len(t.IPs) == 0 {
 		k.after(c, "template", every)
 		return
 	}
-	first := r.DNS == nil
-	k.nameServing(c)
+	first := !slices.Equal(r.DNS, t.DNS) || !slices.Equal(r.IPs, t.IPs)
+	k.nameServing()
 	if r.Cert == nil {
 		if first {
-			t.Queued = true
-			k.rotate(c, r)
+			k.renamed(c, r)
 		}
 		return
 	}
@@ -76,8 +81,7 @@ func (k *Kubelet) checkTemplate(c *sim.Ctx) {
 		k.logCert(c, r, lineMissingIPs, "IPs", quoted(ips))
 	}
 	if first {
-		k.logCert(c, r, lineTemplate)
-		k.rotate(c, r)
+		k.renamed(c, r)
 	}
 	if t.Missing++; t.Missing >= complaintsInFull {
 		every = complaintsEvery
@@ -85,14 +89,34 @@ func (k *Kubelet) checkTemplate(c *sim.Ctx) {
 	k.after(c, "template", every)
 }
 
+// renamed: other names are wanted than were asked for last. A request that waits
+// is left, and the next try asks for them. Models certificate_manager.go run.
+func (k *Kubelet) renamed(c *sim.Ctx, r *rotation) {
+	waits := false
+	for _, x := range k.Streams {
+		waits = waits || x.Owner == "csr.watch "+r.Use
+	}
+	switch {
+	case waits:
+		k.csrOverdue(c, r)
+	case r.Attempt.Try > 0:
+	case r.Cert == nil:
+		k.rotate(c, r)
+	default:
+		k.logCert(c, r, lineTemplate)
+		k.rotate(c, r)
+		return
+	}
+	k.Port.Template.Queued = true
+}
+
 // nameServing finds the names for the serving certificate. While the node's
 // addresses are not known there is nothing to ask for: client-go looks again a
 // second later, and says nothing.
-func (k *Kubelet) nameServing(c *sim.Ctx) bool {
-	if k.Port.Template.Known {
-		k.Serving.DNS, k.Serving.IPs = []string{k.Node}, []string{k.address(c)}
-	}
-	return k.Port.Template.Known
+func (k *Kubelet) nameServing() bool {
+	t := &k.Port.Template
+	k.Serving.DNS, k.Serving.IPs = t.DNS, t.IPs
+	return len(t.IPs) > 0
 }
 
 // lacking are the names of want that are not among have.
@@ -113,8 +137,8 @@ func (q quoted) Format(f fmt.State, _ rune) {
 	f.Write(b)
 }
 
-// addresses parses IP addresses.
-func addresses(list []string) (out []net.IP) {
+// parsedIPs parses IP addresses.
+func parsedIPs(list []string) (out []net.IP) {
 	for _, s := range list {
 		ip := net.ParseIP(s)
 		if four := ip.To4(); four != nil {
@@ -131,14 +155,6 @@ func (k *Kubelet) served(c *sim.Ctx, first bool, csr string) {
 	k.Port.Template.Missing = 0
 	k.present(c)
 	k.noteLife(c, r, PhaseIssued, "csr", csr, "notAfter", stamp(r.Cert.NotAfter))
-}
-
-// address is the node's own, as its Node object says.
-func (k *Kubelet) address(c *sim.Ctx) string {
-	if k.Flags.NodeIP != "" {
-		return k.Flags.NodeIP
-	}
-	return c.IP
 }
 
 // present opens the port with the certificate that is there, and watches for

@@ -164,6 +164,10 @@ func (k *Kubelet) run(c *sim.Ctx) {
 			return
 		}
 	}
+	if err := k.parseNodeIPs(c); err != nil {
+		k.die(c, "failed to run Kubelet: "+err.Error())
+		return
+	}
 	k.after(c, "port", portAfter)
 	k.beginReflecting(c)
 	k.after(c, "register", registerAfter)

@@ -26,7 +26,7 @@ var commands map[string]func(p *process) int
 func init() {
 	commands = map[string]func(p *process) int{
 		"cat": cat, "ls": ls, "ll": ll, "date": date, "timedatectl": timedatectl, "head": head, "tail": tail, "grep": grep, "wc": wc, "sort": sortLines,
-		"sleep": sleep, "hostname": hostname, "whoami": whoami, "mkdir": mkdir, "rm": rm, "cp": cp, "mv": mv, "ln": ln,
+		"sleep": sleep, "hostname": hostname, "ip": ip, "whoami": whoami, "mkdir": mkdir, "rm": rm, "cp": cp, "mv": mv, "ln": ln,
 		"readlink": readlink, "touch": touch, "tee": tee, "base64": base64Command, "clear": clearScreen, "chmod": chmod, "env": env, "printenv": env,
 		"systemctl": systemctl, "journalctl": journalctl, "kubectl": kubectl, "k": kubectl, "kubeadm": kubeadm,
 	}

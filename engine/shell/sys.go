@@ -19,6 +19,8 @@ type Host interface {
 	Journal(unit string, seen int) (lines []JournalLine, now int)
 	// UnitFile returns the path and text of a unit's file.
 	UnitFile(unit string) (path, text string, ok bool)
+	// Taken tells whether another host has an address.
+	Taken(ip string) bool
 }
 
 // UnitState is what systemctl status knows. State is "active", "inactive",

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"mvdan.cc/sh/v3/expand"
-
-	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -297,7 +295,7 @@ func hostname(p *process) int {
 		return p.fail(1, "hostname: a host of this world keeps its name")
 	}
 	if opt['i'] != "" || opt['I'] != "" {
-		p.printf("%s\n", p.sys(func(c *sim.Ctx) reply { return reply{Text: c.IP} }).Text)
+		p.printf("%s\n", strings.Join(p.addresses(), " "))
 		return 0
 	}
 	b, err := p.readFile("/etc/hostname")

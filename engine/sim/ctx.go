@@ -15,8 +15,10 @@ type Ctx struct {
 	// Now is the true virtual time, UTC. Hosts may think otherwise: Clock.
 	Now time.Time
 	// Host is the name of the machine, IP its address, Unit the actor's own
-	// name on it; PID is the process id in its logs.
+	// name on it; PID is the process id in its logs. Also are further addresses;
+	// a machine without any has an empty IP.
 	Host, IP, Unit string
+	Also           []string
 	// Address is "host/unit"; empty means that it is made of the two.
 	Address string
 	PID     int
@@ -123,6 +125,23 @@ func (c *Ctx) UnitOrder(verb, unit string) uint64 {
 	s := c.NextStream()
 	c.Effects = append(c.Effects, Effect{Kind: EffUnit, Verb: verb, Unit: unit, Stream: s, Cause: c.Cause})
 	return s
+}
+
+// Addresses are all that the host has, the first before the others.
+func (c *Ctx) Addresses() []string {
+	if c.IP == "" {
+		return nil
+	}
+	return append([]string{c.IP}, c.Also...)
+}
+
+// SetAddress gives the host an address more, or takes one away.
+func (c *Ctx) SetAddress(ip string, has bool) {
+	verb := "del"
+	if has {
+		verb = "add"
+	}
+	c.Effects = append(c.Effects, Effect{Kind: EffAddress, Verb: verb, Tag: ip, Cause: c.Cause})
 }
 
 // SetClock sets the host's clock.

@@ -57,7 +57,7 @@ type Dial struct {
 }
 
 // Listen says what a server presents at an address. All PEM. A server without
-// a certificate refuses every handshake.
+// a certificate refuses every handshake. ":port" is every address of the host.
 type Listen struct {
 	Addr string `json:"addr"`
 	Cert []byte `json:"cert,omitempty"`
@@ -112,6 +112,8 @@ const (
 	// MsgClock: the host's clock was set: what was worked out from it must be
 	// worked out anew. Timers go on; they don't ask the clock.
 	MsgClock MsgKind = "clock"
+	// MsgAddress: the host has other addresses than before.
+	MsgAddress MsgKind = "address"
 	// MsgUnfold: to a client: the server has stopped taking one renewal for
 	// many, so the next one must be sent. Its Tag is Changed when that is because
 	// somebody else changed what is renewed.
@@ -152,7 +154,9 @@ const (
 	EffUnit   EffectKind = "unit"   // Verb, Unit
 	EffNotify EffectKind = "notify" // Tag is a path
 	EffClock  EffectKind = "clock"  // At
-	EffUnfold EffectKind = "unfold" // Stream is the number of a connection
+	// EffAddress: Verb is add or del, Tag the address.
+	EffAddress EffectKind = "address"
+	EffUnfold  EffectKind = "unfold" // Stream is the number of a connection
 )
 
 // Effect is one thing an actor does to the world outside its own state, its
