@@ -51,7 +51,7 @@ func (c *transport) Render() app.UI {
 	})
 	over := app.Div().Class("over").Body(
 		app.I().Class("cursor").Style("left", pc(100*s.Cursor)),
-		app.Input().Type("range").Class("knob").DataSet("test", "timeline").Aria("label", s.Label).Aria("valuetext", s.Clock).Min(0).Max(1000).Step(1).Value(int(1000*s.Cursor+0.5)).
+		app.Input().Type("range").Class("knob").DataSet("test", "timeline").Aria("label", s.Label).Aria("valuetext", s.Clock).Aria("busy", fmt.Sprint(s.Busy)).Min(0).Max(1000).Step(1).Value(int(1000*s.Cursor+0.5)).
 			OnInput(func(ctx app.Context, e app.Event) {
 				v, err := strconv.Atoi(ctx.JSSrc().Get("value").String())
 				if err != nil {

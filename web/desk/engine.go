@@ -57,6 +57,11 @@ func (e *Engine) Playing() bool { return e.playing && e.live != nil }
 // Handle does what the page asks for and returns what it is to hear. A panic
 // of the world becomes FromEngine.Crash.
 func (e *Engine) Handle(m ToEngine) (out []FromEngine) {
+	defer func() {
+		for i := range out {
+			out[i].N = m.N
+		}
+	}()
 	defer e.rescue(&out)
 	if m.Open != nil {
 		return e.open(*m.Open)
@@ -91,7 +96,6 @@ func (e *Engine) Handle(m ToEngine) (out []FromEngine) {
 		e.leap = leap{e.live.Now(), e.live.Now().Add(m.Leap)}
 	}
 	out = e.report(true, false)
-	out[0].Sought = m.Seek
 	if m.Sum {
 		out[0].Sum = e.live.Sum()
 	}

@@ -42,12 +42,18 @@ func (s *seat) do(cmds []Command) {
 	}
 }
 
-func (s *seat) post(m ToEngine) {
+func (s *seat) post(m ToEngine) { s.hear(s.e.Handle(s.sent(m))) }
+
+// answer is what the player answers, before it is heard.
+func (s *seat) answer(m ToEngine) FromEngine { return s.e.Handle(s.sent(m))[0] }
+
+// sent is a message as it arrives.
+func (s *seat) sent(m ToEngine) ToEngine {
 	b, err := json.Marshal(m)
 	require.NoError(s.t, err)
 	var back ToEngine
 	require.NoError(s.t, json.Unmarshal(b, &back))
-	s.hear(s.e.Handle(back))
+	return back
 }
 
 func (s *seat) hear(list []FromEngine) {

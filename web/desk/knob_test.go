@@ -16,17 +16,25 @@ func TestKnob(t *testing.T) {
 	s.tell(Drive{"pause"})
 
 	cursor := func() float64 { return s.m.Scene().Transport.Cursor }
+	busy := func() bool { return s.m.Scene().Transport.Busy }
+	require.False(t, busy())
 	var late []Command
 	for _, x := range []float64{0.10, 0.11, 0.12} {
 		late = append(late, s.m.Update(Drag{x})...)
 		require.InDelta(t, x, cursor(), 0.0005, "the knob does not wait for the player")
+		require.True(t, busy(), "what is drawn is of another moment than the knob's")
 	}
 	require.Len(t, late, 1, "one moment at a time")
-	s.do(late)
+	passed := s.answer(*late[0].Post)
+	next := s.m.Update(Heard{passed})
+	require.InDelta(t, 0.10, s.m.axis().X(s.m.Now), 0.0005, "a moment that the hand only passed")
+	require.InDelta(t, 0.12, cursor(), 0.0005)
+	require.True(t, busy(), "it is not the knob's")
+	s.do(next)
+	require.False(t, busy())
 	require.InDelta(t, 0.12, cursor(), 0.0005)
 	require.InDelta(t, 0.12, s.m.axis().X(s.m.Now), 0.0005, "what is drawn is where the knob is")
 	require.Nil(t, s.m.knob)
-	require.Nil(t, s.m.sought)
 
 	late = s.m.Update(Drag{0.05})
 	late = append(late, s.m.Update(Drag{0.02})...)
@@ -34,4 +42,38 @@ func TestKnob(t *testing.T) {
 	s.do(late)
 	require.False(t, s.m.Ghost, "who goes back to now is not dragged to the past again")
 	require.Equal(t, s.m.Live, s.m.Now)
+	require.False(t, busy())
+}
+
+// TestPauseIsNotTakenBack pauses while the player, which has not heard of it,
+// tells that time runs.
+func TestPauseIsNotTakenBack(t *testing.T) {
+	s := sit(t, "en")
+	s.tell(Press{"start"})
+	late := s.m.Update(Drive{"pause"})
+	require.True(t, s.m.Scene().Transport.Busy, "time may still run")
+	before := s.m.Now
+	s.watch(time.Second, func() bool { return s.m.Now.After(before) })
+	require.True(t, s.m.Now.After(before), "a report that was on its way")
+	require.False(t, s.m.Playing)
+	s.do(late)
+	require.False(t, s.m.Playing)
+	require.False(t, s.m.Scene().Transport.Busy)
+	stood := s.m.Now
+	s.rest()
+	require.Equal(t, stood, s.m.Now)
+}
+
+// TestBusyEnds has the player refuse one thing and lose its world over another:
+// the page doesn't wait for what never comes.
+func TestBusyEnds(t *testing.T) {
+	s := sit(t, "en")
+	s.tell(SetFlag{"control-1", "kube-controller-manager", "cluster-signing-duration", "1 hour"})
+	require.NotEmpty(t, s.m.Error)
+	require.False(t, s.m.waits(), "a refusal is an answer")
+	s.m.Update(Drive{"pause"}) // what a player that died never heard
+	require.True(t, s.m.waits())
+	s.e = Engine{}
+	s.post(ToEngine{Open: &Open{Journal: s.journal}})
+	require.False(t, s.m.waits(), "a new world has nothing to answer")
 }

@@ -28,9 +28,13 @@ type Model struct {
 	Leaping   float64
 	Error     string
 
+	// sent numbers the messages to the player, answered is the last of them whose
+	// answer is drawn.
+	sent, answered uint64
 	// knob is where the timeline's knob was put while that moment isn't drawn
-	// yet, sought what the player was last asked to show and hasn't shown.
-	knob, sought *time.Time
+	// yet, moved that the player hasn't been asked for it.
+	knob  *time.Time
+	moved bool
 
 	Ledger *Ledger
 	Sel    Selection
@@ -96,7 +100,15 @@ type Command struct {
 // Preference is a choice that outlives the page.
 type Preference struct{ Key, Value string }
 
-func post(m ToEngine) Command { return Command{Post: &m} }
+func (m *Model) post(to ToEngine) Command {
+	m.sent++
+	to.N = m.sent
+	return Command{Post: &to}
+}
+
+// waits reports whether the player was told something that what is drawn
+// doesn't know of yet.
+func (m *Model) waits() bool { return m.answered < m.sent }
 
 // until is the last observation that the desk draws.
 func (m *Model) until() uint64 {

@@ -177,6 +177,9 @@ type Transport struct {
 	Ticks                  []Tick
 	Cursor, Live           float64
 	Label                  string
+	// Busy: what is drawn is not yet what was asked for last, the moment where
+	// the knob is or time that stands.
+	Busy bool
 	// Leaping is how much of a leap is done, 0 when there is none; Stop ends it.
 	Leaping  float64
 	LeapText string

@@ -24,6 +24,7 @@ func (m *Model) transport() Transport {
 	a := m.axis()
 	until := m.until()
 	r.Cursor, r.Live = a.X(m.Now), a.X(m.Live)
+	r.Busy = m.waits()
 	if m.knob != nil {
 		r.Cursor = a.X(*m.knob)
 	}

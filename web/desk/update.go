@@ -74,7 +74,7 @@ func (h Heard) apply(m *Model) []Command {
 	}
 	if h.Error != "" {
 		m.Error = h.Error
-		return nil
+		return m.hear(h)
 	}
 	if m.cameTrue(h) {
 		return []Command{{Journal: h.Journal}}
@@ -93,8 +93,12 @@ func (h Heard) apply(m *Model) []Command {
 		m.Ledger.Cut(m.View.Last)
 		m.Sel.Exchange = 0
 	}
-	m.Now, m.Live, m.Ghost, m.Playing = h.Now, h.Live, h.Ghost, h.Playing
-	out = append(out, m.shown(h)...)
+	m.Now, m.Live, m.Ghost = h.Now, h.Live, h.Ghost
+	out = append(out, m.hear(h)...)
+	if !m.waits() {
+		// Else this was said before play or pause was heard.
+		m.Playing = h.Playing
+	}
 	m.Leaping = 0
 	if h.Leaping != nil {
 		m.Leaping = max(*h.Leaping, 0.001)
@@ -122,7 +126,7 @@ func (p Press) apply(m *Model) []Command {
 		return nil
 	}
 	if a.Leap > 0 {
-		return []Command{post(ToEngine{Leap: a.Leap})}
+		return []Command{m.post(ToEngine{Leap: a.Leap})}
 	}
 	m.Tabs.Bottom = a.Host
 	m.Sel.Exchange = 0
@@ -135,28 +139,28 @@ func (m *Model) do(in engine.Input) []Command {
 		m.Error = "past"
 		return nil
 	}
-	out := []Command{post(ToEngine{Input: &in})}
+	out := []Command{m.post(ToEngine{Input: &in})}
 	if !m.Playing {
 		m.Playing = true
 		if Speeds[m.Speed] > Speeds[realTime] {
 			m.Speed = realTime
 		}
-		out = append(out, post(ToEngine{Play: &Play{Speeds[m.Speed]}}))
+		out = append(out, m.post(ToEngine{Play: &Play{Speeds[m.Speed]}}))
 	}
 	return out
 }
 
 func (d Drive) apply(m *Model) []Command {
-	m.knob = nil
+	m.knob, m.moved = nil, false
 	switch d.Verb {
 	case "play":
 		m.Playing = true
-		return []Command{post(ToEngine{Play: &Play{Speeds[m.Speed]}})}
+		return []Command{m.post(ToEngine{Play: &Play{Speeds[m.Speed]}})}
 	case "pause":
 		m.Playing = false
-		return []Command{post(ToEngine{Pause: true})}
+		return []Command{m.post(ToEngine{Pause: true})}
 	case "step":
-		return []Command{post(ToEngine{Step: true})}
+		return []Command{m.post(ToEngine{Step: true})}
 	case "first":
 		return m.seek(engine.Start)
 	case "back":
@@ -164,18 +168,15 @@ func (d Drive) apply(m *Model) []Command {
 	case "live":
 		return m.seek(m.Live)
 	case "continue":
-		return []Command{post(ToEngine{Continue: true})}
+		return []Command{m.post(ToEngine{Continue: true})}
 	case "reset":
 		m.Ready = false
-		return []Command{post(ToEngine{Open: &Open{Config: m.Config}})}
+		return []Command{m.post(ToEngine{Open: &Open{Config: m.Config}})}
 	}
 	return nil
 }
 
-func (m *Model) seek(t time.Time) []Command {
-	m.sought = &t
-	return []Command{post(ToEngine{Seek: &t})}
-}
+func (m *Model) seek(t time.Time) []Command { return []Command{m.post(ToEngine{Seek: &t})} }
 
 // before is the moment before the last thing that happened.
 func (m *Model) before() time.Time {
@@ -199,24 +200,27 @@ func (d Drag) apply(m *Model) []Command {
 		t = m.Live
 	}
 	m.knob = &t
-	if m.sought != nil {
+	if m.waits() {
+		m.moved = true
 		return nil
 	}
 	return m.seek(t)
 }
 
-// shown goes on to where the knob is by now. The knob stays where the person
-// put it, and one moment at a time is asked for, so that a fast hand is not
-// held up by all the moments that it passed.
-func (m *Model) shown(h Heard) []Command {
+// hear notes what h answers and goes on to where the knob is by now. The knob
+// stays where the person put it, and one moment at a time is asked for, so that
+// a fast hand is not held up by all the moments that it passed.
+func (m *Model) hear(h Heard) []Command {
+	m.answered = max(m.answered, h.N)
 	if h.Opened {
-		m.knob, m.sought = nil, nil
+		// What the world before it was told is void, and has no answer.
+		m.answered, m.knob, m.moved = m.sent, nil, false
 	}
-	if h.Sought == nil || m.sought == nil || !h.Sought.Equal(*m.sought) {
+	if m.waits() {
 		return nil
 	}
-	m.sought = nil
-	if m.knob != nil && !m.knob.Equal(*h.Sought) {
+	if m.moved {
+		m.moved = false
 		return m.seek(*m.knob)
 	}
 	m.knob = nil
@@ -229,7 +233,7 @@ func (s SetSpeed) apply(m *Model) []Command {
 	}
 	m.Speed = s.Index
 	if m.Playing {
-		return []Command{post(ToEngine{Play: &Play{Speeds[m.Speed]}})}
+		return []Command{m.post(ToEngine{Play: &Play{Speeds[m.Speed]}})}
 	}
 	return nil
 }

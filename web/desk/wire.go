@@ -8,8 +8,10 @@ import (
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
-// ToEngine is a message from the page to the player: one field is set.
+// ToEngine is a message from the page to the player: one field is set, and N.
 type ToEngine struct {
+	// N is the message's number; what answers it has the same.
+	N     uint64        `json:"n,omitempty"`
 	Open  *Open         `json:"open,omitempty"`
 	Input *engine.Input `json:"input,omitempty"`
 	Play  *Play         `json:"play,omitempty"`
@@ -58,8 +60,8 @@ type FromEngine struct {
 	Playing bool            `json:"playing,omitempty"`
 	// Leaping is how much of a leap is done, from 0 to 1; nil when there is none.
 	Leaping *float64 `json:"leaping,omitempty"`
-	// Sought is the Seek that this answers.
-	Sought *time.Time `json:"sought,omitempty"`
+	// N is that of the message that this answers, 0 when nothing was asked.
+	N uint64 `json:"n,omitempty"`
 	// Sum is engine.World.Sum, when it was asked for.
 	Sum string `json:"sum,omitempty"`
 	// Error is a sentence about an input that was not taken.
