@@ -85,7 +85,7 @@ test-wasm: $(PLAIN)
 
 test-browser: server
 	@chromium=$$(tools/find.sh browser) || { echo "test-browser: left out, there is no Chromium or Chrome (set CHROME to name one)"; exit 0; }; \
-	set -x; cd test/browser && CHROME="$$chromium" JOINERY="$(CURDIR)/joinery" ARTIFACTS="$(CURDIR)/artifacts" $(GO) test -count=1 -timeout 8m ./...
+	set -x; cd test/browser && CHROME="$$chromium" JOINERY="$(CURDIR)/joinery" ARTIFACTS="$(CURDIR)/artifacts" $(GO) test -count=1 -timeout 20m ./...
 
 # The budgets of app.wasm without the minute that brotli 11 takes.
 test-size: site

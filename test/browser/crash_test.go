@@ -12,11 +12,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// keepWorkers keeps the page's Workers at hand, so that one can be lost.
+// keepWorkers keeps the page's Workers at hand, so that one can be lost, and
+// notes of each that its engine has told of a world.
 const keepWorkers = `(() => {
 	const W = window.Worker;
 	window.workers = [];
-	window.Worker = function (...a) { const w = new W(...a); window.workers.push(w); return w; };
+	window.Worker = function (...a) {
+		const w = new W(...a);
+		w.addEventListener("message", (e) => { w.told ||= typeof e.data === "string"; });
+		window.workers.push(w);
+		return w;
+	};
 })()`
 
 // TestCrash loses the engine in the middle of a join, as when its program
@@ -28,8 +34,7 @@ func TestCrash(t *testing.T) {
 	p.met("forbidden")
 	p.press("bind")
 	p.met("pending")
-	p.press("pause")
-	p.until("time stands", find("play"))
+	p.pause()
 	name := js[string](p, "document.querySelector('.csr span').innerText")
 
 	const lose = "(() => { const w = workers.at(-1), tell = w.onmessage; w.terminate(); tell({data: {crash: 'fatal error: all goroutines are asleep'}}); })()"
@@ -39,7 +44,8 @@ func TestCrash(t *testing.T) {
 	p.journal("\"kubectl create clusterrolebinding kubelet-bootstrap ")
 	p.press("crash-again")
 	p.until("the box is gone", "document.getElementById('crash').hidden")
-	p.until("the same CSR", "document.querySelector('.csr span')?.innerText === "+quote(name))
+	p.until("the world again", "workers.length === 2 && workers[1].told && (await "+drawn+", true)")
+	require.Equal(t, name, js[string](p, "document.querySelector('.csr span')?.innerText"), "the same CSR")
 	require.Len(t, js[[]string](p, "[...document.querySelectorAll('[data-test^=goal-][data-met=true]')].map((e) => e.dataset.test)"), 4, "goals stay ticked")
 	p.press("approve")
 	p.met("node")

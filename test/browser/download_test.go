@@ -14,7 +14,7 @@ import (
 func TestDownload(t *testing.T) {
 	p := newTab(t, 1440, 900)
 	_, err := chromedp.Call(p.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
-		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: 1 << 20, UploadThroughput: -1}},
+		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: 1 << 17, UploadThroughput: -1}},
 	})
 	require.NoError(t, err)
 	p.open("/?lang=en", "")
@@ -25,7 +25,7 @@ func TestDownload(t *testing.T) {
 	require.Regexp(t, `^\d+\.\d / \d\d\.\d MB$`, js[string](p, "document.getElementById('loading-bytes').innerText"))
 	still := "(([svg]) => svg && svg.getBoundingClientRect().width > 300 && getComputedStyle(svg).display !== 'none')([...document.querySelectorAll('.stillstage svg')].filter((e) => e.checkVisibility()))"
 	require.True(t, js[bool](p, still), "a still stage")
-	p.do(chromedp.EmulateViewport(390, 844))
+	p.resize(390, 844)
 	require.True(t, js[bool](p, still), "one for phones")
 	require.LessOrEqual(t, js[int](p, "document.documentElement.scrollWidth"), 390)
 	p.shot("download-390")

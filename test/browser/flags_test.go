@@ -29,7 +29,7 @@ func TestSigningDuration(t *testing.T) {
 	p.press("bind-renewal")
 	p.speed(hourASecond)
 	p.until("the certificate that replaced it", title+".startsWith('kubelet-client-2') && "+title+" !== "+quote(first))
-	p.press("pause")
+	p.pause()
 	require.Equal(t, 720*time.Hour, p.lifetime())
 	p.shot("signing-duration")
 
@@ -80,13 +80,13 @@ func TestFlagRefused(t *testing.T) {
 		t.Run(lang, func(t *testing.T) {
 			p := newTab(t, 1440, 900)
 			p.open("/?lesson=first-join&seed=first-join&lang="+lang, "")
-			p.flag("cluster-signing-duration", "1 hour")
-			p.until("a sentence", find("notice")+".dataset.tone === 'no'")
+			p.write("cluster-signing-duration", "1 hour")
+			require.Equal(t, "no", js[string](p, find("notice")+".dataset.tone"), "a sentence")
 			said := js[string](p, find("notice")+".innerText")
 			require.Contains(t, said, words)
 			require.Contains(t, said, "1 hour")
 			for _, size := range [][2]int64{{1440, 900}, {390, 844}} {
-				p.do(chromedp.EmulateViewport(size[0], size[1]))
+				p.resize(size[0], size[1])
 				p.until("it is in the window, above the buttons", `((n, a) => n.left >= 0 && n.right <= innerWidth && n.top > 0 && n.bottom <= a.top + 1 && n.height < 120)(`+
 					find("notice")+`.getBoundingClientRect(), document.querySelector('.actions').getBoundingClientRect())`)
 				p.shot(fmt.Sprintf("refused-%s-%d", lang, size[0]))
@@ -119,15 +119,22 @@ func (p *tab) lasts(want string, d time.Duration) {
 	}
 }
 
-// flag writes a flag's value into its field, as a person does.
+// flag writes a flag's value into its field, as a person does, and goes back to
+// the lesson.
 func (p *tab) flag(name, value string) {
+	p.t.Helper()
+	p.write(name, value)
+	p.press("tab-learn")
+}
+
+func (p *tab) write(name, value string) {
 	p.t.Helper()
 	field := "flag-" + name
 	p.press("tab-flags")
 	p.until("the field of --"+name, find(field)+" && !"+find(field)+".disabled")
-	p.do(chromedp.Focus(part(field)), chromedp.KeyEvent("a", chromedp.KeyModifiers(chromedp.ModifierCtrl)), chromedp.KeyEvent(value+kb.Enter))
-	p.until("the flag", find(field)+".value === "+quote(value))
-	p.press("tab-learn")
+	p.do(chromedp.Focus(part(field)), chromedp.KeyEvent("a", chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	p.key(field, value+kb.Enter)
+	require.Equal(p.t, value, js[string](p, find(field)+".value"))
 }
 
 // lifetime is that of the certificate in the inspector.

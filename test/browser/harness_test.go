@@ -138,7 +138,7 @@ func newTabIn(t *testing.T, browser context.Context, width, height int64) *tab {
 	t.Cleanup(cancel)
 	p.ctx = ctx
 	p.do() // opens the tab, whose life is that of ctx without the limit below
-	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(stop)
 	p.ctx = ctx
 	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
@@ -229,12 +229,14 @@ func later[T any](p *tab, expression string) T {
 	return v
 }
 
-// until waits for a JavaScript condition; what names it when it never comes.
+// until waits for a JavaScript condition, in which await may stand; what names
+// it when it never comes. The world may run meanwhile: what is to hold at one
+// moment stands in one condition.
 func (p *tab) until(what, condition string) {
 	p.t.Helper()
 	end := time.Now().Add(patience)
 	for {
-		ok, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("!!("+condition+")"))
+		ok, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("(async () => !!("+condition+"))()", chromedp.EvalAwaitPromise))
 		if err == nil && ok {
 			return
 		}
@@ -256,12 +258,52 @@ func find(name string) string {
 	return fmt.Sprintf("document.querySelector('[data-test=%q]')", name)
 }
 
-// press clicks a button when it is there and enabled.
+// drawn is JavaScript for a promise that is kept when all that the page has
+// heard by now is drawn: it draws by a timer, after a sixtieth of a second, and
+// its timers come in their order, however late.
+const drawn = "new Promise((f) => setTimeout(f, 50))"
+
+// settle waits until what is drawn is what the page was told last, of which the
+// engine knows.
+func (p *tab) settle() {
+	p.t.Helper()
+	p.until("the page has settled", "await "+drawn+", "+find("timeline")+".ariaBusy === 'false'")
+}
+
+// still waits until a thing is there, enabled, uncovered, and doesn't move: a
+// click would meet what was there.
+func (p *tab) still(name string) {
+	p.t.Helper()
+	p.until(name+" that stands still", fmt.Sprintf(`await (async (e) => {
+		if (!e || e.disabled) return false;
+		e.scrollIntoViewIfNeeded();
+		const at = () => { const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; };
+		const was = at();
+		await %s;
+		return !e.disabled && was.join() === at().join() && e.contains(document.elementFromPoint(...was));
+	})(%s)`, drawn, find(name)))
+}
+
+// press clicks a button when that is possible, and sees it done.
 func (p *tab) press(name string) {
 	p.t.Helper()
-	// It must stand still and uncovered, else the click meets what was there.
-	p.until("the button "+name, fmt.Sprintf(`(b => { if (!b || b.disabled) return false; const r = b.getBoundingClientRect(), at = [r.x, r.y, innerWidth].join(), was = window.stood; window.stood = at; return at === was })(%s)`, find(name)))
+	p.still(name)
 	p.do(chromedp.Click(part(name)))
+	p.settle()
+}
+
+// key types keys at a thing, and sees it done.
+func (p *tab) key(name, keys string) {
+	p.t.Helper()
+	p.do(chromedp.Focus(part(name)), chromedp.KeyEvent(keys))
+	p.settle()
+}
+
+// resize makes the window that large, and sees the page drawn for it.
+func (p *tab) resize(width, height int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, height))
+	p.until("the window", fmt.Sprintf("innerWidth === %d && (await new Promise(requestAnimationFrame), await %s, true)", width, drawn))
 }
 
 // met waits for a goal to be ticked off.
@@ -273,7 +315,7 @@ func (p *tab) met(goal string) {
 // types types a line at the terminal and waits until its output has want.
 func (p *tab) types(line, want string) {
 	p.t.Helper()
-	p.until("the terminal", find("terminal-input"))
+	p.still("terminal-input")
 	p.do(chromedp.Click(part("terminal-input")), chromedp.SendKeys(part("terminal-input"), line+"\r"))
 	p.until("the output "+want, fmt.Sprintf("%s?.innerText.includes(%q)", find("terminal-output"), want))
 }

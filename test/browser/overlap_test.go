@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -69,8 +68,9 @@ func TestTexts(t *testing.T) {
 			p.met("pending")
 			p.press("approve")
 			p.met("node")
+			p.pause()
 			p.clashFree("joined-" + lang)
-			p.do(chromedp.EmulateViewport(1440, 900))
+			p.resize(1440, 900)
 			p.press("bind-renewal")
 			p.met("renewal")
 			p.press("skip-year")
@@ -89,9 +89,9 @@ func TestTexts(t *testing.T) {
 func (p *tab) clashFree(name string) {
 	p.t.Helper()
 	for _, size := range [][2]int64{{1440, 900}, {1024, 768}, {390, 844}} {
-		p.do(chromedp.EmulateViewport(size[0], size[1]))
+		p.resize(size[0], size[1])
 		layout := map[int64]string{1440: "wide", 1024: "narrow", 390: "phone"}[size[0]]
-		p.until("the layout "+layout, "document.getElementById('desk').dataset.layout === "+quote(layout))
+		require.Equal(p.t, layout, js[string](p, "document.getElementById('desk').dataset.layout"))
 		name := fmt.Sprintf("texts-%s-%d", name, size[0])
 		p.shot(name)
 		require.Empty(p.t, js[[]string](p, clashes), name)

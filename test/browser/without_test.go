@@ -49,6 +49,7 @@ func TestWithoutWebAssembly(t *testing.T) {
 func TestWithoutTheProgram(t *testing.T) {
 	p := newTab(t, 1440, 900)
 	p.open("/", "const f = window.fetch; window.fetch = (u, ...o) => String(u.url ?? u).includes('.wasm') ? Promise.reject(new TypeError('Failed to fetch')) : f(u, ...o)")
-	p.until("something to read", "document.body.innerText.trim().length > 40")
+	p.until("a sentence", "document.getElementById('failed').checkVisibility() && document.getElementById('failed').innerText.length > 40")
 	p.shot("without-program")
+	p.silent()
 }
