@@ -171,13 +171,14 @@ func (w *World) answered(s *stream, server string, code int) {
 	if s.Client == "" || s.Request == "" {
 		return
 	}
-	// That there is no such thing is an answer; a refusal it is not.
-	good := code < 500 && code != 401 && code != 403 && code != 429
+	_, url, _ := strings.Cut(s.Request, " ")
+	aspect, at := w.aspect(server, url)
+	// That there is no such thing is an answer; a refusal it is not. Nor is it one
+	// that a pod is not ready: that is the state of its API.
+	good := code < 500 && code != 401 && code != 403 && code != 429 || code == 503 && aspect == aspectAnswer
 	if good && len(w.Troubles[s.Client]) == 0 {
 		return
 	}
-	_, url, _ := strings.Cut(s.Request, " ")
-	aspect, at := w.aspect(server, url)
 	if good {
 		w.goesWell(s.Client, aspect, at)
 		return

@@ -303,11 +303,14 @@ func (w *World) whyAPIService(e *Explanation, name string) error {
 			}
 			return nil
 		}
+		if a.Reason == "MissingEndpoints" {
+			add(&e.Knows, w.log(m.Name+"/"+a.Service, `"Failed probe" probe="metric-storage-ready" err="no metrics to serve"`, 0))
+		}
 		w.explainPeers(e, m.Name+"/"+a.Service)
 	}
 	t, ok := w.Troubles[addr][aspectConn+a.Addr]
 	switch {
-	case !ok || a.Status == "True":
+	case !ok || a.Status == "True" || a.Reason == "MissingEndpoints":
 	case strings.Contains(t.Error, "unknown authority"):
 		add(&e.Needs, reason("ca-bundle", "name", name))
 	default:

@@ -80,6 +80,9 @@ func kinds(list []engine.Reason) (out []string) {
 // places, and each says what it lacks.
 func TestWhyOfAnAPIService(t *testing.T) {
 	w := newCity(t, "why apiservice")
+	w.say("admin", bindBootstrap+"; "+bindApproval)
+	w.say("node-1", "systemctl start kubelet")
+	w.pass(10 * time.Second)
 	const name = "v1beta1.metrics.k8s.io"
 	why := func() engine.Explanation {
 		e, err := w.Why("apiservice/" + name)
@@ -96,11 +99,18 @@ func TestWhyOfAnAPIService(t *testing.T) {
 
 	w.say("control-1", "kubectl create -f /etc/kubernetes/addons/metrics-server.yaml; kubectl top nodes")
 	w.pass(time.Minute)
-	require.Equal(t, "FailedDiscoveryCheck", why().State.Args["reason"])
+	require.Equal(t, "MissingEndpoints", why().State.Args["reason"])
 	require.Equal(t, []string{"unit"}, kinds(why().Needs))
 	require.Equal(t, []string{"retry"}, kinds(why().Next))
 
+	// It runs, and has nothing to serve.
 	w.say("control-1", "systemctl start metrics-server")
+	w.pass(time.Minute)
+	require.Equal(t, "MissingEndpoints", why().State.Args["reason"])
+	require.Equal(t, []string{"apiservice-condition", "log", "no-connection", "log"}, kinds(why().Knows))
+	require.Contains(t, why().Knows[1].Args["line"], "Failed probe")
+	require.Equal(t, []string{"name", "serving"}, kinds(why().Needs))
+	w.insecure()
 	w.pass(time.Minute)
 	require.Equal(t, "apiservice-available", why().State.Kind)
 	require.Empty(t, why().Needs)

@@ -194,11 +194,20 @@ type foreign struct {
 }
 
 // How often an aggregated server that does not answer is looked at again, and for
-// how long. A real one is looked at for ever; here it is asked again when someone
-// wants something of it.
+// how long: as often as its kubelet probes it, which is when its endpoints change. A
+// real one is looked at for ever; here it is asked again when someone wants
+// something of it.
 const (
-	lookEvery = 30 * time.Second
+	lookEvery = 10 * time.Second
 	lookFor   = 5 * time.Minute
+)
+
+// There are no endpoints here, which a kubelet's probes would keep: a request with
+// probeHeader asks its server whether the last probe found it ready, and is answered
+// with unreadyHeader when not, as if there were no endpoint to send it to.
+const (
+	probeHeader   = "Joinery-Probe"
+	unreadyHeader = "Joinery-Unready"
 )
 
 // lookTag begins the tag of the wake for the next look.
@@ -211,6 +220,9 @@ func (s *Server) reach(c *sim.Ctx, a *apiService) (d sim.Dial, reason, message s
 	if o == nil {
 		return d, "ServiceNotFound", fmt.Sprintf("service/%s in %q is not present", ref.Name, ref.Namespace)
 	}
+	if o.typed.(*corev1.Service).Spec.Type == corev1.ServiceTypeClusterIP && a.port(o.typed.(*corev1.Service)) == nil {
+		return d, "ServicePortError", fmt.Sprintf("service/%s in %q is not listening on port %d", ref.Name, ref.Namespace, *ref.Port)
+	}
 	d = sim.Dial{Addr: serviceAddr(o.typed.(*corev1.Service), a), ServerName: ref.Name + "." + ref.Namespace + ".svc",
 		Insecure: a.Spec.Insecure, Roots: a.Spec.CABundle}
 	if s.opts.proxyCert != "" {
@@ -218,6 +230,27 @@ func (s *Server) reach(c *sim.Ctx, a *apiService) (d sim.Dial, reason, message s
 		d.Key, _ = c.Disk.ReadFile(s.opts.proxyKey)
 	}
 	return d, "", ""
+}
+
+// port is the Service's port that the APIService names.
+func (a *apiService) port(o *corev1.Service) *corev1.ServicePort {
+	for i := range o.Spec.Ports {
+		if o.Spec.Ports[i].Port == *a.Spec.Service.Port {
+			return &o.Spec.Ports[i]
+		}
+	}
+	return nil
+}
+
+// missing is what is said of a Service whose pods are not ready, or that has none.
+func (s *Server) missing(a *apiService) string {
+	ref, name := a.Spec.Service, ""
+	if o := s.store.Get("services", ref.Namespace, ref.Name); o != nil {
+		if p := a.port(o.typed.(*corev1.Service)); p != nil {
+			name = p.Name
+		}
+	}
+	return fmt.Sprintf("endpointslices for service/%s in %q have no addresses with port name %q", ref.Name, ref.Namespace, name)
 }
 
 // serviceAddr is where the server of an APIService is.
@@ -250,7 +283,7 @@ func (s *Server) look(c *sim.Ctx, name string) {
 		s.judge(c, a, "False", reason, message)
 		return
 	}
-	h := http.Header{"User-Agent": {"Go-http-client/2.0"}, "X-Remote-User": {"system:kube-aggregator"}, "X-Remote-Group": {"system:masters"}}
+	h := http.Header{"User-Agent": {"Go-http-client/2.0"}, "X-Remote-User": {"system:kube-aggregator"}, "X-Remote-Group": {"system:masters"}, probeHeader: {"readyz"}}
 	stream := c.Send("apiservice "+name+" "+fingerprint(d.Roots, d.Cert), d, sim.Request{Method: "GET", URL: "/apis/" + a.Spec.Group + "/" + a.Spec.Version, Header: h})
 	if s.Outgoing == nil {
 		s.Outgoing = map[uint64]*outgoing{}
@@ -266,7 +299,11 @@ func (s *Server) looked(c *sim.Ctx, o *outgoing, m sim.Msg) {
 	}
 	a := got.typed.(*apiService)
 	f := s.Foreign[o.Name]
+	// An address of the cluster at which nobody takes a connection has no endpoint.
+	nobody := strings.HasSuffix(m.Err, "connection refused") || strings.HasSuffix(m.Err, "no route to host")
 	switch {
+	case m.Kind == sim.MsgFailed && nobody, m.Kind == sim.MsgResponse && m.Resp.Header.Get(unreadyHeader) != "":
+		s.judge(c, a, "False", "MissingEndpoints", s.missing(a))
 	case m.Kind != sim.MsgResponse:
 		s.judge(c, a, "False", "FailedDiscoveryCheck", fmt.Sprintf("failing or missing response from %s: Get %q: %s", o.URL, o.URL, m.Err))
 	case m.Resp.Code/100 != 2:
@@ -320,6 +357,7 @@ func (x *exchange) forward(a *apiService) sim.Response {
 			h[n] = v
 		}
 	}
+	h.Set(probeHeader, "readyz")
 	h.Set("X-Remote-User", x.user.Name)
 	h["X-Remote-Group"] = slices.Clone(x.user.Groups)
 	return x.ask("aggregated", a.Name, "apiservice "+a.Name+" "+fingerprint(d.Roots, d.Cert), d, sim.Request{Method: x.r.Method, URL: x.r.URL, Header: h, Body: x.r.Body})
@@ -333,6 +371,13 @@ func forwardFailed(s *Server, c *sim.Ctx, o *outgoing, words string) sim.Respons
 	s.Foreign[o.Name] = f
 	s.look(c, o.Name)
 	return text(http.StatusServiceUnavailable, words+"\n")
+}
+
+// unready: there was no endpoint to send the request to.
+func (s *Server) unready(c *sim.Ctx, o *outgoing) sim.Response {
+	s.Foreign[o.Name] = foreign{Resources: s.Foreign[o.Name].Resources, Since: c.Now}
+	s.looked(c, o, sim.Msg{Kind: sim.MsgResponse, Resp: &sim.Response{Header: http.Header{unreadyHeader: {"1"}}}})
+	return text(http.StatusServiceUnavailable, "service unavailable\n")
 }
 
 // forwarded passes an answer on; one of a server that was given up shows that it

@@ -82,6 +82,10 @@ func (s *Server) cameBack(c *sim.Ctx, m sim.Msg) {
 		}
 		s.pass(c, o, passers[o.Kind].failed(s, c, o, m.Err), false)
 	case sim.MsgResponse:
+		if o.Kind == "aggregated" && m.Resp.Header.Get(unreadyHeader) != "" {
+			s.pass(c, o, s.unready(c, o), false)
+			break
+		}
 		r := passers[o.Kind].answered(o, *m.Resp)
 		if m.Resp.Stream && r.Stream {
 			f := *o

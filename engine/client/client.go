@@ -129,6 +129,7 @@ var wakes = map[string]func(k *Client, c *sim.Ctx, what string){
 	"unsynced": func(k *Client, c *sim.Ctx, _ string) { k.unsynced(c) },
 	"expired":  func(k *Client, c *sim.Ctx, _ string) { k.stirLease(c) },
 	"scrape":   func(k *Client, c *sim.Ctx, _ string) { k.scrape(c) },
+	"probe":    func(k *Client, c *sim.Ctx, _ string) { k.probe(c) },
 	"node":     (*Client).scrapeNode,
 }
 

@@ -134,7 +134,11 @@ func (k *Client) tokenCame(c *sim.Ctx, a answer) {
 	held := k.Held
 	k.Held = nil
 	for _, x := range held {
-		k.deliver(c, x)
+		if node, ok := strings.CutPrefix(x.Owner, "scrape "); ok {
+			k.scrapeNode(c, node)
+		} else {
+			k.deliver(c, x)
+		}
 	}
 	k.mounted(c)
 }

@@ -29,6 +29,101 @@ type scraper struct {
 	// visits that its end will answer.
 	Pending int      `json:"pending,omitempty"`
 	Waiting []uint64 `json:"waiting,omitempty"`
+	// Fit is what the probes of the pod found, Fails how many failed in a row. Rested:
+	// the present round is the first after a rest, so the probes have found long since
+	// what it finds. Probes are the requests that the end of the round lets in or not.
+	Fit    bool           `json:"fit,omitempty"`
+	Fails  int            `json:"fails,omitempty"`
+	Rested bool           `json:"rested,omitempty"`
+	Probes []*sim.Request `json:"probes,omitempty"`
+}
+
+// The probes of a pod of metrics-server: the first comes so long after the start,
+// each next one so long after it, and so many in a row have to fail. Models
+// metrics-server manifests/base/deployment.yaml.
+const (
+	probeAfter = 20 * time.Second
+	probeEvery = 10 * time.Second
+	probeFails = 3
+)
+
+// probe is a kubelet's look at /readyz, which asks for two points of a node. Models
+// metrics-server pkg/server probeMetricStorageReady.
+func (k *Client) probe(c *sim.Ctx) {
+	s := k.Scraper
+	if len(s.points()) > 0 {
+		s.Fit, s.Fails = true, 0
+	} else {
+		k.probeFailed(c)
+		s.Fails++
+		s.Fit = s.Fit && s.Fails < probeFails
+	}
+	if s.Due {
+		k.after(c, "probe", probeEvery)
+	}
+}
+
+// probeNext sets the next probe.
+func (k *Client) probeNext(c *sim.Ctx) {
+	wait := k.Started.Add(probeAfter).Sub(c.Now)
+	if wait < 0 {
+		wait = probeEvery + wait%probeEvery
+	}
+	k.after(c, "probe", wait)
+}
+
+// weigh is the end of a round: those who asked during it are let in or not.
+func (k *Client) weigh(c *sim.Ctx) {
+	s := k.Scraper
+	if s.Rested {
+		s.Rested, s.Fails, s.Fit = false, 0, len(s.points()) > 0
+	}
+	probes := s.Probes
+	s.Probes = nil
+	for _, r := range probes {
+		k.letIn(c, r)
+	}
+}
+
+// probeHeader asks whether the pod is ready, which lets the request in, and
+// unreadyHeader says that it is not: there are no endpoints that a kubelet would keep.
+const (
+	probeHeader   = "Joinery-Probe"
+	unreadyHeader = "Joinery-Unready"
+)
+
+// probed lets a request in when the pod is ready, and out otherwise. While it rests,
+// a round tells.
+func (k *Client) probed(c *sim.Ctx, r *sim.Request) {
+	s := k.Scraper
+	if s.Due || !k.Ready {
+		k.letIn(c, r)
+		return
+	}
+	s.Probes = append(s.Probes, r)
+	k.askRested(c)
+}
+
+func (k *Client) letIn(c *sim.Ctx, r *sim.Request) {
+	if !k.Scraper.Fit {
+		c.Reply(r.Stream, sim.Response{Code: http.StatusServiceUnavailable, Header: http.Header{unreadyHeader: {"1"}}})
+		return
+	}
+	in := *r
+	in.Header = r.Header.Clone()
+	in.Header.Del(probeHeader)
+	k.serve(c, &in)
+}
+
+// askRested has the rounds go on, and makes one at once when none was due: what the
+// last one would have found.
+func (k *Client) askRested(c *sim.Ctx) {
+	quiet := !k.Scraper.Due
+	k.stirScrapes(c)
+	if quiet {
+		k.Scraper.Rested = true
+		k.scrape(c)
+	}
 }
 
 // target is a node whose kubelet is asked.
@@ -64,7 +159,7 @@ func (s *scraper) clone() *scraper {
 		u := *t
 		n.Nodes[name] = &u
 	}
-	n.Waiting = slices.Clone(s.Waiting)
+	n.Waiting, n.Probes = slices.Clone(s.Waiting), slices.Clone(s.Probes)
 	return &n
 }
 
@@ -131,6 +226,7 @@ func (k *Client) stirScrapes(c *sim.Ctx) {
 		s.Due = true
 		every := k.Flags.Resolution
 		k.after(c, "scrape", every-c.Now.Sub(k.Started)%every)
+		k.probeNext(c)
 	}
 }
 
@@ -146,8 +242,7 @@ func (k *Client) scrape(c *sim.Ctx) {
 	s := k.Scraper
 	if s.Since.IsZero() {
 		s.Since = c.Now
-	} else if len(s.points()) == 0 {
-		k.probeFailed(c)
+		k.probeNext(c)
 	}
 	names := slices.Sorted(maps.Keys(s.Nodes))
 	k.log(c, 'I', 1, "scraper.go:110", sim.KV("Scraping metrics from nodes", "nodes", plain(fmt.Sprintf("%q", names)), "nodeCount", len(names), "nodeSelector", ""))
@@ -187,6 +282,11 @@ func (k *Client) scrapeNode(c *sim.Ctx, name string) {
 		c.Cancel(t.Stream)
 		delete(k.Streams, t.Stream)
 		k.notScraped(c, name, t, `Get "`+k.metricsURL(t)+`": context deadline exceeded`, true)
+		return
+	}
+	if k.Access.TokenFile != "" && k.Mount.stale(c) {
+		k.Held = append(k.Held, exchange{Owner: "scrape " + name})
+		k.refreshToken(c)
 		return
 	}
 	host, err := k.kubeletHost(t)

@@ -116,12 +116,16 @@ func (k *Client) serve(c *sim.Ctx, r *sim.Request) {
 		reply(c, r, 200, []byte("ok"))
 		return
 	case "/readyz":
-		if k.Scraper != nil && len(k.Scraper.points()) > 0 {
+		if len(k.Scraper.points()) > 0 {
 			reply(c, r, 200, []byte("ok"))
 			return
 		}
 		k.probeFailed(c)
 		reply(c, r, 500, []byte("[+]ping ok\n[-]metric-storage-ready failed: reason withheld\nreadyz check failed\n"))
+		return
+	}
+	if r.Header.Get(probeHeader) != "" {
+		k.probed(c, r)
 		return
 	}
 	v := visit{Req: r, User: authnv1.UserInfo{Username: "system:anonymous", Groups: []string{"system:unauthenticated"}}}
@@ -226,12 +230,7 @@ func (k *Client) accessReviewed(c *sim.Ctx, a answer) {
 	default:
 		k.Visits[v.Req.Stream] = v
 		k.Scraper.Waiting = append(k.Scraper.Waiting, v.Req.Stream)
-		// What the last scrape would have found.
-		quiet := !k.Scraper.Due
-		k.stirScrapes(c)
-		if quiet {
-			k.scrape(c)
-		}
+		k.askRested(c)
 		k.answerWaiting(c)
 	}
 }
@@ -321,6 +320,7 @@ func (k *Client) answerWaiting(c *sim.Ctx) {
 	if s.Pending > 0 {
 		return
 	}
+	k.weigh(c)
 	waiting := s.Waiting
 	s.Waiting = nil
 	names := s.points()
