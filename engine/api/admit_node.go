@@ -10,8 +10,12 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/kubelet/pkg/apis"
 
 	"github.com/joinery-lab/joinery/engine/era"
@@ -37,6 +41,8 @@ var restrictions = map[string]func(a *attempt) error{
 	"serviceaccounts":            (*attempt).token,
 	"leases":                     (*attempt).lease,
 	"csinodes":                   (*attempt).csiNode,
+	"persistentvolumeclaims":     (*attempt).claim,
+	"resourceslices":             (*attempt).slice,
 	"certificatesigningrequests": (*attempt).csr,
 }
 
@@ -73,6 +79,39 @@ func (a *attempt) lease() error {
 func (a *attempt) csiNode() error {
 	if a.name != a.node {
 		return errors.New("can only access CSINode with the same name as the requesting node")
+	}
+	return nil
+}
+
+// claim: of a claim, a node says how large it is, and how resizing it goes.
+func (a *attempt) claim() error {
+	switch {
+	case a.sub != "status":
+		return errors.New("may only update PVC status")
+	case a.operation != "update":
+		return fmt.Errorf("unexpected operation %q", strings.ToUpper(a.operation))
+	}
+	plain := func(o object) corev1.PersistentVolumeClaim {
+		c := *o.(*corev1.PersistentVolumeClaim)
+		c.ResourceVersion, c.ManagedFields = "", nil
+		c.Status.Capacity, c.Status.Conditions = nil, nil
+		c.Status.AllocatedResourceStatuses, c.Status.AllocatedResources = nil, nil
+		return c
+	}
+	if !equality.Semantic.DeepEqual(plain(a.o), plain(a.old)) {
+		// The real one goes on with the difference between the two.
+		return fmt.Errorf("node %q is not allowed to update fields other than status.quantity and status.conditions: ", a.node)
+	}
+	return nil
+}
+
+// slice: a node lists its own devices.
+func (a *attempt) slice() error {
+	switch {
+	case a.operation == "create" && sliceNode(a.o.(*resourcev1.ResourceSlice)) != a.node:
+		return errors.New("can only create ResourceSlice with the same NodeName as the requesting node")
+	case a.operation == "delete" && sliceNode(a.old.(*resourcev1.ResourceSlice)) != a.node:
+		return errors.New("can only delete ResourceSlice with the same NodeName as the requesting node")
 	}
 	return nil
 }
@@ -198,20 +237,72 @@ func (a *attempt) token() error {
 	default:
 		return errors.New("node may only request 0 or 1 audiences")
 	}
-	for _, v := range p.Spec.Volumes {
-		if v.Projected == nil {
-			continue
-		}
-		for _, s := range v.Projected.Sources {
-			if s.ServiceAccountToken != nil && s.ServiceAccountToken.Audience == audience {
-				return nil
-			}
-		}
+	found, errs := a.mentions(p, audience)
+	switch {
+	case found:
+		return nil
+	case len(errs) > 0:
+		return fmt.Errorf("error validating audience %q: %w", audience, utilerrors.NewAggregate(errs))
 	}
 	if ok, _ := a.x.s.authorize(&attributes{user: a.x.user, verb: "request-serviceaccounts-token-audience", namespace: a.x.info.nspc, resource: audience, name: a.x.info.name}); ok {
 		return nil
 	}
 	return fmt.Errorf("audience %q not found in pod spec volume, %s is not authorized to request tokens for this audience", audience, a.x.user.Name)
+}
+
+// mentions tells whether a pod has a volume with a token for an audience: a projected
+// one, or one of a CSI driver, by itself or through a claim, that asks for it.
+func (a *attempt) mentions(p *corev1.Pod, audience string) (found bool, errs []error) {
+	store := a.x.s.store
+	missing := func(kind, name string) {
+		errs = append(errs, apierrors.NewNotFound(schema.GroupResource{Resource: kind}, name))
+	}
+	for _, v := range p.Spec.Volumes {
+		driver, claim := "", ""
+		switch {
+		case v.Projected != nil:
+			for _, s := range v.Projected.Sources {
+				if s.ServiceAccountToken != nil && s.ServiceAccountToken.Audience == audience {
+					return true, nil
+				}
+			}
+		case v.Ephemeral != nil && v.Ephemeral.VolumeClaimTemplate != nil:
+			claim = p.Name + "-" + v.Name
+		case v.PersistentVolumeClaim != nil:
+			claim = v.PersistentVolumeClaim.ClaimName
+		case v.CSI != nil:
+			driver = v.CSI.Driver
+		}
+		if claim != "" {
+			c := a.x.s.claim(p.Namespace, claim)
+			if c == nil {
+				missing("persistentvolumeclaim", claim)
+				continue
+			}
+			pv := store.Get("persistentvolumes", "", c.Spec.VolumeName)
+			if pv == nil {
+				missing("persistentvolume", c.Spec.VolumeName)
+				continue
+			}
+			if csi := pv.typed.(*corev1.PersistentVolume).Spec.CSI; csi != nil {
+				driver = csi.Driver
+			}
+		}
+		if driver == "" {
+			continue
+		}
+		d := store.Get("csidrivers", "", driver)
+		if d == nil {
+			errs = append(errs, apierrors.NewNotFound(schema.GroupResource{Group: "storage.k8s.io", Resource: "csidriver"}, driver))
+			continue
+		}
+		for _, t := range d.typed.(*storagev1.CSIDriver).Spec.TokenRequests {
+			if t.Audience == audience {
+				return true, nil
+			}
+		}
+	}
+	return false, errs
 }
 
 func (a *attempt) pod() error {
@@ -230,6 +321,12 @@ func (a *attempt) pod() error {
 		}
 		if !maps.Equal(now.Labels, was.Labels) {
 			return fmt.Errorf("node %q cannot update labels through pod status", a.node)
+		}
+		if !equality.Semantic.DeepEqual(now.Status.ResourceClaimStatuses, was.Status.ResourceClaimStatuses) {
+			return fmt.Errorf("node %q cannot update resource claim statues", a.node)
+		}
+		if !equality.Semantic.DeepEqual(now.Status.ExtendedResourceClaimStatus, was.Status.ExtendedResourceClaimStatus) {
+			return fmt.Errorf("node %q cannot update extended resource claim status", a.node)
 		}
 		return nil
 	}
@@ -272,15 +369,45 @@ func (a *attempt) mirror(p *corev1.Pod) error {
 	if uid := meta(n.typed).UID; owner.UID != uid {
 		return fmt.Errorf("node %s UID mismatch: expected %s got %s", a.node, owner.UID, uid)
 	}
-	for _, what := range []string{"serviceaccounts", "secrets", "configmaps", "persistentvolumeclaims"} {
-		if slices.ContainsFunc(references(p, what), func(name string) bool { return name != "" }) {
-			return fmt.Errorf("node %q can not create pods that reference %s", a.node, what)
-		}
-	}
-	for _, v := range p.Spec.Volumes {
-		if v.Projected != nil && slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil }) {
-			return fmt.Errorf("node %q can not create pods that reference serviceaccounts (via projected volumes)", a.node)
-		}
+	if what := refersTo(p); what != "" {
+		return fmt.Errorf("node %q can not create pods that reference %s", a.node, what)
 	}
 	return nil
+}
+
+// refersTo is the first kind of API objects that a pod has to do with. Models
+// pkg/api/pod HasAPIObjectReference.
+func refersTo(p *corev1.Pod) string {
+	for _, what := range []string{"serviceaccounts", "secrets", "configmaps"} {
+		if slices.ContainsFunc(references(p, what), func(name string) bool { return name != "" }) {
+			return what
+		}
+	}
+	if len(p.Spec.ResourceClaims) > 0 {
+		return "resourceclaims"
+	}
+	for _, v := range p.Spec.Volumes {
+		switch {
+		case v.CSI != nil:
+			return "csidrivers (via CSI volumes)"
+		case v.Glusterfs != nil:
+			return "endpoints (via glusterFS volumes)"
+		case v.PersistentVolumeClaim != nil:
+			return "persistentvolumeclaims"
+		case v.Ephemeral != nil:
+			return "persistentvolumeclaims (via ephemeral volumes)"
+		case v.Projected != nil:
+			for _, s := range v.Projected.Sources {
+				switch {
+				case s.ServiceAccountToken != nil:
+					return "serviceaccounts (via projected volumes)"
+				case s.ClusterTrustBundle != nil:
+					return "clustertrustbundles"
+				case s.PodCertificate != nil:
+					return "podcertificates"
+				}
+			}
+		}
+	}
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 
 	"github.com/joinery-lab/joinery/engine/era"
 )
@@ -30,9 +31,11 @@ var nodeRules = map[string]func(s *Server, node string, a *attributes) (bool, st
 	"coordination.k8s.io/leases":       ownLease,
 	"storage.k8s.io/csinodes":          ownCSINode,
 	"/serviceaccounts":                 serviceAccounts,
-	"/persistentvolumeclaims":          oneOfPods,
+	"/persistentvolumeclaims":          claimOfPods,
 	"/persistentvolumes":               oneOfPods,
 	"storage.k8s.io/volumeattachments": oneOfPods,
+	"resource.k8s.io/resourceclaims":   oneOfPods,
+	"resource.k8s.io/resourceslices":   ownSlices,
 }
 
 // byNode is the Node authorizer (Models plugin/pkg/auth/authorizer/node).
@@ -159,6 +162,52 @@ func oneOfPods(s *Server, node string, a *attributes) (bool, string) {
 	return true, ""
 }
 
+// claimOfPods lets a node also say how far the claim of a pod on it is.
+func claimOfPods(s *Server, node string, a *attributes) (bool, string) {
+	switch {
+	case a.sub != "status":
+		return oneOfPods(s, node, a)
+	case a.verb != "update" && a.verb != "patch":
+		return false, "can only get/update/patch this type"
+	case !s.refers(node, a):
+		return false, unrelated(node)
+	}
+	return true, ""
+}
+
+// sliceNode is whose devices a slice lists; empty for none or several.
+func sliceNode(o *resourcev1.ResourceSlice) string {
+	if o.Spec.NodeName == nil {
+		return ""
+	}
+	return *o.Spec.NodeName
+}
+
+// ownSlices lets a node keep the slices that name it; NodeRestriction looks at a new
+// one, and at each that is deleted.
+func ownSlices(s *Server, node string, a *attributes) (bool, string) {
+	switch {
+	case a.sub != "":
+		return false, "cannot authorize ResourceSlice subresources"
+	case a.verb == "create":
+		return true, ""
+	case slices.Contains(leaseVerbs, a.verb):
+		switch o := s.store.Get("resourceslices", "", a.name); {
+		case a.name == "":
+			return false, "No Object name found"
+		case o == nil || sliceNode(o.typed.(*resourcev1.ResourceSlice)) != node:
+			return false, unrelated(node)
+		}
+		return true, ""
+	case a.verb == "watch" || a.verb == "list" || a.verb == "deletecollection":
+		if sel, err := parseFields(a.fields); err == nil && sel.exact("spec.nodeName") == node {
+			return true, ""
+		}
+		return false, "can only list/watch/deletecollection resourceslices with nodeName field selector"
+	}
+	return false, "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection"
+}
+
 // serviceAccounts lets a node make tokens for, and get, those of its pods.
 func serviceAccounts(s *Server, node string, a *attributes) (bool, string) {
 	switch {
@@ -178,11 +227,28 @@ func serviceAccounts(s *Server, node string, a *attributes) (bool, string) {
 func (s *Server) refers(node string, a *attributes) bool {
 	for _, o := range s.store.in("pods", a.namespace) {
 		p := o.typed.(*corev1.Pod)
-		if p.Spec.NodeName == node && slices.Contains(references(p, a.resource), a.name) {
+		if p.Spec.NodeName != node {
+			continue
+		}
+		if a.resource == "persistentvolumes" {
+			for _, name := range references(p, "persistentvolumeclaims") {
+				if c := s.claim(p.Namespace, name); c != nil && c.Spec.VolumeName == a.name {
+					return true
+				}
+			}
+		} else if slices.Contains(references(p, a.resource), a.name) {
 			return true
 		}
 	}
 	return false
+}
+
+// claim is a PersistentVolumeClaim, nil for none.
+func (s *Server) claim(namespace, name string) *corev1.PersistentVolumeClaim {
+	if o := s.store.Get("persistentvolumeclaims", namespace, name); o != nil {
+		return o.typed.(*corev1.PersistentVolumeClaim)
+	}
+	return nil
 }
 
 // references lists the names of objects of a resource that a pod mentions.
@@ -199,6 +265,8 @@ func references(p *corev1.Pod, resource string) []string {
 			maps = append(maps, v.ConfigMap.Name)
 		case v.PersistentVolumeClaim != nil:
 			claims = append(claims, v.PersistentVolumeClaim.ClaimName)
+		case v.Ephemeral != nil:
+			claims = append(claims, p.Name+"-"+v.Name)
 		case v.Projected != nil:
 			for _, x := range v.Projected.Sources {
 				if x.Secret != nil {
@@ -237,6 +305,19 @@ func references(p *corev1.Pod, resource string) []string {
 		return claims
 	case "serviceaccounts":
 		return []string{p.Spec.ServiceAccountName}
+	case "resourceclaims":
+		var names []string
+		for _, c := range p.Spec.ResourceClaims {
+			if c.ResourceClaimName != nil {
+				names = append(names, *c.ResourceClaimName)
+			}
+		}
+		for _, c := range p.Status.ResourceClaimStatuses {
+			if c.ResourceClaimName != nil {
+				names = append(names, *c.ResourceClaimName)
+			}
+		}
+		return names
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // groups is the order of API groups in discovery.
-var groups = []string{"apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io", "coordination.k8s.io", "node.k8s.io"}
+var groups = []string{"apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io", "coordination.k8s.io", "node.k8s.io", "resource.k8s.io"}
 
 // page answers a path that is no resource.
 func (x *exchange) page() sim.Response {

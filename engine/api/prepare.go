@@ -88,6 +88,31 @@ func pod(_ *exchange, o, old object, sub string) {
 	}
 }
 
+// claim and volume keep spec and status apart.
+func claim(_ *exchange, o, old object, sub string) {
+	c := o.(*corev1.PersistentVolumeClaim)
+	switch {
+	case old == nil:
+		c.Status = corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}
+	case sub == "status":
+		c.Spec = old.(*corev1.PersistentVolumeClaim).Spec
+	default:
+		c.Status = old.(*corev1.PersistentVolumeClaim).Status
+	}
+}
+
+func volume(_ *exchange, o, old object, sub string) {
+	v := o.(*corev1.PersistentVolume)
+	switch {
+	case old == nil:
+		v.Status = corev1.PersistentVolumeStatus{Phase: corev1.VolumePending}
+	case sub == "status":
+		v.Spec = old.(*corev1.PersistentVolume).Spec
+	default:
+		v.Status = old.(*corev1.PersistentVolume).Status
+	}
+}
+
 func service(x *exchange, o, old object, sub string) {
 	s := o.(*corev1.Service)
 	switch {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -99,6 +100,10 @@ func registry() []*resource {
 			Subs: []sub{{Name: "proxy", Kind: "NodeProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: nodeProxy}, part("status", "Node")}, checkName: subdomain, prepare: node, table: &nodeTable,
 			fields:    map[string]func(object) string{"spec.unschedulable": func(o object) string { return boolWord(o.(*corev1.Node).Spec.Unschedulable) }},
 			untracked: statusApart},
+		{Version: "v1", Plural: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Namespaced: true, Short: []string{"pvc"}, Hash: "QWTyNDq0dC4=", New: func() object { return new(corev1.PersistentVolumeClaim) },
+			Subs: []sub{part("status", "PersistentVolumeClaim")}, checkName: subdomain, prepare: claim, table: &plainTable, untracked: statusApart},
+		{Version: "v1", Plural: "persistentvolumes", Kind: "PersistentVolume", Short: []string{"pv"}, Hash: "HN/zwEC+JgM=", New: func() object { return new(corev1.PersistentVolume) },
+			Subs: []sub{part("status", "PersistentVolume")}, checkName: subdomain, prepare: volume, table: &plainTable, untracked: statusApart},
 		{Version: "v1", Plural: "pods", Kind: "Pod", Namespaced: true, Short: []string{"po"}, Categories: []string{"all"}, Hash: "xPOwRZ+Yhw8=", New: func() object { return new(corev1.Pod) },
 			Subs: podSubs, checkName: subdomain, prepare: pod, table: &podTable, fields: podFields, untracked: statusApart},
 		{Version: "v1", Plural: "secrets", Kind: "Secret", Namespaced: true, Hash: "S6u1pOWzb84=", New: func() object { return new(corev1.Secret) },
@@ -134,6 +139,10 @@ func registry() []*resource {
 		{Group: "coordination.k8s.io", Version: "v1", Plural: "leases", Kind: "Lease", Namespaced: true, New: func() object { return new(coordinationv1.Lease) }, checkName: subdomain, table: &leaseTable},
 
 		{Group: "node.k8s.io", Version: "v1", Plural: "runtimeclasses", Kind: "RuntimeClass", New: func() object { return new(nodev1.RuntimeClass) }, checkName: subdomain, table: &plainTable},
+
+		{Group: "resource.k8s.io", Version: "v1", Plural: "resourceslices", Kind: "ResourceSlice", New: func() object { return new(resourcev1.ResourceSlice) }, checkName: subdomain, validate: resourceSlice, table: &plainTable,
+			fields: map[string]func(object) string{"spec.driver": func(o object) string { return o.(*resourcev1.ResourceSlice).Spec.Driver },
+				"spec.nodeName": func(o object) string { return sliceNode(o.(*resourcev1.ResourceSlice)) }}},
 	}
 }
 

@@ -2,10 +2,12 @@ package api
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -274,3 +276,58 @@ func checkRules(list []rbacv1.PolicyRule, namespaced bool) field.ErrorList {
 	}
 	return errs
 }
+
+// resourceSlice validates whose devices a slice lists, and in which pool; the devices
+// themselves are not looked at. Models pkg/apis/resource/validation
+// ValidateResourceSlice.
+func resourceSlice(_ *exchange, o, old object, _ string) (errs field.ErrorList) {
+	s, path := &o.(*resourcev1.ResourceSlice).Spec, field.NewPath("spec")
+	if s.Driver == "" {
+		errs = append(errs, field.Required(path.Child("driver"), ""))
+	}
+	if s.Pool.Name == "" {
+		errs = append(errs, field.Required(path.Child("pool", "name"), ""))
+	}
+	if n := s.Pool.ResourceSliceCount; n <= 0 {
+		errs = append(errs, field.Invalid(path.Child("pool", "resourceSliceCount"), n, "must be greater than zero"))
+	}
+	if n := s.Pool.Generation; n < 0 {
+		errs = append(errs, field.Invalid(path.Child("pool", "generation"), n, "must be greater than or equal to zero"))
+	}
+	if old != nil {
+		was := &old.(*resourcev1.ResourceSlice).Spec
+		if s.Pool.Name != was.Pool.Name {
+			errs = append(errs, field.Invalid(path.Child("pool", "name"), s.Pool.Name, immutable))
+		}
+		if s.Driver != was.Driver {
+			errs = append(errs, field.Invalid(path.Child("driver"), s.Driver, immutable))
+		}
+		if !reflect.DeepEqual(s.NodeName, was.NodeName) {
+			errs = append(errs, field.Invalid(path.Child("nodeName"), s.NodeName, immutable))
+		}
+	}
+	if s.NodeName != nil && *s.NodeName == "" {
+		errs = append(errs, field.Invalid(path.Child("nodeName"), "", "must be either unset or set to a non-empty string"))
+	}
+	var set []string
+	for _, f := range []struct {
+		name string
+		on   bool
+	}{{"nodeName", s.NodeName != nil && *s.NodeName != ""}, {"nodeSelector", s.NodeSelector != nil}, {"allNodes", s.AllNodes != nil && *s.AllNodes}, {"perDeviceNodeSelection", s.PerDeviceNodeSelection != nil && *s.PerDeviceNodeSelection}} {
+		if f.on {
+			set = append(set, "`"+f.name+"`")
+		}
+	}
+	const one = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
+	switch len(set) {
+	case 0:
+		errs = append(errs, field.Required(path, one))
+	case 1:
+	default:
+		errs = append(errs, field.Invalid(path, "{"+strings.Join(set, ", ")+"}", one+", but multiple fields are set"))
+	}
+	return errs
+}
+
+// immutable is what is said of a field that keeps its value.
+const immutable = "field is immutable"
