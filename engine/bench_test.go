@@ -404,9 +404,8 @@ func bareJoins(t *testing.T, c counts, leaf func(*ecdsa.PrivateKey, x509.ExtKeyU
 		require.NoError(t, err)
 	}
 	for range c.Own {
-		ca, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		for _, by := range []*ecdsa.PrivateKey{ca, key} {
+		for n := range 2 { // a kubelet here makes no primes either
+			by := pki.Keyring{}.RSA(n)
 			tmpl := &x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "own"}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature}
 			_, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, by.Public(), by)
 			require.NoError(t, err)

@@ -260,7 +260,7 @@ func (w *shakes) compareKubectl(text string) {
 			status = o.Args["status"]
 		}
 	}
-	want := regexp.MustCompile(`(?m)^E\d{4} .*(memcache|cert_rotation)\.go:\d+\] .*\n`).ReplaceAllString(m[3], "")
+	want := memcache.ReplaceAllString(m[3], "")
 	want = regexp.MustCompile(`Unable to list "[^"]*": (.*) \(get [a-z.0-9]+\)`).ReplaceAllString(want, "$1")
 	same := func(s string) string {
 		return strings.TrimSpace(times(strings.ReplaceAll(place(s), "not 127.0.0.1", "not 10.0.0.10")))

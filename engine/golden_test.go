@@ -51,6 +51,7 @@ func init() {
 		"root CA":           playRootCA,
 		"token of a Secret": playLegacySecret,
 		"own signer":        playOwnSigner,
+		"kubectl":           playKubectl,
 		"handshakes":        playHandshakes,
 	}
 }

@@ -223,24 +223,3 @@ func showLost(t *testing.T, r *run, _ []string) func(t *testing.T, text string) 
 		require.Contains(t, mine[0].text, strings.TrimSuffix(neutral(first, ""), "?ti"))
 	}
 }
-
-// showKubectl types a recorded command as the admin and compares what it prints.
-func showKubectl(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
-	obs, err := r.w.Say("admin", "kubectl "+strings.Join(args, " "), time.Minute)
-	require.NoError(t, err)
-	r.obs = append(r.obs, obs...)
-	var out, errs, status string
-	for _, o := range obs {
-		switch {
-		case o.Kind == trace.Printed && o.Args["stream"] == "stderr":
-			errs += o.Payload
-		case o.Kind == trace.Printed:
-			out += o.Payload
-		case o.Kind == trace.Done:
-			status = o.Args["status"]
-		}
-	}
-	return func(t *testing.T, text string) {
-		require.Equal(t, strings.TrimRight(text, "\n"), strings.TrimRight(fmt.Sprintf("$ kubectl %s\n--- stdout\n%s--- stderr\n%s--- exit status %s", strings.Join(args, " "), out, errs, status), "\n"))
-	}
-}

@@ -24,6 +24,7 @@ import (
 //	before N               the steps from here are done before number N
 //	at HOST                who types from here
 //	beside COMMAND         what runs beside the next command, from when it begins
+//	remember               what stands in /etc/kubernetes/pki: see compareRenewed
 //	issue FILE CA FROM UNTIL  a certificate for the key beside it: see issue
 //	join FILE TOKEN HASH T a JoinConfiguration for node-k, with the right or a
 //	                       wrong hash of the CA; T are its timeouts
@@ -36,7 +37,9 @@ type tape struct {
 	steps  []tapeStep
 	host   string
 	beside string
-	played map[string]did
+	// remembered is what stood in /etc/kubernetes/pki at the step remember.
+	remembered map[string]string
+	played     map[string]did
 }
 
 type tapeStep struct {
@@ -55,7 +58,7 @@ type did struct {
 var tapeForms = map[string]func(t *testing.T, p *tape, rec golden.Recording){
 	"typed": compareTyped, "listing": compareListing, "files": compareFiles, "certificate": compareCertificate, "key": compareKey,
 	"request": compareRequest, "kubeconfig": compareKubeconfig, "answer": compareAnswer, "object": compareObject, "calls": compareCalls,
-	"rows": compareRows, "shown": func(t *testing.T, p *tape, rec golden.Recording) { p.compare(t, rec) },
+	"rows": compareRows, "renewed": compareRenewed, "pins": comparePins, "node": compareNode, "nodes": compareNodes, "shown": func(t *testing.T, p *tape, rec golden.Recording) { p.compare(t, rec) },
 }
 
 // form is a claim's word, and the number after which the recording was made.
@@ -111,6 +114,8 @@ func (p *tape) until(t *testing.T, number int) {
 			p.host = rest
 		case "beside":
 			p.beside = rest
+		case "remember":
+			p.remembered = p.renewable(t)
 		case "issue":
 			p.issue(t, s.where, strings.Fields(rest))
 		case "join":

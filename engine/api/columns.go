@@ -134,6 +134,7 @@ var podTable = table{columns{
 	nameColumn(), column("Ready", "The aggregate readiness state of this pod for accepting traffic."), column("Status", "The aggregate status of the containers in this pod."),
 	column("Restarts", "The number of times the containers in this pod have been restarted and when the last container in this pod has restarted."), ageColumn(),
 	wide("IP", corev1.PodStatus{}.SwaggerDoc()["podIP"]), wide("Node", corev1.PodSpec{}.SwaggerDoc()["nodeName"]),
+	wide("Nominated Node", corev1.PodStatus{}.SwaggerDoc()["nominatedNodeName"]), wide("Readiness Gates", corev1.PodSpec{}.SwaggerDoc()["readinessGates"]),
 }, func(t moment, o object) []any {
 	p := o.(*corev1.Pod)
 	ready, restarts := 0, 0
@@ -147,7 +148,16 @@ var podTable = table{columns{
 	if p.Status.Reason != "" {
 		status = p.Status.Reason
 	}
-	return []any{p.Name, fmt.Sprintf("%d/%d", ready, len(p.Spec.Containers)), status, fmt.Sprint(restarts), t.age(p.CreationTimestamp), orNone(p.Status.PodIP), orNone(p.Spec.NodeName)}
+	gates, open := "", 0
+	for _, g := range p.Spec.ReadinessGates {
+		for _, c := range p.Status.Conditions {
+			if c.Type == g.ConditionType && c.Status == corev1.ConditionTrue {
+				open++
+			}
+		}
+		gates = fmt.Sprintf("%d/%d", open, len(p.Spec.ReadinessGates))
+	}
+	return []any{p.Name, fmt.Sprintf("%d/%d", ready, len(p.Spec.Containers)), status, fmt.Sprint(restarts), t.age(p.CreationTimestamp), orNone(p.Status.PodIP), orNone(p.Spec.NodeName), orNone(p.Status.NominatedNodeName), orNone(gates)}
 }}
 
 var endpointsTable = table{columns{nameColumn(), column("Endpoints", corev1.Endpoints{}.SwaggerDoc()["subsets"]), ageColumn()},

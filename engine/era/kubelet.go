@@ -37,6 +37,10 @@ var (
 	// KubeletPatch is the full version that a kubelet says it has.
 	KubeletPatch = row("kubelet/version", Fact[string]{Value: "v1.36.3", Source: "recorded: c/node.json"})
 
+	// KubeletDeclares are the features that a kubelet's Node tells of.
+	KubeletDeclares = row("kubelet/declares", Fact[[]string]{Since: "1.36", Value: []string{"ExtendWebSocketsToKubelet", "InPlacePodLevelResourcesVerticalScaling",
+		"InPlacePodVerticalScalingInitContainers", "RestartAllContainersOnContainerExits"}, Source: "pkg/kubelet discoverNodeDeclaredFeatures; recorded: c/node.json"})
+
 	// KubeletCSRBackoff is the wait between failed tries to get a certificate;
 	// KubeletCSRPoll the interval of the tries after them.
 	KubeletCSRBackoff = row("kubelet/csr-backoff", Fact[Backoff]{

@@ -31,8 +31,10 @@ type registration struct {
 	// in a row.
 	Seen  bool `json:"seen,omitempty"`
 	Tries int  `json:"tries,omitempty"`
-	// Moved: the Node that was there has other addresses or another port.
+	// Bare: the Node that was there does not tell what this machine is and has.
+	// Moved: it has other addresses or another port.
 	// Contested counts how often somebody else gave it others since.
+	Bare      bool   `json:"bare,omitempty"`
 	Moved     bool   `json:"moved,omitempty"`
 	Contested int    `json:"contested,omitempty"`
 	UID       string `json:"uid,omitempty"`
@@ -79,6 +81,7 @@ func (k *Kubelet) nodeGot(c *sim.Ctx, a answer) {
 	if json.Unmarshal(a.data, &n) == nil {
 		own := k.object(c, true).Status.Addresses
 		k.Reg.Moved = own != nil && !slices.Equal(n.Status.Addresses, own) || n.Status.DaemonEndpoints.KubeletEndpoint.Port != k.portNumber()
+		k.Reg.Bare = n.Status.NodeInfo.KubeletVersion != era.KubeletPatch.In(k.era())
 	}
 	k.registered(c, a)
 }
@@ -171,6 +174,9 @@ func (k *Kubelet) statusPatch(c *sim.Ctx) map[string]any {
 			changed["addresses"] = append(list, map[string]string{"$patch": "replace"})
 		}
 	}
+	if k.Reg.Bare {
+		changed["nodeInfo"], changed["capacity"], changed["allocatable"], changed["declaredFeatures"] = status.NodeInfo, status.Capacity, status.Allocatable, status.DeclaredFeatures
+	}
 	return map[string]any{"status": changed}
 }
 
@@ -180,7 +186,7 @@ func (k *Kubelet) statusPatched(c *sim.Ctx, a answer) {
 		k.statusFailed(c, fmt.Sprintf("failed to patch status %q for node %q: %s", patch, k.Node, a.err()))
 		return
 	}
-	k.Reg.Status, k.Reg.Tries = retry{}, 0
+	k.Reg.Status, k.Reg.Tries, k.Reg.Bare = retry{}, 0, false
 	k.heard(c)
 }
 
@@ -250,6 +256,7 @@ func (k *Kubelet) object(c *sim.Ctx, ready bool) *corev1.Node {
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: k.portNumber()}},
 			NodeInfo: corev1.NodeSystemInfo{KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://2.2.0",
 				KubeletVersion: version, OperatingSystem: "linux", Architecture: "amd64"},
+			DeclaredFeatures: era.KubeletDeclares.In(k.era()),
 		},
 	}
 	for _, x := range capacity {

@@ -155,14 +155,14 @@ func lasts(d metav1.Duration, other time.Duration) time.Duration {
 // makePair writes the pair that the kubelet gives itself.
 func (k *Kubelet) makePair(c *sim.Ctx) error {
 	stream := c.Host + "/kubelet-self-signed"
-	n := c.Chance.Drawn[stream]
 	var serials [2][8]byte
 	for i := range serials {
 		c.Chance.Fill(stream, serials[i][:])
 		serials[i][0] &= 0x7f
 	}
 	kr := pki.Keyring{Seed: c.Chance.Seed}
-	ca, key := kr.ECDSA(fmt.Sprintf("%s-ca/%d", stream, n)), kr.ECDSA(fmt.Sprintf("%s/%d", stream, n))
+	n := int(serials[0][7]) // any will do
+	ca, key := kr.Toy(2048, n), kr.Toy(2048, n+1)
 	pair, err := pki.SelfSignedPair(k.Node, ca, key, serials[0][:], serials[1][:], c.Clock(), 1)
 	if err != nil {
 		return fmt.Errorf("unable to generate self signed cert: %w", err)

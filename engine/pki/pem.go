@@ -40,7 +40,9 @@ func KeyPEM(key crypto.Signer) []byte {
 			return out
 		}
 	case *rsa.PrivateKey:
-		kind, der = blockRSA, x509.MarshalPKCS1PrivateKey(k)
+		out := block(blockRSA, x509.MarshalPKCS1PrivateKey(k))
+		keys.put(digest("key", out), key)
+		return out
 	default:
 		der, err = x509.MarshalPKCS8PrivateKey(key)
 	}

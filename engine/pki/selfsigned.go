@@ -11,8 +11,9 @@ import (
 
 // SelfSignedPair makes the certificate that a server gives itself when it has
 // none: for host, for so many years of 365 days, by a CA of the moment that
-// nobody else knows, both named after the time. It returns two CERTIFICATE blocks, leaf first. Serials are
-// positive numbers, big-endian.
+// nobody else knows, both named after the time. Real ones have RSA keys of 2048
+// bits. It returns two CERTIFICATE blocks, leaf first. Serials are positive
+// numbers, big-endian.
 //
 // Models k8s.io/client-go/util/cert GenerateSelfSignedCertKey.
 func SelfSignedPair(host string, caKey, key crypto.Signer, caSerial, serial []byte, now time.Time, years int) ([]byte, error) {
