@@ -35,11 +35,16 @@ func TestFeatureGates(t *testing.T) {
 		})
 	}
 	w := newCity(t, "gates")
-	require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "node-1", Unit: "kubelet", Name: "feature-gates", Value: "Nosuch=true"}}))
-	w.say("node-1", "systemctl restart kubelet")
+	// In its file it is told of and passed over (recorded: q-kubelet-states/22), on
+	// the command line it ends the process.
+	w.say("node-1", "cp /var/lib/kubelet/config.yaml /root/; echo 'featureGates: {Nosuch: true}' >> /var/lib/kubelet/config.yaml; systemctl restart kubelet")
 	w.pass(time.Second)
 	require.Contains(t, w.say("node-1", "journalctl -u kubelet"), `] unrecognized feature gate: Nosuch`)
 	require.Equal(t, "active\n", w.say("node-1", "systemctl is-active kubelet"))
+	w.say("node-1", "cp /root/config.yaml /var/lib/kubelet/config.yaml")
+	require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "node-1", Unit: "kubelet", Name: "feature-gates", Value: "Nosuch=true"}}))
+	w.say("node-1", "systemctl restart kubelet")
+	require.Contains(t, w.say("node-1", "journalctl -u kubelet"), `"command failed" err="failed to set feature gates from initial flags-based config: unrecognized feature gate: Nosuch"`)
 	require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "node-1", Unit: "kubelet", Name: "feature-gates", Value: "Nosuch=maybe"}}))
 	w.say("node-1", "systemctl restart kubelet")
 	require.Contains(t, w.say("node-1", "journalctl -u kubelet"), `"command failed" err="failed to parse kubelet flag: invalid argument \"Nosuch=maybe\" for \"--feature-gates\" flag: invalid value of Nosuch: maybe, err: strconv.ParseBool: parsing \"maybe\": invalid syntax"`)

@@ -209,7 +209,7 @@ func (w *World) refuse(m *machine, name string, pid int, kind string, err error)
 	if kind == "kubelet" {
 		t := m.Clock.At(w.Clock)
 		line = fmt.Sprintf("E%02d%02d %02d:%02d:%02d.%06d %7d run.go:72] %s", int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, pid,
-			sim.KV("command failed", "err", "failed to parse kubelet flag: "+err.Error()))
+			sim.KV("command failed", "err", err.Error()))
 	}
 	w.observe(trace.Observation{Actor: m.Name + "/" + name, Kind: trace.Log, Subject: name, Args: map[string]string{"level": "E", "v": "0"}, Payload: line})
 	m.log(w.Clock, name, pid, line)

@@ -50,6 +50,9 @@ func Releases() []string {
 
 func (e Era) String() string { return "1." + strconv.Itoa(e.minor) }
 
+// Before is the release before it, "1.35".
+func (e Era) Before() string { return Era{e.minor - 1}.String() }
+
 func parse(release string) (int, error) {
 	major, minor, ok := strings.Cut(strings.TrimPrefix(release, "v"), ".")
 	if !ok || major != "1" {

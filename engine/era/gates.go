@@ -162,6 +162,17 @@ func (e Era) KnowsGate(name string) bool {
 	return known
 }
 
+// GateOn tells whether a feature is on when these gates are set.
+func (e Era) GateOn(name string, set map[string]bool) bool {
+	g, _ := e.gate(name)
+	for _, n := range []string{name, map[string]string{"ALPHA": "AllAlpha", "BETA": "AllBeta"}[g.stage]} {
+		if v, ok := set[n]; ok {
+			return v
+		}
+	}
+	return g.on
+}
+
 // CheckGates refuses gates that can't be set so, in the words of
 // component-base/featuregate SetFromMap, and returns a log line for each whose
 // time is over.
@@ -182,13 +193,7 @@ func (e Era) CheckGates(set map[string]bool) (over []string, err error) {
 			over = append(over, fmt.Sprintf("%q featureGate=%q value=%v", "Warning: setting "+stage+" feature gate. It will be removed in a future release.", name, set[name]))
 		}
 	}
-	on := func(name string) bool {
-		if v, ok := set[name]; ok {
-			return v
-		}
-		g, _ := e.gate(name)
-		return g.on
-	}
+	on := func(name string) bool { return e.GateOn(name, set) }
 	refused := len(bad) > 0
 	for _, word := range strings.Fields(GateNeeds.In(e)) {
 		name, needs, _ := strings.Cut(word, ":")

@@ -63,11 +63,6 @@ var (
 	// KubeletTemplate is how often a kubelet looks whether its addresses are in
 	// its serving certificate.
 	KubeletTemplate = row("kubelet/template", Fact[time.Duration]{Value: time.Second, Source: certManager + "; recorded: d/kubelet.log, q-kubelet-states/34"})
-	// KubeletTokenTTL, KubeletAllowedTTL and KubeletDeniedTTL are how long the port
-	// remembers what the API server said.
-	KubeletTokenTTL   = row("kubelet/token-ttl", Fact[time.Duration]{Value: 2 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 authentication.webhook.cacheTTL"})
-	KubeletAllowedTTL = row("kubelet/allowed-ttl", Fact[time.Duration]{Value: 5 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 authorization.webhook.cacheAuthorizedTTL"})
-	KubeletDeniedTTL  = row("kubelet/denied-ttl", Fact[time.Duration]{Value: 30 * time.Second, Source: "k8s.io/kubelet/config/v1beta1 authorization.webhook.cacheUnauthorizedTTL"})
 	// KubeletStatusReport is about how often a node whose status stays the same
 	// reports it, KubeletStatusTries how often one report is tried.
 	KubeletStatusReport = row("kubelet/status-report", Fact[time.Duration]{Value: 5 * time.Minute, Source: "k8s.io/kubelet/config/v1beta1 nodeStatusReportFrequency"})
@@ -107,10 +102,7 @@ var (
 	KubeletSliceBackoff = row("kubelet/slice-backoff", Fact[Backoff]{
 		Value: Backoff{First: time.Second, Factor: 2, Max: 30 * time.Second, Jitter: 20}, Source: "recorded: b2/01-no-rbac-binding-403-audit.json",
 	})
-	// KubeletLeaseRenew is the interval of Lease renewals, KubeletLeaseTries how
-	// often one is tried before the Lease is looked for again, and
-	// KubeletLeaseDuration how long it holds.
-	KubeletLeaseRenew    = row("kubelet/lease-renew", Fact[time.Duration]{Value: 10 * time.Second, Source: "pkg/kubelet/kubelet.go: nodeLeaseRenewIntervalFraction of 40 s"})
-	KubeletLeaseTries    = row("kubelet/lease-tries", Fact[int]{Value: 5, Source: "k8s.io/component-helpers/apimachinery/lease maxUpdateRetries; recorded: j1/kubelet.log"})
-	KubeletLeaseDuration = row("kubelet/lease-duration", Fact[time.Duration]{Value: 40 * time.Second, Source: "k8s.io/kubelet/config/v1beta1 nodeLeaseDurationSeconds"})
+	// KubeletLeaseTries is how often a renewal is tried before the Lease is looked
+	// for again.
+	KubeletLeaseTries = row("kubelet/lease-tries", Fact[int]{Value: 5, Source: "k8s.io/component-helpers/apimachinery/lease maxUpdateRetries; recorded: j1/kubelet.log"})
 )

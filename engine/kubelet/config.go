@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -128,28 +129,73 @@ func stillValid(d *sim.Disk, file string, now time.Time) (l line, why string, ok
 	return l, "", true
 }
 
-// readConfig reads a KubeletConfiguration. The error is what a kubelet exits
-// with; the warning is a strict error that lenient decoding let pass.
-func readConfig(d *sim.Disk, file string) (cfg KubeletConfiguration, warning, failure string) {
-	if file == "" {
-		return cfg, "", ""
-	}
+// readConfig reads a KubeletConfiguration, which must not be changed. The error is
+// what a kubelet exits with; the warning is a strict error that lenient decoding
+// let pass.
+func (k *Kubelet) readConfig(d *sim.Disk, file string) (cfg *KubeletConfiguration, warning, failure string) {
 	fail := func(err any) string {
 		return fmt.Sprintf("failed to load kubelet config file, path: %s, error: failed to load Kubelet config file %s, error failed to decode: %v", file, file, err)
 	}
 	b, err := d.ReadFile(file)
 	if err != nil {
-		return cfg, "", fmt.Sprintf("failed to load kubelet config file, path: %s, error: failed to load Kubelet config file %s, error failed to read kubelet config file %q, error: %v", file, file, file, err)
+		return nil, "", fmt.Sprintf("failed to load kubelet config file, path: %s, error: failed to load Kubelet config file %s, error failed to read kubelet config file %q, error: %v", file, file, file, err)
 	}
-	read, err := configurations.of(b)
-	cfg = read.KubeletConfiguration
+	read, err := configurations.of(append([]byte(k.Release+"\n"), b...))
 	if err != nil {
-		return cfg, "", fail(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "))
+		return nil, "", fail(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: "))
 	}
-	if v := "kubelet.config.k8s.io/v1beta1"; cfg.APIVersion != v || cfg.Kind != "KubeletConfiguration" {
-		return cfg, "", fail(fmt.Sprintf("no kind %q is registered for version %q in scheme \"pkg/kubelet/apis/config/scheme/scheme.go:33\"", cfg.Kind, cfg.APIVersion))
+	cfg = read.KubeletConfiguration
+	if cfg.APIVersion != configVersion || cfg.Kind != configKind {
+		return nil, "", fail(fmt.Sprintf("no kind %q is registered for version %q in scheme \"pkg/kubelet/apis/config/scheme/scheme.go:33\"", cfg.Kind, cfg.APIVersion))
 	}
 	return cfg, read.strict, ""
+}
+
+const configVersion, configKind = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
+
+// copied is a configuration that may be changed.
+func (cfg *KubeletConfiguration) copied() *KubeletConfiguration {
+	b, _ := json.Marshal(cfg)
+	n := new(KubeletConfiguration)
+	json.Unmarshal(b, n)
+	return n
+}
+
+// dropIns merges the files of --config-dir into a configuration. Models
+// cmd/kubelet/app mergeKubeletConfigurations.
+func (cfg *KubeletConfiguration) dropIns(d *sim.Disk, dir string) error {
+	if _, err := d.Lstat(dir); err != nil {
+		return fmt.Errorf("failed to walk through kubelet dropin directory %q: %w", dir, err)
+	}
+	for _, file := range d.Walk(dir) {
+		if e, err := d.Lstat(file); err != nil || e.Mode.IsDir() || path.Ext(file) != ".conf" {
+			continue
+		}
+		b, err := d.ReadFile(file)
+		if err == nil {
+			b, err = yaml.YAMLToJSON(b)
+		}
+		var of struct{ APIVersion, Kind string }
+		if err == nil {
+			err = json.Unmarshal(b, &of)
+		}
+		switch {
+		case err != nil:
+			err = fmt.Errorf("path: %s, error: failed to load drop-in kubelet config file %s, error %w", file, file, err)
+		case of.APIVersion == "" && of.Kind == "":
+			err = fmt.Errorf("path: %s, no apiVersion/kind", file)
+		case of.APIVersion != configVersion || of.Kind != configKind:
+			group, version, _ := strings.Cut(of.APIVersion, "/")
+			err = fmt.Errorf("path: %s, unknown apiVersion/kind: %s/%s, Kind=%s", file, group, version, of.Kind)
+		}
+		if err != nil {
+			return fmt.Errorf("failed to walk through kubelet dropin directory %q: failed to load kubelet dropin file, %w", dir, err)
+		}
+		if err := json.Unmarshal(b, cfg); err != nil {
+			return fmt.Errorf("failed to unmarshal merged JSON into kubelet configuration: %w", err)
+		}
+	}
+	return nil
 }
 
 // strictly is what strict decoding has against a configuration that lenient

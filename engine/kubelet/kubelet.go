@@ -44,6 +44,9 @@ type Kubelet struct {
 	// Rotate: rotateCertificates is on.
 	Rotate bool `json:"rotate,omitempty"`
 
+	// Running is the configuration that it runs with.
+	Running *KubeletConfiguration `json:"running,omitempty"`
+
 	// Cluster is where the API server is and what it is trusted by, as read at
 	// the start: a real kubelet does not read the CA file of its kubeconfig again.
 	Cluster cluster `json:"cluster"`

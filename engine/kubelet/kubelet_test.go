@@ -279,7 +279,7 @@ func TestServerAway(t *testing.T) {
 
 func TestCannotStart(t *testing.T) {
 	_, err := New(era.Must("1.36"), []string{"--nosuch-flag"})
-	require.EqualError(t, err, "unknown flag: --nosuch-flag")
+	require.EqualError(t, err, "failed to parse kubelet flag: unknown flag: --nosuch-flag")
 
 	// What 1.36 knows is taken, whether it does something here or not; what it has
 	// no more is not.
@@ -289,11 +289,17 @@ func TestCannotStart(t *testing.T) {
 		"--pod-infra-container-image=pause": "unknown flag: --pod-infra-container-image",
 		"--max-pods=many":                   `invalid argument "many" for "--max-pods" flag: strconv.ParseInt: parsing "many": invalid syntax`,
 		"--runonce=perhaps":                 `invalid argument "perhaps" for "--runonce" flag: strconv.ParseBool: parsing "perhaps": invalid syntax`,
+		"--address=here":                    `invalid argument "here" for "--address" flag: "here" is not a valid IP address`,
+		"--eviction-hard=memory=1":          `invalid argument "memory=1" for "--eviction-hard" flag: malformed pair, expect string<string`,
+		"--system-reserved=cpu":             `invalid argument "cpu" for "--system-reserved" flag: malformed pair, expect string=string`,
+		"--register-with-taints=a=b:Never":  `invalid argument "a=b:Never" for "--register-with-taints" flag: invalid taint effect: Never, unsupported taint effect`,
 		"--sync-frequency=5":                `invalid argument "5" for "--sync-frequency" flag: time: missing unit in duration "5"`,
 	} {
 		_, err = New(era.Must("1.36"), []string{flag})
-		require.EqualError(t, err, want)
+		require.EqualError(t, err, "failed to parse kubelet flag: "+want)
 	}
+	_, err = New(era.Must("1.36"), []string{"--v=2", "run"})
+	require.EqualError(t, err, "unknown command run")
 
 	config := func(text string) func(d *sim.Disk) {
 		return func(d *sim.Disk) {

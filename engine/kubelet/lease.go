@@ -52,7 +52,7 @@ func (k *Kubelet) leaseGot(c *sim.Ctx, a answer) {
 		if !k.Reg.Done {
 			// A Lease without its Node as owner is not made; the next try comes
 			// with the next renewal.
-			k.after(c, "lease", era.KubeletLeaseRenew.In(k.era()))
+			k.after(c, "lease", k.renewEvery())
 			return
 		}
 		k.send(c, "lease.create", connAPI, "POST", leasesPath+"?timeout=10s", k.renewal(c, &coordv1.Lease{
@@ -91,13 +91,18 @@ func (k *Kubelet) leaseCreated(c *sim.Ctx, a answer) {
 	}
 	k.haveLease(c, a)
 	k.Lease.Renewed = c.Now
-	k.after(c, "renew", era.KubeletLeaseRenew.In(k.era()))
+	k.after(c, "renew", k.renewEvery())
+}
+
+// renewEvery is the interval of renewals. Models pkg/kubelet nodeLeaseRenewIntervalFraction.
+func (k *Kubelet) renewEvery() time.Duration {
+	return time.Duration(k.Running.NodeLeaseDurationSeconds) * time.Second / 4
 }
 
 // renewal is a Lease with the present time in it.
 func (k *Kubelet) renewal(c *sim.Ctx, old *coordv1.Lease) *coordv1.Lease {
 	l := old.DeepCopy()
-	holder, seconds := k.Node, int32(era.KubeletLeaseDuration.In(k.era())/time.Second)
+	holder, seconds := k.Node, k.Running.NodeLeaseDurationSeconds
 	l.Spec.HolderIdentity, l.Spec.LeaseDurationSeconds = &holder, &seconds
 	l.Spec.RenewTime = &metav1.MicroTime{Time: c.Clock().Truncate(time.Microsecond)}
 	return l
@@ -109,7 +114,7 @@ func (k *Kubelet) renewLease(c *sim.Ctx) {
 		return
 	}
 	k.stop("renew")
-	k.send(c, "lease.update", connAPI, "PUT", leasesPath+"/"+k.Node+"?timeout=10s", k.renewal(c, k.Lease.Object), FoldHeader, era.KubeletLeaseRenew.In(k.era()).String())
+	k.send(c, "lease.update", connAPI, "PUT", leasesPath+"/"+k.Node+"?timeout=10s", k.renewal(c, k.Lease.Object), FoldHeader, k.renewEvery().String())
 }
 
 func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
@@ -145,7 +150,7 @@ func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
 	if k.Lease.Ensured {
 		// It is there and can't be written: that was all for this interval.
 		k.Lease.Ensured = false
-		k.after(c, "renew", era.KubeletLeaseRenew.In(k.era()))
+		k.after(c, "renew", k.renewEvery())
 		return
 	}
 	k.ensureLease(c)
@@ -157,7 +162,7 @@ func (k *Kubelet) leaseDue(c *sim.Ctx) {
 	if k.Lease.Object == nil || k.Lease.Renewed.IsZero() {
 		return
 	}
-	every := era.KubeletLeaseRenew.In(k.era())
+	every := k.renewEvery()
 	if k.Lease.Contested >= contestsInFull {
 		// Two that renew one Lease would do so for ever.
 		every = complaintsEvery

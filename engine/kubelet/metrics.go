@@ -61,11 +61,14 @@ const (
 	usedMemory = 487 << 20
 )
 
+// used is the processor time since the start, in milliseconds.
+func (k *Kubelet) used(c *sim.Ctx) int64 { return c.Now.Sub(k.Start).Milliseconds() * usedCPU / 1000 }
+
 // resourceMetrics are what metrics-server asks for (Models pkg/kubelet/metrics/collectors
 // resource_metrics.go).
 func (k *Kubelet) resourceMetrics(c *sim.Ctx) string {
 	at := c.Clock().UnixMilli()
-	used := c.Now.Sub(k.Start).Milliseconds() * usedCPU / 1000
+	used := k.used(c)
 	var e sim.Exposition
 	for _, m := range [][4]string{
 		{"node_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the node in core-seconds", fmt.Sprintf("%d.%03d", used/1000, used%1000)},

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -212,6 +213,12 @@ func (k *Kubelet) statusDue(c *sim.Ctx) {
 	}
 }
 
+// What every machine runs.
+const (
+	kernel = "6.1.0"
+	system = "Debian GNU/Linux 12 (bookworm)"
+)
+
 // capacity is what every machine has (shaped as c/node.json).
 var capacity = []struct {
 	name               corev1.ResourceName
@@ -221,8 +228,7 @@ var capacity = []struct {
 	{corev1.ResourceEphemeralStorage, "41151808Ki", "37925506191"},
 	{"hugepages-1Gi", "0", "0"},
 	{"hugepages-2Mi", "0", "0"},
-	{corev1.ResourceMemory, "4028916Ki", "3926516Ki"},
-	{corev1.ResourcePods, "110", "110"},
+	{corev1.ResourceMemory, fmt.Sprint(memory, "Ki"), "3926516Ki"},
 }
 
 // conditions are those of a healthy node.
@@ -254,15 +260,20 @@ func (k *Kubelet) object(c *sim.Ctx, ready bool) *corev1.Node {
 			Capacity: corev1.ResourceList{}, Allocatable: corev1.ResourceList{},
 			Addresses:       own,
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: k.portNumber()}},
-			NodeInfo: corev1.NodeSystemInfo{KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://2.2.0",
+			NodeInfo: corev1.NodeSystemInfo{KernelVersion: kernel, OSImage: system, ContainerRuntimeVersion: "containerd://2.2.0",
 				KubeletVersion: version, OperatingSystem: "linux", Architecture: "amd64"},
 			DeclaredFeatures: era.KubeletDeclares.In(k.era()),
 		},
 	}
+	labels, _ := k.Flags.nodeLabels()
+	maps.Copy(n.Labels, labels)
+	n.Spec.Taints = k.Running.RegisterWithTaints
 	for _, x := range capacity {
 		n.Status.Capacity[x.name] = resource.MustParse(x.total)
 		n.Status.Allocatable[x.name] = resource.MustParse(x.schedulable)
 	}
+	pods := *resource.NewQuantity(int64(k.Running.MaxPods), resource.DecimalSI)
+	n.Status.Capacity[corev1.ResourcePods], n.Status.Allocatable[corev1.ResourcePods] = pods, pods
 	now := metav1.Time{Time: c.Clock().Truncate(time.Second)}
 	for _, x := range conditions {
 		cond := corev1.NodeCondition{Type: x.kind, Status: x.status, Reason: x.reason, Message: x.message, LastHeartbeatTime: now, LastTransitionTime: now}

@@ -1,10 +1,12 @@
 package kubelet
 
 import (
+	"bytes"
 	"sync"
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/kubeconfig"
 )
 
@@ -43,15 +45,21 @@ func (p *parsed[V]) of(text []byte) (V, error) {
 
 var kubeconfigs = parsed[*kubeconfig.Config]{read: kubeconfig.Parse}
 
-// configured is a KubeletConfiguration with what strict decoding says of it.
+// configured is a KubeletConfiguration with its defaults, and what strict decoding
+// says of it.
 type configured struct {
-	KubeletConfiguration
+	*KubeletConfiguration
 	strict string
 }
 
-var configurations = parsed[configured]{read: func(text []byte) (cfg configured, err error) {
-	if err = yaml.Unmarshal(text, &cfg.KubeletConfiguration); err == nil {
+// configurations are known by a release, a line feed and a file's text.
+var configurations = parsed[configured]{read: func(key []byte) (cfg configured, err error) {
+	release, text, _ := bytes.Cut(key, []byte("\n"))
+	cfg.KubeletConfiguration = new(KubeletConfiguration)
+	if err = yaml.Unmarshal(text, cfg.KubeletConfiguration); err == nil {
 		cfg.strict = strictly(text)
+		cfg.complete(era.Must(string(release)))
+		cfg.evict()
 	}
 	return cfg, err
 }}

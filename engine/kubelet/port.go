@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -49,6 +46,8 @@ type port struct {
 	Lives sim.Histogram `json:"lives,omitzero"`
 	// Invalid is why the process will end when it comes to the port.
 	Invalid string `json:"invalid,omitempty"`
+	// Healthy counts how often somebody asked for its health.
+	Healthy int `json:"healthy,omitempty"`
 	// Debug: what enableDebuggingHandlers is about is served.
 	Debug bool `json:"debug,omitempty"`
 	// TokenTTL, AllowedTTL and DeniedTTL are how long the API server's words about
@@ -65,22 +64,22 @@ type port struct {
 // preparePort finds the port's certificate, and makes one that nobody trusts
 // when none is named and none is to be asked for. It is never renewed. Models
 // cmd/kubelet/app InitializeTLS.
-func (k *Kubelet) preparePort(c *sim.Ctx, cfg KubeletConfiguration) bool {
+func (k *Kubelet) preparePort(c *sim.Ctx, cfg *KubeletConfiguration) bool {
 	p := &k.Port
-	if cfg.EnableServer == nil || *cfg.EnableServer {
-		p.Addr = bind(cfg.Address, or(int(cfg.Port), 10250))
-		p.Plain = bind(cfg.Address, int(cfg.ReadOnlyPort))
+	if *cfg.EnableServer {
+		p.Addr = bind(cfg.Address, int(cfg.Port))
 	}
-	p.Healthz = bind(orText(cfg.HealthzBindAddress, "127.0.0.1"), or32(cfg.HealthzPort, 10248))
+	p.Plain = bind(cfg.Address, int(cfg.ReadOnlyPort))
+	p.Healthz = bind(cfg.HealthzBindAddress, int(*cfg.HealthzPort))
 	p.ClientCA = cfg.Authentication.X509.ClientCAFile
-	p.Tokens = truth(cfg.Authentication.Webhook.Enabled, true)
-	p.Anonymous = truth(cfg.Authentication.Anonymous.Enabled, false)
+	p.Tokens = *cfg.Authentication.Webhook.Enabled
+	p.Anonymous = *cfg.Authentication.Anonymous.Enabled
 	p.Allow = cfg.Authorization.Mode == "AlwaysAllow"
-	p.Debug = truth(cfg.EnableDebuggingHandlers, true)
-	p.TokenTTL = lasts(cfg.Authentication.Webhook.CacheTTL, era.KubeletTokenTTL.In(k.era()))
-	p.AllowedTTL = lasts(cfg.Authorization.Webhook.CacheAuthorizedTTL, era.KubeletAllowedTTL.In(k.era()))
-	p.DeniedTTL = lasts(cfg.Authorization.Webhook.CacheUnauthorizedTTL, era.KubeletDeniedTTL.In(k.era()))
-	if mode := orText(cfg.Authorization.Mode, "Webhook"); mode != "AlwaysAllow" && mode != "Webhook" {
+	p.Debug = *cfg.EnableDebuggingHandlers
+	p.TokenTTL = cfg.Authentication.Webhook.CacheTTL.Duration
+	p.AllowedTTL = cfg.Authorization.Webhook.CacheAuthorizedTTL.Duration
+	p.DeniedTTL = cfg.Authorization.Webhook.CacheUnauthorizedTTL.Duration
+	if mode := cfg.Authorization.Mode; mode != "AlwaysAllow" && mode != "Webhook" {
 		p.Invalid = "unknown authorization mode " + mode
 	}
 	if p.ClientCA == "" && !p.Tokens && !p.Anonymous {
@@ -94,8 +93,16 @@ func (k *Kubelet) preparePort(c *sim.Ctx, cfg KubeletConfiguration) bool {
 	p.CertFile, p.KeyFile = path.Join(k.Flags.CertDir, "kubelet.crt"), path.Join(k.Flags.CertDir, "kubelet.key")
 	_, certErr := c.Disk.Stat(p.CertFile)
 	_, keyErr := c.Disk.Stat(p.KeyFile)
-	if certErr == nil && keyErr == nil {
+	switch {
+	case certErr == nil && keyErr == nil:
 		return true
+	case certErr == nil || keyErr == nil:
+		missing := p.CertFile
+		if certErr == nil {
+			missing = p.KeyFile
+		}
+		k.die(c, "failed to construct kubelet dependencies: error reading "+missing+", certificate and key must be supplied as a pair")
+		return false
 	}
 	if err := k.makePair(c); err != nil {
 		k.die(c, "failed to construct kubelet dependencies: "+err.Error())
@@ -116,20 +123,6 @@ func bind(host string, port int) string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-func or(n, other int) int {
-	if n == 0 {
-		return other
-	}
-	return n
-}
-
-func or32(n *int32, other int) int {
-	if n == nil {
-		return other
-	}
-	return int(*n)
-}
-
 func orText(s, other string) string {
 	if s == "" {
 		return other
@@ -142,14 +135,6 @@ func truth(b *bool, other bool) bool {
 		return other
 	}
 	return *b
-}
-
-// lasts is a duration of the configuration; zero stands for the default.
-func lasts(d metav1.Duration, other time.Duration) time.Duration {
-	if d.Duration == 0 {
-		return other
-	}
-	return d.Duration
 }
 
 // makePair writes the pair that the kubelet gives itself.

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -29,29 +30,14 @@ func (k *Kubelet) start(c *sim.Ctx) {
 	}
 	k.Health.LastGood = c.Now
 	k.note(c, PhaseStarting)
-	for _, g := range k.Flags.Given {
-		c.LogLine('I', 0, "Flag --"+g.Name+" has been deprecated, "+deprecated)
-	}
-	cfg, warning, failure := readConfig(c.Disk, k.Flags.Config)
-	if warning != "" {
-		k.log(c, line{'I', 0, "codec.go:102", "Using lenient decoding as strict decoding failed"}, "err", warning)
-	}
-	if failure != "" {
-		k.die(c, failure)
+	cfg, why := k.configure(c)
+	if why != "" {
+		k.die(c, why)
+		return
+	} else if cfg == nil {
 		return
 	}
-	if k.Flags.Config == "" {
-		cfg.legacy()
-	}
-	k.Flags.override(&cfg)
-	if !k.checkGates(c, cfg.FeatureGates) {
-		return
-	}
-	if wrong := cfg.invalid(); wrong != "" {
-		k.die(c, "failed to validate kubelet configuration, error: "+wrong+", path: &TypeMeta{Kind:,APIVersion:,}")
-		return
-	}
-	k.Rotate = cfg.RotateCertificates
+	k.Running, k.Rotate, k.Flags.RegisterNode = cfg, cfg.RotateCertificates, *cfg.RegisterNode
 	if !k.preparePort(c, cfg) {
 		return
 	}
@@ -79,53 +65,114 @@ func (k *Kubelet) start(c *sim.Ctx) {
 	k.run(c)
 }
 
-// checkGates looks at the feature gates. A name that nobody knows is passed over
-// with a warning, as the recorded kubelet does (q-kubelet-states/22), which has
-// that from its distribution: that of Kubernetes itself ends, as the other
-// components do.
-func (k *Kubelet) checkGates(c *sim.Ctx, gates map[string]bool) bool {
-	known := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(gates)) {
-		if !k.era().KnowsGate(name) {
-			c.Log('W', 0, "feature_gate.go:421", "unrecognized feature gate: "+name)
-			continue
+// configure finds the configuration of this process, or why there is none; nil
+// without a reason when the process has ended. Models cmd/kubelet/app
+// NewKubeletCommand.
+func (k *Kubelet) configure(c *sim.Ctx) (cfg *KubeletConfiguration, why string) {
+	for _, g := range k.Flags.Given {
+		if row, _ := rowOf(g.Name); row.deprecated != "" {
+			c.LogLine('I', 0, "Flag --"+g.Name+" has been deprecated, "+row.deprecated)
 		}
-		known[name] = gates[name]
 	}
-	over, err := k.era().CheckGates(known)
+	if k.Flags.Version {
+		c.LogLine('I', 0, "Kubernetes "+era.KubeletPatch.In(k.era()))
+		c.Exit(0)
+		return nil, ""
+	}
+	const gatesFailed = "failed to set feature gates from initial flags-based config: "
+	gates := k.Flags.gates()
+	if _, err := k.era().CheckGates(gates); err != nil {
+		return nil, gatesFailed + err.Error()
+	}
+	if _, err := k.Flags.nodeLabels(); err != nil {
+		return nil, "failed to validate kubelet flags: " + err.Error()
+	}
+	if file := k.Flags.Config; file == "" {
+		cfg = new(KubeletConfiguration)
+		cfg.Kind, cfg.APIVersion = configKind, configVersion
+		cfg.complete(k.era())
+		cfg.legacy()
+	} else {
+		var warning string
+		cfg, warning, why = k.readConfig(c.Disk, file)
+		if warning != "" {
+			k.log(c, line{'I', 0, "codec.go:102", "Using lenient decoding as strict decoding failed"}, "err", warning)
+		}
+		if why != "" {
+			return nil, why
+		}
+		if err := k.checkGates(c, cfg.FeatureGates, gates); err != nil {
+			// The defaults of the file depend on its gates.
+			c.LogLine('E', 0, "panic: failed to merge global and in-flight KubeletConfiguration while setting defaults, error: "+err.Error())
+			k.note(c, PhaseExited, "error", err.Error())
+			c.Exit(2)
+			return nil, ""
+		}
+	}
+	if len(k.Flags.Given) > 0 {
+		cfg = cfg.copied()
+	}
+	for _, g := range k.Flags.Given {
+		if g.Name == "config-dir" && g.Value != "" {
+			if err := cfg.dropIns(c.Disk, g.Value); err != nil {
+				return nil, "failed to merge kubelet configs: " + err.Error()
+			}
+			cfg.complete(k.era())
+		}
+	}
+	k.Flags.override(cfg)
+	over, err := k.era().CheckGates(k.gatesOf(cfg.FeatureGates))
 	if err != nil {
-		k.die(c, "failed to set feature gates from initial flags-based config: "+err.Error())
-		return false
+		return nil, gatesFailed + err.Error()
 	}
 	for _, line := range over {
 		c.Log('I', 0, "feature_gate.go:477", line)
 	}
-	return true
+	on := func(gate string) bool { return k.era().GateOn(gate, cfg.FeatureGates) }
+	if err := cfg.Logging.invalid(on); err != nil {
+		return nil, "initialize logging: " + err.Error()
+	}
+	if k.Flags.V == 0 {
+		k.Flags.V = int(cfg.Logging.Verbosity)
+	}
+	if err := cfg.invalid(on, k.era().Before()); err != nil {
+		return nil, "failed to validate kubelet configuration, error: " + err.Error() + ", path: &TypeMeta{Kind:,APIVersion:,}"
+	}
+	return cfg, ""
 }
 
-// invalid is what validation has against a configuration. Models
-// pkg/kubelet/apis/config/validation of the fields that matter here.
-func (cfg *KubeletConfiguration) invalid() string {
-	var wrong []string
-	for _, x := range []struct {
-		key, flag   string
-		port, least int
-	}{{"healthzPort", "healthz-port", or32(cfg.HealthzPort, 0), 1}, {"port", "port", int(cfg.Port), 1}, {"readOnlyPort", "read-only-port", int(cfg.ReadOnlyPort), 0}} {
-		if x.port < 0 || x.port > 65535 {
-			wrong = append(wrong, fmt.Sprintf("invalid configuration: %s (--%s) %d must be between %d and 65535, inclusive", x.key, x.flag, x.port, x.least))
+// checkGates looks at the feature gates of a file beside those of the flags. A
+// name in the file that nobody knows is passed over with a warning, as the
+// recorded kubelet does (q-kubelet-states/22); one in the flags ends the process.
+func (k *Kubelet) checkGates(c *sim.Ctx, gates, flags map[string]bool) error {
+	all := k.gatesOf(gates)
+	for _, name := range slices.Sorted(maps.Keys(gates)) {
+		if _, ok := all[name]; !ok {
+			c.Log('W', 0, "feature_gate.go:421", "unrecognized feature gate: "+name)
 		}
 	}
-	if on, set := cfg.FeatureGates["RotateKubeletServerCertificate"]; set && !on && cfg.ServerTLSBootstrap {
-		wrong = append(wrong, "invalid configuration: serverTLSBootstrap true requires feature gate RotateKubeletServerCertificate")
+	for name, on := range flags {
+		if _, ok := all[name]; !ok {
+			all[name] = on
+		}
 	}
-	if len(wrong) > 1 {
-		return "[" + strings.Join(wrong, ", ") + "]"
+	_, err := k.era().CheckGates(all)
+	return err
+}
+
+// gatesOf are those of some gates that there are.
+func (k *Kubelet) gatesOf(gates map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	for name, on := range gates {
+		if k.era().KnowsGate(name) {
+			out[name] = on
+		}
 	}
-	return strings.Join(wrong, "")
+	return out
 }
 
 // invalidTLS is what is wrong with the TLS of the port. Models
-// component-base/cli/flag TLSCipherSuites and TLSVersion.
+// component-base/cli/flag TLSCipherSuites, TLSVersion and TLSCurvePreferences.
 func (cfg *KubeletConfiguration) invalidTLS() string {
 	for _, name := range cfg.TLSCipherSuites {
 		if !pki.KnownSuite(name) {
@@ -134,6 +181,16 @@ func (cfg *KubeletConfiguration) invalidTLS() string {
 	}
 	if v := cfg.TLSMinVersion; v != "" && !among("VersionTLS10 VersionTLS11 VersionTLS12 VersionTLS13", v) {
 		return fmt.Sprintf("unknown tls version %q", v)
+	}
+	for i, id := range cfg.TLSCurvePreferences {
+		switch {
+		case id <= 0 || id > math.MaxUint16:
+			return fmt.Sprintf("curve preference %d is out of range (must be 1-%d)", id, math.MaxUint16)
+		case slices.Contains(cfg.TLSCurvePreferences[:i], id):
+			return fmt.Sprintf("duplicate curve preference %d", id)
+		case !pki.KnownCurve(id):
+			return fmt.Sprintf("curve preference %d is not supported by the current Go version", id)
+		}
 	}
 	return ""
 }

@@ -199,3 +199,7 @@ func KnownSuite(name string) bool {
 	}
 	return slices.ContainsFunc(append(tls.CipherSuites(), tls.InsecureCipherSuites()...), func(s *tls.CipherSuite) bool { return s.Name == name })
 }
+
+// KnownCurve tells whether Go has a name for a key exchange. Models
+// component-base/cli/flag TLSCurvePreferences.
+func KnownCurve(id int32) bool { return !strings.HasPrefix(tls.CurveID(id).String(), "CurveID(") }
