@@ -65,60 +65,30 @@ func (k *Kubelet) reportPod(c *sim.Ctx, p *corev1.Pod) {
 		map[string]any{"metadata": map[string]any{"uid": p.UID}, "status": s}, "Content-Type", "application/strategic-merge-patch+json")
 }
 
-// handle answers a request that may be answered. There is no container runtime
-// here: a container's log is what stands in its file on the host's disk, and a
-// command that is run in one is run by a small fake.
-func (k *Kubelet) handle(c *sim.Ctx, r *sim.Request) {
-	parts, query := pathOf(r.URL)
-	if !k.Port.Debug && slices.Contains(debugging, parts[0]) {
-		k.withoutDebugging(c, r, parts[0])
-		return
-	}
-	switch parts[0] {
-	case "healthz":
-		if len(parts) > 1 && !slices.Contains([]string{"ping", "log", "syncloop"}, parts[1]) {
-			k.reply(c, r, 404, plainText, "404 page not found\n")
-			return
-		}
-		k.reply(c, r, 200, plainText, "ok")
-	case "pods", "runningpods":
-		k.replyPods(c, r)
-	case "metrics":
-		text := k.metrics
-		if len(parts) > 1 {
-			text = map[string]func(*sim.Ctx) string{"resource": k.resourceMetrics, "probes": k.probeMetrics}[parts[1]]
-		}
-		if text == nil {
-			k.reply(c, r, 404, plainText, "404 page not found\n")
-			return
-		}
-		k.reply(c, r, 200, sim.ExpositionType, text(c))
-	case "containerLogs":
-		k.containerLogs(c, r, parts[1:], query.Get("tailLines"), query.Get("timestamps") != "")
-	case "run":
-		if _, ok := k.container(c, r, parts[1:]); ok {
-			out, errText, _ := fake(c, strings.Split(query.Get("cmd"), " "))
-			k.reply(c, r, 200, "application/json", out+errText)
-		}
-	case "exec", "attach", "portForward":
-		k.stream(c, r, parts, query["command"])
-	default:
-		k.reply(c, r, 404, plainText, "404 page not found\n")
-	}
-}
-
-func (k *Kubelet) replyPods(c *sim.Ctx, r *sim.Request) {
+// replyPods answers with the pods of the node: as they were asked for, or what a
+// container runtime knows of them. Models pkg/kubelet/server encodePods and
+// pkg/kubelet/container ToAPIPod.
+func (k *Kubelet) replyPods(c *sim.Ctx, r *sim.Request, running bool) {
 	list := struct {
 		Kind       string            `json:"kind"`
 		APIVersion string            `json:"apiVersion"`
-		Metadata   metav1.ListMeta   `json:"metadata"`
+		Metadata   struct{}          `json:"metadata"`
 		Items      []json.RawMessage `json:"items"`
-	}{"PodList", "v1", metav1.ListMeta{}, []json.RawMessage{}}
+	}{Kind: "PodList", APIVersion: "v1"}
 	for _, name := range sortedNames(k.Pods) {
-		list.Items = append(list.Items, k.Pods[name].Object)
+		object := k.Pods[name].Object
+		var p corev1.Pod
+		if running && json.Unmarshal(object, &p) == nil {
+			short := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, UID: p.UID}}
+			for _, x := range p.Spec.Containers {
+				short.Spec.Containers = append(short.Spec.Containers, corev1.Container{Name: x.Name, Image: x.Image})
+			}
+			object, _ = json.Marshal(short)
+		}
+		list.Items = append(list.Items, object)
 	}
 	b, _ := json.Marshal(list)
-	k.reply(c, r, 200, "application/json", string(b))
+	k.reply(c, r, 200, "application/json", string(b)+"\n")
 }
 
 func sortedNames(m map[string]pod) (out []string) {

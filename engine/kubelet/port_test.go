@@ -236,7 +236,7 @@ func TestPortPermissions(t *testing.T) {
 		{"POST", "/exec/default/p/c?command=x", "alice create proxy", "Forbidden (user=alice, verb=create, resource=nodes, subresource(s)=[proxy])"},
 		{"POST", "/run/default/p/c", "", "Forbidden (user=alice, verb=create, resource=nodes, subresource(s)=[proxy])"},
 		{"PUT", "/debug/flags/v", "alice update proxy", "Forbidden (user=alice, verb=update, resource=nodes, subresource(s)=[proxy])"},
-		{"HEAD", "/podsx", "alice proxy", "Forbidden (user=alice, verb=, resource=nodes, subresource(s)=[proxy])"},
+		{"HEAD", "/attach/default/p/c", "alice proxy", "Forbidden (user=alice, verb=, resource=nodes, subresource(s)=[proxy])"},
 		{"GET", "/debug/pprof/", "", "Forbidden (user=alice, verb=get, resource=nodes, subresource(s)=[proxy])"},
 	} {
 		require.Equal(t, "403 "+c.body, d.ask(10250, c.method, c.url, "", alice), c.url)
@@ -252,7 +252,7 @@ func TestPortPermissions(t *testing.T) {
 	require.Equal(t, "alice get pods, alice get proxy", d.asked())
 	d.rights["alice get proxy"] = false
 	d.pass(4*time.Minute + 50*time.Second)
-	require.Contains(t, d.ask(10250, "GET", "/debug/pprof/", "", alice), "404")
+	require.Contains(t, d.ask(10250, "GET", "/debug/pprof/", "", alice), "501")
 	require.Empty(t, d.asked())
 	d.pass(10 * time.Second)
 	require.Contains(t, d.ask(10250, "GET", "/debug/pprof/", "", alice), "403")
@@ -408,4 +408,36 @@ func TestPortPairBesideBootstrap(t *testing.T) {
 	require.Nil(t, d.code, d.lines())
 	require.Equal(t, withoutServing, d.ports["10.0.0.11:10250"].Without)
 	require.Empty(t, d.ports["10.0.0.11:10250"].Cert)
+}
+
+// What the port answers, and where it has nothing: before anybody asks who comes.
+func TestPortPages(t *testing.T) {
+	d := newDesk(t, "authorization: {mode: AlwaysAllow}\nmaxPods: 7\n")
+	alice := d.client(d.ca, "alice")
+	for url, answer := range map[string]string{"/podsx": "404 404 page not found", "/": "404 404 page not found", "/metrics/": "404 404 page not found", "/configz/x": "404 404 page not found", "/spec/": "404 404 page not found",
+		"/logs": `307 <a href="/logs/">Temporary Redirect</a>.`, "/stats": "307 ", "/pods": "401 Unauthorized", "/stats/x": "401 Unauthorized", "/configz": "401 Unauthorized"} {
+		require.Contains(t, d.ask(10250, "GET", url, "", nil), answer, url)
+	}
+	require.NoError(t, d.disk.MkdirAll("/var/log/pods", 0o755, newYear))
+	require.NoError(t, d.disk.WriteFile("/var/log/a<b.log", []byte("line\n"), 0o644, newYear))
+	for url, answer := range map[string]string{
+		"/configz": `200 {"kubeletconfig":{"kind":"KubeletConfiguration","apiVersion":"kubelet.config.k8s.io/v1beta1","enableServer":true,"podLogsDir":"/var/log/pods","syncFrequency":"1m0s",`,
+		"/pods":    `200 {"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}`, "/runningpods/": `"items":null`,
+		"/stats/summary": "\"nodeName\": \"node-1\",\n  \"startTime\": \"2026-01-01T00:00:00Z\",\n  \"cpu\": {", "/stats/": "404 404: Page Not Found", "/stats/container/": "404 404: Page Not Found", "/exec/default/p": "404 404: Page Not Found",
+		"/run/default/p/c": "405 405: Method Not Allowed", "/checkpoint/a/b/c": "405 405: Method Not Allowed", "/healthz?verbose": "200 [+]ping ok\n[+]log ok\n[+]syncloop ok\nhealthz check passed",
+		"/metrics/cadvisor": "machine_cpu_cores{boot_id=\"\",machine_id=\"\",system_uuid=\"\"} 2\n", "/metrics/slis": "process_start_time_seconds",
+		"/logs/":            "<pre>\n<a href=\"a%3Cb.log\">a&lt;b.log</a>\n<a href=\"pods/\">pods/</a>\n</pre>", "/logs/a%3Cb.log": "200 line", "/logs/pods": "301", "/logs/a%3Cb.log/": "301", "/logs/../../etc/passwd": "404 404 page not found",
+		"/debug/flags/v": "406 unsupported http method", "/debug/pprof/heap": "501 profiles are not simulated", "/statusz": "501 ",
+	} {
+		require.Contains(t, d.ask(10250, "GET", url, "", alice), answer, url)
+	}
+	require.Contains(t, d.ask(10250, "GET", "/configz", "", alice), `"maxPods":7,`)
+	require.Contains(t, d.ask(10250, "GET", "/metrics/slis", "", alice), "kubernetes_healthchecks_total{name=\"ping\",status=\"success\",type=\"healthz\"} 1\n")
+	require.Contains(t, d.ask(10250, "POST", "/checkpoint/a/b/c", "", alice), "404 pod does not exist")
+
+	off := newDesk(t, "authorization: {mode: AlwaysAllow}\nenableSystemLogHandler: false\nenableProfilingHandler: false\nenableDebugFlagsHandler: false\n")
+	alice = off.client(off.ca, "alice")
+	for url, answer := range map[string]string{"/logs/": "405 logs endpoint is disabled.", "/debug/pprof/": "405 profiling endpoint is disabled.", "/debug/flags/v": "405 flags endpoint is disabled."} {
+		require.Contains(t, off.ask(10250, "GET", url, "", alice), answer)
+	}
 }

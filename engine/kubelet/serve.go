@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,37 +37,25 @@ type verdict struct {
 	User  *authnv1.UserInfo `json:"user,omitempty"`
 }
 
-// serve answers a request to one of the ports. Models pkg/kubelet/server.
+// serve answers a request to one of the ports. What no handler is there for is
+// answered before anybody asks who comes. Models pkg/kubelet/server.
 func (k *Kubelet) serve(c *sim.Ctx, r *sim.Request) {
-	parts, _ := pathOf(r.URL)
+	name, _, _ := strings.Cut(r.URL, "?")
+	own := r.Local == k.Port.Healthz
+	debug := k.Port.Debug && r.Local != k.Port.Plain
+	way := wayOf(name, debug)
 	switch {
-	case r.Local == k.Port.Healthz && parts[0] == "healthz", r.Local == k.Port.Plain && slices.Contains(readOnly, parts[0]):
-		k.handle(c, r)
-	case r.Local == k.Port.Healthz:
+	case own && name != "/healthz" && name != "/healthz/ping":
 		k.reply(c, r, 404, plainText, "404 page not found\n")
-	case r.Local == k.Port.Plain:
-		k.withoutDebugging(c, r, parts[0])
+	case way == wayNone:
+		k.reply(c, r, 404, plainText, "404 page not found\n")
+	case way == waySlash:
+		k.redirect(c, r, 307, name+"/", "<a href=\""+name+"/\">Temporary Redirect</a>.\n\n")
+	case own, r.Local == k.Port.Plain:
+		k.handle(c, r)
 	default:
 		k.authenticate(c, &visit{Req: r})
 	}
-}
-
-// readOnly is what needs no authorization, and so is at the read-only port;
-// debugging is what enableDebuggingHandlers lets go, and the read-only port
-// never has. Models pkg/kubelet/server InstallAuthNotRequiredHandlers and
-// InstallDebuggingDisabledHandlers.
-var (
-	readOnly  = []string{"healthz", "pods", "stats", "metrics"}
-	debugging = []string{"run", "exec", "attach", "portForward", "containerLogs", "runningpods", "logs"}
-)
-
-// withoutDebugging answers for what is not served.
-func (k *Kubelet) withoutDebugging(c *sim.Ctx, r *sim.Request, first string) {
-	if slices.Contains(debugging, first) || strings.HasPrefix(r.URL, "/debug/pprof/") {
-		k.reply(c, r, 405, plainText, "Debug endpoints are disabled.\n")
-		return
-	}
-	k.reply(c, r, 404, plainText, "404 page not found\n")
 }
 
 const plainText = "text/plain; charset=utf-8"
@@ -80,6 +67,11 @@ func (k *Kubelet) reply(c *sim.Ctx, r *sim.Request, code int, kind, body string)
 	if code != 200 && kind == plainText || body == "ok" {
 		h.Set("X-Content-Type-Options", "nosniff")
 	}
+	k.answer(c, r, code, h, body)
+}
+
+// answer is reply with headers of its own.
+func (k *Kubelet) answer(c *sim.Ctx, r *sim.Request, code int, h http.Header, body string) {
 	c.Reply(r.Stream, sim.Response{Code: code, Header: h, Body: []byte(body)})
 	k.httpLog(c, r, code, body)
 }
@@ -347,14 +339,4 @@ func (k *Kubelet) accessReviewed(c *sim.Ctx, a answer) {
 	}
 	k.rememberAnswer(c, question(k.access(v, subresources(v.Req.URL)[v.Try])), verdict{Yes: review.Status.Allowed}, ttl)
 	k.authorize(c, v)
-}
-
-// pathOf splits a request's path, of which there is at least one part; query
-// holds its parameters.
-func pathOf(uri string) (parts []string, query url.Values) {
-	u, err := url.Parse(uri)
-	if err != nil {
-		return []string{""}, nil
-	}
-	return strings.Split(strings.Trim(u.Path, "/"), "/"), u.Query()
 }
