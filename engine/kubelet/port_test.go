@@ -426,7 +426,7 @@ func TestPortPages(t *testing.T) {
 		"/stats/summary": "\"nodeName\": \"node-1\",\n  \"startTime\": \"2026-01-01T00:00:00Z\",\n  \"cpu\": {", "/stats/": "404 404: Page Not Found", "/stats/container/": "404 404: Page Not Found", "/exec/default/p": "404 404: Page Not Found",
 		"/run/default/p/c": "405 405: Method Not Allowed", "/checkpoint/a/b/c": "405 405: Method Not Allowed", "/healthz?verbose": "200 [+]ping ok\n[+]log ok\n[+]syncloop ok\nhealthz check passed",
 		"/metrics/cadvisor": "machine_cpu_cores{boot_id=\"\",machine_id=\"\",system_uuid=\"\"} 2\n", "/metrics/slis": "process_start_time_seconds",
-		"/logs/":            "<pre>\n<a href=\"a%3Cb.log\">a&lt;b.log</a>\n<a href=\"pods/\">pods/</a>\n</pre>", "/logs/a%3Cb.log": "200 line", "/logs/pods": "301", "/logs/a%3Cb.log/": "301", "/logs/../../etc/passwd": "404 404 page not found",
+		"/logs/": "<pre>\n<a href=\"a%3Cb.log\">a&lt;b.log</a>\n<a href=\"pods/\">pods/</a>\n</pre>", "/logs/a%3Cb.log": "200 line", "/logs/pods": "301", "/logs/a%3Cb.log/": "301", "/logs/../../etc/passwd": "404 404 page not found",
 		"/debug/flags/v": "406 unsupported http method", "/debug/pprof/heap": "501 profiles are not simulated", "/statusz": "501 ",
 	} {
 		require.Contains(t, d.ask(10250, "GET", url, "", alice), answer, url)
