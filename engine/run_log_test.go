@@ -162,22 +162,29 @@ var (
 // kubelet: log FILE [ACTOR] [WORD…]. Of some logs the recorder kept only the lines
 // that some source files write: files=F,F:LINE. With the word registration, lines
 // of success about the Node are compared; with quiet, there is nothing to compare;
+// with errors, lines of information are left out of ours;
 // with whole, what counts is what was said since the world began.
 func showLog(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
-	return r.log(args, false)
+	return r.log(args, "")
 }
 
 // showLines is for recordings of a few lines out of many: these, in their order,
 // must be among ours.
 func showLines(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
-	return r.log(args, true)
+	return r.log(args, "some")
 }
 
-func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
+// showHead is for recordings that end before the component did: what was said
+// until then is compared as of a whole log.
+func showHead(t *testing.T, r *run, args []string) func(t *testing.T, text string) {
+	return r.log(args, "head")
+}
+
+func (r *run) log(args []string, of string) func(t *testing.T, text string) {
 	actor := "node-1/kubelet"
 	var files []string
 	var more []saying
-	quiet, from := false, r.from
+	quiet, errors, from := false, false, r.from
 	for _, a := range args {
 		list, ok := strings.CutPrefix(a, "files=")
 		switch {
@@ -187,6 +194,8 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 			more = append(more, registration)
 		case a == "quiet":
 			quiet = true
+		case a == "errors":
+			errors = true
 		case a == "whole":
 			from = 0
 		default:
@@ -247,17 +256,20 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 			name = node
 		}
 		w, g := together(readLog(t, want, name, more...)), together(readLog(t, lines, node, more...))
+		if errors {
+			g = slices.DeleteFunc(g, func(l logged) bool { return l.level == 'I' })
+		}
 		if quiet {
 			require.Empty(t, w)
 			require.Empty(t, g)
 			return
 		}
-		if len(w) == 0 && some {
+		if len(w) == 0 && of == "some" {
 			return
 		}
 		require.NotEmpty(t, w)
 		require.NotEmpty(t, g, "nothing was logged:\n%s", strings.Join(lines, "\n"))
-		if some {
+		if of == "some" {
 			at := map[string]int{}
 			for _, l := range w {
 				from := at[l.thread]
@@ -275,14 +287,18 @@ func (r *run) log(args []string, some bool) func(t *testing.T, text string) {
 		}
 		// In some folders the recorder's filter did not let these pass, and where
 		// he killed a process it had no last word.
-		for _, words := range []string{`"Loaded client CA"`, `"Loaded a new CA Bundle`, `"Using self-signed cert"`, `"failed to run Kubelet: timed out waiting for the condition"`, `"Forbidden" user=`} {
+		for _, words := range []string{`"Loaded client CA"`, `"Loaded a new CA Bundle`, `"Starting DynamicServing`, `"Using self-signed cert"`, `"failed to run Kubelet: timed out waiting for the condition"`, `"Forbidden" user=`} {
 			has := func(l logged) bool { return strings.Contains(l.text, words) }
 			if !slices.ContainsFunc(w, has) {
 				g = slices.DeleteFunc(g, has)
 			}
 		}
 		for _, th := range threads {
-			matchLog(t, th, ofThread(w, th), shorten(ofThread(g, th), ofThread(w, th), cut), w[0].at, g[0].at)
+			a, b := ofThread(w, th), shorten(ofThread(g, th), ofThread(w, th), cut)
+			if n := len(a); of == "head" && n < len(b) && b[n].at.Sub(g[0].at)+400*time.Millisecond > w[len(w)-1].at.Sub(w[0].at) {
+				b = b[:n]
+			}
+			matchLog(t, th, a, b, w[0].at, g[0].at)
 		}
 	}
 }

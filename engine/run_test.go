@@ -78,6 +78,7 @@ type shown struct {
 var shows = map[string]func(t *testing.T, r *run, args []string) func(t *testing.T, text string){
 	"log":    showLog,
 	"lines":  showLines,
+	"head":   showHead,
 	"audit":  showAudit,
 	"calls":  showCalls,
 	"files":  showFiles,
