@@ -52,10 +52,27 @@ var passed = []struct {
 	{regexp.MustCompile(`^get (/api/v1/nodes/NODE|/apis/storage.k8s.io/v1/csinodes/NODE) by system:node:NODE`), "the volume plugins' own look at Node and CSINode comes and goes with what is in their caches"},
 }
 
-// orders are requests that follow each other in one thread of the kubelet.
+// orders are requests that follow each other in one thread of the kubelet. Those
+// of a reflector, which lists and watches, are a thread for each path.
 var orders = []*regexp.Regexp{
 	regexp.MustCompile(`/certificatesigningrequests`),
 	regexp.MustCompile(`^(create /api/v1/nodes|patch /api/v1/nodes/NODE/status)$`),
+	regexp.MustCompile(`/leases`),
+	regexp.MustCompile(`^(get|create|update|patch) .*/csinodes`),
+}
+
+// threadOf names the thread of a request; empty for one that is in none.
+func threadOf(what string) string {
+	for _, o := range orders {
+		if o.MatchString(what) {
+			return o.String()
+		}
+	}
+	if verb, uri, _ := strings.Cut(what, " "); verb == "list" || verb == "watch" {
+		path, _, _ := strings.Cut(uri, "?")
+		return path
+	}
+	return ""
 }
 
 var (
@@ -207,25 +224,28 @@ func showAudit(t *testing.T, r *run, args []string) func(t *testing.T, text stri
 				require.Greater(t, g[what][0].at.Sub(ours)+500*time.Millisecond, end.Sub(zero), "a real kubelet did not ask: %s", what)
 			}
 		}
-		for _, o := range orders {
-			in := func(list []request) (out []string) {
-				for _, q := range list {
-					if o.MatchString(q.what) {
-						out = append(out, fmt.Sprintf("%s by %q: %d", q.what, q.user, q.code))
-					}
-				}
-				return out
-			}
-			a, b := in(want), in(got)
-			n := min(len(a), len(b))
-			require.Equal(t, a[:n], b[:n], "in this order")
+		a, b := inThreads(want), inThreads(got)
+		for thread := range a {
+			n := min(len(a[thread]), len(b[thread]))
+			require.Equal(t, a[thread][:n], b[thread][:n], "in this order")
 		}
 	}
 }
 
+// inThreads are the requests of each thread, in their order.
+func inThreads(list []request) map[string][]string {
+	out := map[string][]string{}
+	for _, q := range list {
+		if th := threadOf(q.what); th != "" {
+			out[th] = append(out[th], fmt.Sprintf("%s by %q: %d", q.what, q.user, q.code))
+		}
+	}
+	return out
+}
+
 // showCalls is for logs that hold the requests of several kubelets, and end
 // early: each of this one's must have been made, by the same user and with the
-// same answer: calls PATTERN.
+// same answer, and those of a thread in their order: calls PATTERN.
 func showCalls(t *testing.T, r *run, _ []string) func(t *testing.T, text string) {
 	got := r.requests()
 	node := r.node
@@ -236,6 +256,7 @@ func showCalls(t *testing.T, r *run, _ []string) func(t *testing.T, text string)
 		}
 		require.NoError(t, json.Unmarshal([]byte(text), &rows))
 		n := 0
+		var want []request
 		for _, x := range rows {
 			if !strings.HasPrefix(x.Agent, "kubelet/") || !strings.Contains(x.URI+" "+x.User, node) {
 				continue
@@ -253,8 +274,18 @@ func showCalls(t *testing.T, r *run, _ []string) func(t *testing.T, text string)
 				continue // looked for before it was registered
 			}
 			n++
+			want = append(want, q)
 			ok := slices.ContainsFunc(got, func(g request) bool { return g.what == q.what && g.user == q.user && g.code == q.code })
 			require.True(t, ok, "never asked: %s by %q: %d, but %v", q.what, q.user, q.code, got)
+		}
+		b := inThreads(got)
+		for thread, list := range inThreads(want) {
+			rest := b[thread]
+			for _, call := range list {
+				i := slices.Index(rest, call)
+				require.GreaterOrEqual(t, i, 0, "not asked in this order: %s\nof %s\nbut %s", call, strings.Join(list, "\n"), strings.Join(b[thread], "\n"))
+				rest = rest[i+1:]
+			}
 		}
 		if n == 0 {
 			require.Empty(t, slices.DeleteFunc(slices.Clone(got), func(g request) bool { return !strings.Contains(g.user, "NODE") }), "the recorded kubelet asked for nothing as its node")
