@@ -42,6 +42,7 @@ func TestPlay(t *testing.T) {
 		select {
 		case m := <-heard:
 			require.Empty(t, m.Crash)
+			say(desk.ToEngine{Heard: true})
 			seen += len(m.Observations)
 		case <-limit:
 			t.Fatalf("only %d observations came", seen)

@@ -32,6 +32,7 @@ const teller = `(async (story) => {
 		for (;;) {
 			while (heard.length) {
 				const m = heard.shift();
+				if (!m.n) worker.postMessage('{"heard":true}');
 				if (m.crash || m.error) throw new Error(m.crash || m.error);
 				if (good(m)) return m;
 			}

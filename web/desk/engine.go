@@ -20,6 +20,9 @@ const (
 	slice = 12 * time.Millisecond
 	// report is how often, on the wall, a running world is reported.
 	report = 90 * time.Millisecond
+	// unreported is how many observations a running world makes ahead of a page
+	// that has not taken in those before.
+	unreported = 1000
 	// keepJournal is how often, on the wall, a running world's journal is sent.
 	keepJournal = 2 * time.Second
 	// maxFrame bounds what one Frame makes of a tab that slept.
@@ -44,7 +47,9 @@ type Engine struct {
 	weights map[string]int
 	// quiet and unkept are the wall time since the last report and journal.
 	quiet, unkept time.Duration
-	fresh         []trace.Observation
+	// unheard: the page has not taken in the last of these reports.
+	unheard bool
+	fresh   []trace.Observation
 }
 
 type leap struct{ from, to time.Time }
@@ -70,6 +75,9 @@ func (e *Engine) Handle(m ToEngine) (out []FromEngine) {
 		return nil
 	}
 	switch {
+	case m.Heard:
+		e.unheard = false
+		return nil
 	case m.Input != nil:
 		return e.input(*m.Input)
 	case m.Play != nil:
@@ -108,6 +116,9 @@ func (e *Engine) Frame(elapsed time.Duration) (out []FromEngine) {
 	if !e.Playing() {
 		return nil
 	}
+	if e.unheard && len(e.fresh) >= unreported {
+		return nil
+	}
 	elapsed = min(elapsed, maxFrame)
 	e.quiet += elapsed
 	e.unkept += elapsed
@@ -134,9 +145,10 @@ func (e *Engine) Frame(elapsed time.Duration) (out []FromEngine) {
 	if e.hold > 0 || !e.playing {
 		return e.report(true, true)
 	}
-	if e.quiet < report {
+	if e.quiet < report || e.unheard {
 		return nil
 	}
+	e.unheard = true
 	return e.report(false, e.unkept > keepJournal)
 }
 

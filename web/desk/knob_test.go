@@ -77,3 +77,36 @@ func TestBusyEnds(t *testing.T) {
 	s.post(ToEngine{Open: &Open{Journal: s.journal}})
 	require.False(t, s.m.waits(), "a new world has nothing to answer")
 }
+
+// TestSlowPage has the page take in nothing for a while: it is not left behind
+// by reports that pile up, and misses nothing.
+func TestSlowPage(t *testing.T) {
+	s := sit(t, "en")
+	s.tell(SetSpeed{3})
+	s.tell(Press{"start"})
+	s.tell(SetSpeed{3})
+	var late []FromEngine
+	for range 100 {
+		late = append(late, s.e.Frame(50*time.Millisecond)...)
+	}
+	require.Equal(t, 1, len(late), "five seconds in one report")
+	for range 1000 {
+		late = append(late, s.e.Frame(50*time.Millisecond)...)
+	}
+	require.Equal(t, 1, len(late))
+	require.Less(t, len(s.e.fresh), 2*unreported, "the world waits")
+	s.hear(late)
+	before := len(s.m.Ledger.Exchanges)
+	late = nil
+	for range 4 {
+		late = append(late, s.e.Frame(50*time.Millisecond)...)
+	}
+	require.Equal(t, 1, len(late), "the next comes when the page has that one")
+	s.hear(late)
+	require.Greater(t, len(s.m.Ledger.Exchanges), before)
+	for i, x := range s.m.Ledger.Exchanges[1:] {
+		require.Greater(t, x.ID, s.m.Ledger.Exchanges[i].ID)
+	}
+	s.tell(Drive{"pause"})
+	require.Equal(t, s.e.live.Now(), s.m.Now)
+}

@@ -109,6 +109,9 @@ func (h Heard) apply(m *Model) []Command {
 		m.Goals.check(m.View)
 	}
 	m.tick()
+	if h.N == 0 {
+		out = append(out, Command{Post: &ToEngine{Heard: true}})
+	}
 	if h.Journal != nil {
 		out = append(out, Command{Journal: h.Journal})
 	}

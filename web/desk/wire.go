@@ -25,6 +25,10 @@ type ToEngine struct {
 	Continue bool `json:"continue,omitempty"`
 	// Leap advances by that much as fast as it can be computed, then pauses.
 	Leap time.Duration `json:"leap,omitempty"`
+	// Heard: the page has taken in what it was told unasked. It is told no more of
+	// a running world before that, and the world waits in the end, so that a slow
+	// page isn't left behind.
+	Heard bool `json:"heard,omitempty"`
 	// Sum asks what the live world has come to, for comparing it with another.
 	Sum bool `json:"sum,omitempty"`
 }
