@@ -33,6 +33,8 @@ type Lesson struct {
 	// Solutions reach every goal. Fails do not: see Fail.
 	Solutions []*Session
 	Fails     []Fail
+	// Plan is what lesson.yaml says, for Plan.Lesson.
+	Plan Plan
 
 	prose map[string]*prose
 }
@@ -90,6 +92,16 @@ func All() []*Lesson {
 	return out
 }
 
+// Lesson is that of a plan that was read before: Load, without the YAML and
+// without the sessions, for a page that is in a hurry.
+func (p Plan) Lesson() (*Lesson, error) {
+	l, err := p.lesson(p.ID, "")
+	if err != nil {
+		return nil, err
+	}
+	return l, l.readProse(files, p.ID)
+}
+
 // Load returns one lesson of this build.
 func Load(id string) (*Lesson, error) {
 	if _, err := fs.Stat(files, path.Join(id, "lesson.yaml")); err != nil {
@@ -113,15 +125,8 @@ func LoadFrom(from fs.FS, dir string) (*Lesson, error) {
 	if l.ID != path.Base(dir) {
 		return nil, at(name, string(b), "id:", "the id is %q; it must be the folder's name, %q", l.ID, path.Base(dir))
 	}
-	for _, lang := range Langs {
-		name := path.Join(dir, lang+".md")
-		b, err := fs.ReadFile(from, name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: every lesson is written in %s: %w", name, strings.Join(Langs, " and "), err)
-		}
-		if l.prose[lang], err = readProse(name, string(b), l.Steps); err != nil {
-			return nil, err
-		}
+	if err := l.readProse(from, dir); err != nil {
+		return nil, err
 	}
 	if l.Solutions, err = readSessions(from, path.Join(dir, "solutions")); err != nil {
 		return nil, err
@@ -145,20 +150,37 @@ func LoadFrom(from fs.FS, dir string) (*Lesson, error) {
 	return l, nil
 }
 
-// plan is lesson.yaml.
-type plan struct {
-	Format   int      `json:"format"`
-	ID       string   `json:"id"`
-	Releases []string `json:"releases"`
-	Seed     string   `json:"seed"`
-	Steps    []struct {
-		ID   string `json:"id"`
-		Goal string `json:"goal"`
-	} `json:"steps"`
+func (l *Lesson) readProse(from fs.FS, dir string) error {
+	for _, lang := range Langs {
+		name := path.Join(dir, lang+".md")
+		b, err := fs.ReadFile(from, name)
+		if err != nil {
+			return fmt.Errorf("%s: every lesson is written in %s: %w", name, strings.Join(Langs, " and "), err)
+		}
+		if l.prose[lang], err = readProse(name, string(b), l.Steps); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Plan is lesson.yaml.
+type Plan struct {
+	Format   int        `json:"format"`
+	ID       string     `json:"id"`
+	Releases []string   `json:"releases"`
+	Seed     string     `json:"seed"`
+	Steps    []PlanStep `json:"steps"`
+}
+
+// PlanStep is a step in lesson.yaml, its goal in the language of Predicate.
+type PlanStep struct {
+	ID   string `json:"id"`
+	Goal string `json:"goal"`
 }
 
 func readLesson(name, text string) (*Lesson, error) {
-	var p plan
+	var p Plan
 	if err := yaml.UnmarshalStrict([]byte(text), &p); err != nil {
 		word := ""
 		if _, field, ok := strings.Cut(err.Error(), `unknown field "`); ok {
@@ -167,10 +189,15 @@ func readLesson(name, text string) (*Lesson, error) {
 		}
 		return nil, at(name, text, word, "%v", err)
 	}
+	return p.lesson(name, text)
+}
+
+// lesson makes the lesson of a plan; name and text are for its errors.
+func (p Plan) lesson(name, text string) (*Lesson, error) {
 	if p.Format != Format {
 		return nil, at(name, text, "format:", "format is %d; this build reads format %d", p.Format, Format)
 	}
-	l := &Lesson{ID: p.ID, Releases: p.Releases, Seed: p.Seed, prose: map[string]*prose{}}
+	l := &Lesson{ID: p.ID, Releases: p.Releases, Seed: p.Seed, Plan: p, prose: map[string]*prose{}}
 	for _, r := range p.Releases {
 		if _, err := era.At(r); err != nil {
 			return nil, at(name, text, "releases:", "%v", err)

@@ -188,12 +188,14 @@
       if (!body) return;
       await new Promise(parsed);
       const mb = (n) => (n / 1e6).toFixed(1);
-      let got = 0;
+      let got = 0, told = 0;
       if (!total) $("loading-bar").removeAttribute("value");
       for (const reader = body.getReader(); ;) {
         const { done, value } = await reader.read();
         if (done) break;
         got += value.length;
+        if (performance.now() - told < 50) continue;
+        told = performance.now();
         $("loading-bytes").textContent = mb(got) + (total ? " / " + mb(total) : "") + " MB";
         if (total) $("loading-bar").value = got / total;
       }

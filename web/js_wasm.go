@@ -65,14 +65,19 @@ func Open() *Page {
 		l.post = func(s string) { in <- s }
 		go play(in, hear)
 	}
-	m := l.model()
-	open := &desk.Open{Config: m.Config}
+	open := &desk.Open{}
 	if j := host().Get("journal"); j.Type() == js.TypeString {
 		open.Journal = json.RawMessage(j.String())
 	}
-	l.Do(desk.Command{Post: &desk.ToEngine{Open: open}})
+	var opening *desk.Opening
 	if o := host().Get("opening"); o.Type() == js.TypeString && open.Journal == nil {
-		m.Update(desk.Foretold(o.String()))
+		opening = desk.ReadOpening(o.String())
+	}
+	m := l.model(opening)
+	open.Config = m.Config
+	l.Do(desk.Command{Post: &desk.ToEngine{Open: open}})
+	if opening != nil {
+		m.Update(desk.Foretold{Opening: opening})
 	}
 	for !m.Ready && m.Error == "" {
 		for _, c := range m.Update(<-l.inbox) {
@@ -83,7 +88,7 @@ func Open() *Page {
 }
 
 // model is the desk as the address asks for it.
-func (l *Link) model() *desk.Model {
+func (l *Link) model(o *desk.Opening) *desk.Model {
 	loc := js.Global().Get("location")
 	query := js.Global().Get("URLSearchParams").New(loc.Get("search"))
 	param := func(name string) string {
@@ -92,10 +97,7 @@ func (l *Link) model() *desk.Model {
 		}
 		return ""
 	}
-	lesson, cfg := desk.Usual()
-	if s := param("lesson"); s != "" {
-		lesson, cfg = s, desk.ConfigOf(s)
-	}
+	lesson, cfg := o.Lesson(param("lesson"))
 	cfg.Release = param("release")
 	if s := param("seed"); s != "" {
 		cfg.Seed = s

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/lessons"
 	"github.com/joinery-lab/joinery/web/desk"
 )
 
@@ -59,7 +60,9 @@ func TestPlay(t *testing.T) {
 // TestPageDraws renders every component once without a browser.
 func TestPageDraws(t *testing.T) {
 	for _, lang := range []string{"en", "zh"} {
-		m := desk.NewModel(lang, false, "first-join", engine.Config{})
+		lesson, err := lessons.Load("first-join")
+		require.NoError(t, err)
+		m := desk.NewModel(lang, false, lesson, engine.Config{})
 		var e desk.Engine
 		for _, f := range e.Handle(desk.ToEngine{Open: &desk.Open{}}) {
 			m.Update(desk.Heard{FromEngine: f})

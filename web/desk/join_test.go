@@ -23,7 +23,8 @@ type seat struct {
 }
 
 func sit(t *testing.T, lang string) *seat {
-	s := &seat{t: t, m: NewModel(lang, false, "first-join", engine.Config{Seed: "desk"})}
+	lesson, _ := plain(t, "first-join")
+	s := &seat{t: t, m: NewModel(lang, false, lesson, engine.Config{Seed: "desk"})}
 	s.post(ToEngine{Open: &Open{Config: s.m.Config}})
 	require.True(t, s.m.Ready)
 	return s
@@ -174,7 +175,7 @@ func (s *seat) past(t *testing.T) {
 func (s *seat) reopened(t *testing.T) {
 	require.NotEmpty(t, s.journal)
 	digest := s.m.View.Digest
-	again := &seat{t: t, m: NewModel("zh", false, "first-join", engine.Config{})}
+	again := &seat{t: t, m: NewModel("zh", false, s.m.Lesson, engine.Config{})}
 	again.post(ToEngine{Open: &Open{Journal: s.journal}})
 	require.True(t, again.m.Ready)
 	require.Equal(t, digest, again.m.View.Digest)

@@ -17,14 +17,12 @@ type goals struct {
 	why    map[string]lessons.Key
 }
 
-// newGoals opens a lesson; one that is not there is no lesson.
-func newGoals(id string) *goals {
-	g := &goals{met: map[string]bool{}, why: map[string]lessons.Key{}}
-	l, err := lessons.Load(id)
-	if err != nil {
-		return g
+// newGoals opens a lesson, nil when there is none.
+func newGoals(l *lessons.Lesson) *goals {
+	g := &goals{lesson: l, met: map[string]bool{}, why: map[string]lessons.Key{}}
+	if l != nil {
+		g.ev = l.Evidence()
 	}
-	g.lesson, g.ev = l, l.Evidence()
 	return g
 }
 

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/lessons"
 )
 
 // Model is all that the page knows. Scene draws it; only Update changes it.
 type Model struct {
 	Lang   string
 	Embed  bool
-	Lesson string
+	Lesson *lessons.Lesson // nil where there is none
 	W, H   int
 	Config engine.Config
 
@@ -78,7 +79,7 @@ const realTime = 1
 const Year = 365 * 24 * time.Hour
 
 // NewModel is the desk before the engine is there.
-func NewModel(lang string, embed bool, lesson string, cfg engine.Config) *Model {
+func NewModel(lang string, embed bool, lesson *lessons.Lesson, cfg engine.Config) *Model {
 	return &Model{Lang: lang, Embed: embed, Lesson: lesson, Config: cfg, W: 1440, H: 900, Speed: realTime,
 		Ledger: NewLedger(), beats: map[string]beat{}, Tabs: Tabs{"learn", "request", "admin"}, Goals: newGoals(lesson)}
 }

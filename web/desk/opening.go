@@ -12,40 +12,66 @@ import (
 // page can be used while the engine still makes it; what the person does
 // meanwhile waits in line at the player's.
 type Opening struct {
+	// Plan is the lesson's, whose YAML needn't be read.
+	Plan   lessons.Plan  `json:"plan"`
 	Config engine.Config `json:"config"`
-	Heard  FromEngine    `json:"heard"`
+	// Heard has the files of nodes alone: those of other hosts are most of it,
+	// and are not in the first picture.
+	Heard FromEngine `json:"heard"`
 }
 
 // usual is the lesson of an address that names none.
 const usual = "first-join"
 
-// Usual is the lesson and the world of an address that asks for no others.
-func Usual() (lesson string, cfg engine.Config) { return usual, ConfigOf(usual) }
-
-// ConfigOf is the world that a lesson plays in.
-func ConfigOf(lesson string) engine.Config {
-	if l, err := lessons.Load(lesson); err == nil {
-		return engine.Config{Seed: l.Seed}
+// Lesson is the lesson of an address, nil when there is none of that name, and
+// the world that it plays in. What the opening knows is not read again.
+func (o *Opening) Lesson(id string) (*lessons.Lesson, engine.Config) {
+	if id == "" {
+		id = usual
 	}
-	return engine.Config{}
+	load := func() (*lessons.Lesson, error) { return lessons.Load(id) }
+	if o != nil && o.Plan.ID == id {
+		load = o.Plan.Lesson
+	}
+	l, err := load()
+	if err != nil {
+		return nil, engine.Config{}
+	}
+	return l, engine.Config{Seed: l.Seed}
 }
 
 // Foretell makes the opening of the usual world.
 func Foretell() ([]byte, error) {
-	_, cfg := Usual()
+	var none *Opening
+	l, cfg := none.Lesson(usual)
 	var e Engine
-	return json.Marshal(Opening{cfg, e.Handle(ToEngine{Open: &Open{Config: cfg}})[0]})
+	o := Opening{l.Plan, cfg, e.Handle(ToEngine{Open: &Open{Config: cfg}})[0]}
+	for i := range o.Heard.View.Hosts {
+		if h := &o.Heard.View.Hosts[i]; h.Role != "node" {
+			h.Files = nil
+		}
+	}
+	return json.Marshal(o)
 }
 
-// Foretold is an Opening as JSON. One of another world is passed over.
-type Foretold string
-
-func (f Foretold) apply(m *Model) []Command {
-	var o Opening
-	if json.Unmarshal([]byte(f), &o) != nil || o.Config != m.Config || o.Heard.View == nil {
+// ReadOpening reads what Foretell made, nil when it is something else.
+func ReadOpening(text string) *Opening {
+	o := &Opening{}
+	if json.Unmarshal([]byte(text), o) != nil || o.Heard.View == nil {
 		return nil
 	}
-	out := Heard{o.Heard}.apply(m)
+	return o
+}
+
+// Foretold is an opening that comes before its world. One of another world is
+// passed over.
+type Foretold struct{ *Opening }
+
+func (f Foretold) apply(m *Model) []Command {
+	if f.Config != m.Config {
+		return nil
+	}
+	out := Heard{f.Heard}.apply(m)
 	m.foretold = true
 	return out
 }
@@ -54,5 +80,9 @@ func (f Foretold) apply(m *Model) []Command {
 func (m *Model) cameTrue(h Heard) bool {
 	was := m.foretold
 	m.foretold = false
-	return was && h.Opened && h.View != nil && h.View.Digest == m.View.Digest
+	if !was || !h.Opened || h.View == nil || h.View.Digest != m.View.Digest {
+		return false
+	}
+	m.View = *h.View
+	return true
 }

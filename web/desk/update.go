@@ -307,7 +307,11 @@ func (f SetFlag) apply(m *Model) []Command {
 type Leave struct{}
 
 func (Leave) apply(m *Model) []Command {
-	return []Command{{Visit: "./?lesson=" + url.QueryEscape(m.Lesson) + "&lang=" + m.Lang}}
+	id := ""
+	if m.Lesson != nil {
+		id = m.Lesson.ID
+	}
+	return []Command{{Visit: "./?lesson=" + url.QueryEscape(id) + "&lang=" + m.Lang}}
 }
 
 func (s SetLang) apply(m *Model) []Command {
