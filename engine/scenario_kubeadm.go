@@ -48,12 +48,11 @@ func (w *World) kubeadmCluster() error {
 		return err
 	}
 	control := w.machine("control-1")
-	// Alone, a controller-manager stands for no election, as in the usual world.
-	endpoint, elect := "", "  - {name: leader-elect, value: \"false\"}\n"
+	endpoint := ""
 	if w.Config.controls() > 1 {
-		elect, endpoint = "", "controlPlaneEndpoint: "+w.Config.endpoint()+"\n"
+		endpoint = "controlPlaneEndpoint: " + w.Config.endpoint() + "\n"
 	}
-	if err := w.put(control, "/root/kubeadm.yaml", fmt.Sprintf(kubeadmYAML, control.Name, control.IP, endpoint, elect)); err != nil {
+	if err := w.put(control, "/root/kubeadm.yaml", fmt.Sprintf(kubeadmYAML, control.Name, control.IP, endpoint)); err != nil {
 		return err
 	}
 	for _, line := range []string{
@@ -149,4 +148,4 @@ kind: ClusterConfiguration
 controllerManager:
   extraArgs:
   - {name: v, value: "4"}
-%s`
+`

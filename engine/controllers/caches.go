@@ -27,9 +27,13 @@ func init() {
 			func(m *ControllerManager, c *sim.Ctx, key string) {
 				old := m.Secrets[key]
 				delete(m.Secrets, key)
-				if old != nil && old.Type == corev1.SecretTypeBootstrapToken {
+				if old == nil {
+					return
+				}
+				if old.Type == corev1.SecretTypeBootstrapToken {
 					m.each(c, kindBootstrapSigner, clusterInfo)
 				}
+				m.orphaned(c, old)
 			}},
 		"configmaps": {(*ControllerManager).mapChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Maps, have) },
 			func(m *ControllerManager, c *sim.Ctx, key string) {
@@ -79,8 +83,13 @@ func (m *ControllerManager) secretChanged(c *sim.Ctx, object json.RawMessage) st
 	case s.Type == corev1.SecretTypeServiceAccountToken:
 		m.Secrets[key] = s
 		m.each(c, kindAccountToken, key)
+	case len(s.OwnerReferences) > 0:
+		m.Secrets[key] = s
 	default:
 		return ""
+	}
+	if len(s.OwnerReferences) > 0 {
+		m.each(c, kindGarbage, key)
 	}
 	return key
 }

@@ -36,6 +36,7 @@ func init() {
 		{defaultAccounts, always, (*ControllerManager).startDefaultAccounts},
 		{aggregation, always, (*ControllerManager).startAggregation},
 		{endings, always, (*ControllerManager).startNamespaces},
+		{collecting, always, (*ControllerManager).startCollector},
 		{tokenCleaner, always, (*ControllerManager).startTokenCleaner},
 		{bootstrapSigner, always, (*ControllerManager).startBootstrapSigner},
 	}

@@ -36,6 +36,7 @@ const (
 	kindServingApprover = "serving-approver"
 	kindNamespace       = "namespace"
 	kindAggregation     = "aggregation"
+	kindGarbage         = "garbage"
 )
 
 // csrWorkers is how many CSRs the approver, and each signer, has at work at
@@ -58,6 +59,7 @@ func init() {
 		kindDefaultAccount:  {(*manager).ensureDefault, (*manager).defaultMade, (*manager).namespaceFinished, unhandled("serviceaccounts_controller.go:177", "%s failed with : %s"), &era.ControllerRetry, 1, []string{"serviceaccounts", "namespaces"}},
 		kindNamespace:       {(*manager).endNamespace, (*manager).namespaceEnds, nil, unhandled("namespace_controller.go:164", "deletion of namespace %s failed: %s"), &era.ControllerRetry, 1, []string{"namespaces"}},
 		kindAggregation:     {(*manager).aggregate, (*manager).aggregated, nil, unhandled("clusterroleaggregation_controller.go:225", "%s failed with : %s"), &era.ControllerRetry, aggregationWorkers, []string{"clusterroles"}},
+		kindGarbage:         {(*manager).collect, (*manager).collected, nil, unhandled("garbagecollector.go:361", "error syncing item %s: %s"), &era.ControllerRetry, 20, []string{"secrets"}},
 		kindAccountToken:    {(*manager).fillToken, (*manager).tokenFilled, nil, (*manager).tokenFillFailed, &era.ControllerRetry, 1, []string{"secrets", "serviceaccounts"}},
 		kindCSRApprover:     {(*manager).judgeCSR, (*manager).judged, nil, (*manager).reconcilerError, &era.ControllerRetry, 1, []string{"csrs"}},
 		kindServingApprover: {(*manager).readServing, (*manager).serving, nil, (*manager).reconcilerError, &era.ControllerRetry, 1, []string{"csrs"}},

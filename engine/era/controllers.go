@@ -88,7 +88,7 @@ var controllers = []Controller{
 	{Name: "endpointslice-controller", Alias: "endpointslice"},
 	{Name: "endpointslice-mirroring-controller", Alias: "endpointslicemirroring"},
 	{Name: "ephemeral-volume-controller", Alias: "ephemeral-volume"},
-	{Name: "garbage-collector-controller", Alias: "garbagecollector"},
+	{Name: "garbage-collector-controller", Alias: "garbagecollector", Account: "generic-garbage-collector"},
 	{Name: "horizontal-pod-autoscaler-controller", Alias: "horizontalpodautoscaling"},
 	{Name: "job-controller", Alias: "job"},
 	{Name: "kube-apiserver-serving-clustertrustbundle-publisher-controller"},
