@@ -40,12 +40,18 @@ type machine struct {
 
 // unit is what the host's init knows of a unit.
 type unit struct {
-	State      string            `json:"state"`
-	Since      time.Time         `json:"since,omitzero"`
-	Code       int               `json:"code,omitempty"`
-	Restarting bool              `json:"restarting,omitempty"`
-	Phase      string            `json:"phase,omitempty"`
-	PhaseArgs  map[string]string `json:"phaseArgs,omitempty"`
+	State      string    `json:"state"`
+	Since      time.Time `json:"since,omitzero"`
+	Code       int       `json:"code,omitempty"`
+	Restarting bool      `json:"restarting,omitempty"`
+	// Restarts counts those of its init since somebody started it. PID is that of its
+	// last process, From when that began, Ended when it ended.
+	Restarts  int               `json:"restarts,omitempty"`
+	PID       int               `json:"pid,omitempty"`
+	From      time.Time         `json:"from,omitzero"`
+	Ended     time.Time         `json:"ended,omitzero"`
+	Phase     string            `json:"phase,omitempty"`
+	PhaseArgs map[string]string `json:"phaseArgs,omitempty"`
 	// Beside are the last phases of what the unit does beside, by its name: of
 	// kubelet-serving, the kubelet's serving certificate.
 	Beside map[string]map[string]string `json:"beside,omitempty"`
@@ -164,8 +170,14 @@ func (e *etcd) Step(c *sim.Ctx, m sim.Msg) {
 }
 func (e *etcd) Clone() sim.Actor { return &etcd{} }
 
-// startUnit starts a unit; the error is systemctl's.
+// startUnit starts a unit as somebody asks for it; the error is systemctl's.
 func (w *World) startUnit(m *machine, name string) error {
+	m.unit(name).Restarts = 0
+	return w.begun(m, name)
+}
+
+// begun starts a unit.
+func (w *World) begun(m *machine, name string) error {
 	addr := m.Name + "/" + name
 	f, err := m.readUnit(name)
 	if err != nil {
@@ -180,19 +192,19 @@ func (w *World) startUnit(m *machine, name string) error {
 	pid := m.PIDs
 	u.Starts = append(slices.Clip(u.Starts[min(len(u.Starts), max(0, len(u.Starts)+1-f.Burst)):]), w.Clock)
 	u.State, u.Since, u.Code, u.Phase, u.PhaseArgs = "active", w.Clock, 0, "", nil
-	w.init(m, name, "Started "+name+".service"+dash(f.Description)+".")
+	u.PID, u.From, u.Ended = pid, w.Clock, time.Time{}
+	w.init(m, name, "Started "+name+".service"+m.dash(name)+".")
 	w.unitNote(m, name, map[string]string{"state": "active", "pid": strconv.Itoa(pid)})
 	kind := path.Base(f.Args[0])
 	make := binaries[kind]
 	if make == nil {
-		w.init(m, name, name+".service: Main process exited, code=exited, status=203/EXEC")
-		w.fail(m, name, f, 203)
+		w.ended(m, name, f, 203)
 		return nil
 	}
 	a, err := make(w, f)
 	if err != nil {
 		w.refuse(m, name, pid, kind, err)
-		w.fail(m, name, f, 1)
+		w.ended(m, name, f, 1)
 		return nil
 	}
 	w.startsAnew(addr)
@@ -215,11 +227,13 @@ func (w *World) refuse(m *machine, name string, pid int, kind string, err error)
 	m.log(w.Clock, name, pid, line)
 }
 
-func dash(description string) string {
-	if description == "" {
+// dash is a unit's description as it stands behind its name.
+func (m *machine) dash(name string) string {
+	f, err := m.readUnit(name)
+	if err != nil || f.Description == "" {
 		return ""
 	}
-	return " - " + description
+	return " - " + f.Description
 }
 
 // init writes a line of the host's init into a unit's journal.
@@ -231,12 +245,25 @@ func (w *World) unitNote(m *machine, name string, args map[string]string) {
 	w.observe(trace.Observation{Actor: m.Name + "/systemd", Kind: trace.Unit, Subject: name, Args: args})
 }
 
-// fail is a unit whose process ended with a status other than 0.
-func (w *World) fail(m *machine, name string, f *unitFile, code int) {
+// exitNames are the names of a status in systemd's journal; those in systemctl's
+// output are fewer (exit_status_to_string of systemd's exit-status.c).
+var exitNames = map[int]string{1: "/FAILURE", 2: "/INVALIDARGUMENT", 203: "/EXEC"}
+
+// ended is a process that ended by itself, and what its unit makes of that. Words
+// are those of systemd 252, which Debian 12 has.
+func (w *World) ended(m *machine, name string, f *unitFile, code int) {
 	u := m.unit(name)
-	u.State, u.Since, u.Code = "failed", w.Clock, code
-	w.unitNote(m, name, map[string]string{"state": "failed", "code": strconv.Itoa(code)})
-	if f != nil && f.Restart {
+	u.Ended = w.Clock
+	if code == 0 {
+		w.init(m, name, name+".service: Deactivated successfully.")
+		u.State, u.Since, u.Code = "inactive", w.Clock, 0
+	} else {
+		w.init(m, name, fmt.Sprintf("%s.service: Main process exited, code=exited, status=%d%s", name, code, exitNames[code]))
+		w.init(m, name, name+".service: Failed with result 'exit-code'.")
+		u.State, u.Since, u.Code = "failed", w.Clock, code
+	}
+	w.unitNote(m, name, map[string]string{"state": u.State, "code": strconv.Itoa(code)})
+	if f != nil && (f.Always || f.Restart && code != 0) {
 		u.State, u.Restarting = "activating", true
 		// A process needs a moment to begin and to end.
 		w.post(w.Clock.Add(max(f.RestartSec, time.Millisecond)), "", 0, sim.Msg{Kind: msgRestart, Tag: m.Name + "/" + name})
@@ -248,15 +275,18 @@ func (w *World) fail(m *machine, name string, f *unitFile, code int) {
 func (w *World) restart(m *machine, name string) {
 	u := m.unit(name)
 	f, err := m.readUnit(name)
+	u.Restarts++
+	w.init(m, name, fmt.Sprintf("%s.service: Scheduled restart job, restart counter is at %d.", name, u.Restarts))
+	w.init(m, name, "Stopped "+name+".service"+m.dash(name)+".")
 	if err == nil && f.Interval > 0 && f.Burst > 0 && len(u.Starts) >= f.Burst && w.Clock.Sub(u.Starts[len(u.Starts)-f.Burst]) < f.Interval {
 		w.init(m, name, name+".service: Start request repeated too quickly.")
 		w.init(m, name, name+".service: Failed with result 'exit-code'.")
-		w.init(m, name, "Failed to start "+name+".service"+dash(f.Description)+".")
-		w.fail(m, name, nil, u.Code)
-		u.Restarting = false
+		w.init(m, name, "Failed to start "+name+".service"+m.dash(name)+".")
+		u.State, u.Since, u.Restarting = "failed", w.Clock, false
+		w.unitNote(m, name, map[string]string{"state": "failed", "code": strconv.Itoa(u.Code)})
 		return
 	}
-	w.startUnit(m, name)
+	w.begun(m, name)
 }
 
 // exited is an actor that ended its own process.
@@ -264,17 +294,8 @@ func (w *World) exited(addr string, p *proc, code int) {
 	host, name := split(addr)
 	m := w.machine(host)
 	w.drop(addr, p)
-	result := "exit-code"
-	if code == 0 {
-		m.unit(name).State = "inactive"
-		w.unitNote(m, name, map[string]string{"state": "inactive", "code": "0"})
-		w.init(m, name, name+".service: Deactivated successfully.")
-		return
-	}
-	w.init(m, name, fmt.Sprintf("%s.service: Main process exited, code=exited, status=%d/FAILURE", name, code))
-	w.init(m, name, fmt.Sprintf("%s.service: Failed with result '%s'.", name, result))
 	f, _ := m.readUnit(name)
-	w.fail(m, name, f, code)
+	w.ended(m, name, f, code)
 }
 
 // drop removes a process and all that it had open.
@@ -296,20 +317,18 @@ func (w *World) stopUnit(m *machine, name string) error {
 		}
 		if u.State == "activating" {
 			u.State = "inactive"
+			w.init(m, name, "Stopped "+name+".service"+m.dash(name)+".")
 		}
 		return nil
 	}
+	w.init(m, name, "Stopping "+name+".service"+m.dash(name)+"...")
 	w.step(addr, p, sim.Msg{Kind: sim.MsgStop})
 	if w.Procs[addr] == p {
 		w.drop(addr, p)
 	}
-	u.State, u.Since, u.Code, u.Phase, u.PhaseArgs = "inactive", w.Clock, 0, "", nil
-	f, _ := m.readUnit(name)
-	desc := ""
-	if f != nil {
-		desc = f.Description
-	}
-	w.init(m, name, "Stopped "+name+".service"+dash(desc)+".")
+	u.State, u.Since, u.Code, u.Phase, u.PhaseArgs, u.Ended = "inactive", w.Clock, 0, "", nil, w.Clock
+	w.init(m, name, name+".service: Deactivated successfully.")
+	w.init(m, name, "Stopped "+name+".service"+m.dash(name)+".")
 	w.unitNote(m, name, map[string]string{"state": "inactive"})
 	return nil
 }
@@ -433,13 +452,19 @@ func (f face) Units() []shell.UnitState {
 	for _, name := range f.w.unitNames(f.m) {
 		s := shell.UnitState{Name: name, State: "inactive"}
 		if u := f.m.Units[name]; u != nil {
-			s.State, s.Code = u.State, u.Code
+			s.State, s.Code, s.Last = u.State, u.Code, u.PID
+			if !u.Ended.IsZero() {
+				s.Ran = u.Ended.Sub(u.From)
+			}
 			if !u.Since.IsZero() {
 				s.Since = f.m.Clock.At(u.Since)
 			}
 		}
 		if file, err := f.m.readUnit(name); err == nil {
-			s.Description, s.Command = file.Description, strings.Join(file.Args, " ")
+			s.Description, s.Docs, s.Command = file.Description, file.Docs, strings.Join(file.Args, " ")
+			for _, x := range f.m.unitText(name)[1:] {
+				s.DropIns = append(s.DropIns, path.Base(x[0]))
+			}
 		}
 		if p := f.w.Procs[f.m.Name+"/"+name]; p != nil {
 			s.PID = p.PID

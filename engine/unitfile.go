@@ -16,8 +16,11 @@ const unitDir = "/etc/systemd/system/"
 type unitFile struct {
 	Description string
 	Args        []string
+	Docs        []string
 	Restart     bool
-	RestartSec  time.Duration
+	// Always: also when it ended as it should.
+	Always     bool
+	RestartSec time.Duration
 	// Interval and Burst: so many starts in that time are too many.
 	Interval time.Duration
 	Burst    int
@@ -77,7 +80,9 @@ func (m *machine) setting(f *unitFile, env map[string]string, key, value string)
 	case "ExecStart": // an empty one takes the command of the files before away
 		f.Args = strings.Fields(value)
 	case "Restart":
-		f.Restart = value == "always" || value == "on-failure"
+		f.Restart, f.Always = value == "always" || value == "on-failure", value == "always"
+	case "Documentation":
+		f.Docs = strings.Fields(value)
 	case "RestartSec":
 		span(value, &f.RestartSec)
 	case "StartLimitIntervalSec", "StartLimitInterval":

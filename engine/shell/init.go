@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 	"strconv"
@@ -136,19 +137,40 @@ func unitStatus(p *process, name string) int {
 		p.printf(" - %s", u.Description)
 	}
 	p.printf("\n     Loaded: loaded (/etc/systemd/system/%s; enabled; preset: enabled)\n", service(u.Name))
-	sub := substate[u.State]
-	if u.State == "failed" {
-		sub = "Result: exit-code"
+	for i, name := range u.DropIns {
+		switch i {
+		case 0:
+			p.printf("    Drop-In: /etc/systemd/system/%s.d\n             └─%s", service(u.Name), name)
+		default:
+			p.printf(", %s", name)
+		}
 	}
-	p.printf("     Active: %s (%s)", u.State, sub)
+	if len(u.DropIns) > 0 {
+		p.printf("\n")
+	}
+	p.printf("     Active: %s", u.State)
+	if sub, ok := substate[u.State]; ok {
+		p.printf(" (%s)", sub)
+	}
+	over := u.State != "active" && u.Last != 0
+	if over && u.Code != 0 {
+		p.printf(" (Result: exit-code)")
+	}
 	if !u.Since.IsZero() {
 		p.printf(" since %s; %s ago", u.Since.In(p.zone()).Format("Mon 2006-01-02 15:04:05 MST"), span(p.now().Sub(u.Since)))
 	}
 	p.printf("\n")
-	if u.PID != 0 {
+	if over && u.State != "activating" && u.Ran > 0 {
+		p.printf("   Duration: %s\n", lasted(u.Ran))
+	}
+	for i, doc := range u.Docs {
+		p.printf("   %9s %s\n", map[bool]string{true: "Docs:"}[i == 0], doc)
+	}
+	switch ended := fmt.Sprintf("(code=exited, status=%d%s)", u.Code, map[int]string{0: "/SUCCESS", 1: "/FAILURE", 203: "/EXEC"}[u.Code]); {
+	case u.PID != 0:
 		p.printf("   Main PID: %d (%s)\n", u.PID, u.Name)
-	} else if u.State == "failed" || u.State == "activating" {
-		p.printf("    Process: ExecStart=%s (code=exited, status=%d)\n", u.Command, u.Code)
+	case over:
+		p.printf("    Process: %d ExecStart=%s %s\n   Main PID: %d %s\n", u.Last, u.Command, ended, u.Last, ended)
 	}
 	lines, _ := p.journal(u.Name, 0)
 	if len(lines) > 0 {
@@ -185,6 +207,30 @@ func span(d time.Duration) string {
 		}
 	}
 	return strings.Join(out[:min(2, len(out))], " ")
+}
+
+// lasted prints how long something took, to the millisecond. Models systemd's
+// format_timespan.
+func lasted(d time.Duration) string {
+	var out []string
+	for _, u := range []struct {
+		d time.Duration
+		s string
+	}{{7 * 24 * time.Hour, "w"}, {24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}} {
+		if n := d / u.d; n > 0 {
+			d -= n * u.d
+			out = append(out, strconv.Itoa(int(n))+u.s)
+		}
+	}
+	switch ms := d.Milliseconds(); {
+	case ms >= 1000 && ms%1000 > 0:
+		out = append(out, fmt.Sprintf("%d.%03ds", ms/1000, ms%1000))
+	case ms >= 1000:
+		out = append(out, fmt.Sprintf("%ds", ms/1000))
+	case ms > 0:
+		out = append(out, fmt.Sprintf("%dms", ms))
+	}
+	return strings.Join(out, " ")
 }
 
 func (p *process) journalLine(l JournalLine, output string, zone *time.Location) {

@@ -32,7 +32,13 @@ type UnitState struct {
 	Since       time.Time `json:"since,omitzero"`
 	PID         int       `json:"pid,omitempty"`
 	Code        int       `json:"code,omitempty"`
-	Command     string    `json:"command,omitempty"`
+	// Last is the PID of the process that ran last, Ran how long it ran when it has
+	// ended. DropIns are the names of files beside the unit's.
+	Last    int           `json:"last,omitempty"`
+	Ran     time.Duration `json:"ran,omitempty"`
+	Docs    []string      `json:"docs,omitempty"`
+	DropIns []string      `json:"dropIns,omitempty"`
+	Command string        `json:"command,omitempty"`
 }
 
 // JournalLine is a line of a unit's journal, at the host's time.
