@@ -8,8 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// approverRoles are what the manifest of kubelet-csr-approver grants.
-const approverRoles = `kubectl create -f - <<'EOF'
+// ApproverRoles are what the manifest of kubelet-csr-approver grants, and a token;
+// ApproverConf its kubeconfig with a TOKEN, ApproverUnit its unit with the PATTERN of
+// nodes' names.
+const ApproverRoles = `kubectl create -f - <<'EOF'
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: kubelet-csr-approver, namespace: kube-system}
@@ -31,7 +33,7 @@ type: kubernetes.io/service-account-token
 metadata: {name: approver, namespace: kube-system, annotations: {kubernetes.io/service-account.name: kubelet-csr-approver}}
 EOF`
 
-const approverConf = `mkdir -p /root/.kube; cat > /root/.kube/config <<'EOF'
+const ApproverConf = `mkdir -p /root/.kube; cat > /root/.kube/config <<'EOF'
 apiVersion: v1
 kind: Config
 clusters: [{name: c, cluster: {server: "https://10.0.0.10:6443", certificate-authority: /etc/kubernetes/pki/ca.crt}}]
@@ -40,7 +42,7 @@ contexts: [{name: x, context: {cluster: c, user: u}}]
 current-context: x
 EOF`
 
-const approverUnit = `cat > /etc/systemd/system/approver.service <<'EOF'
+const ApproverUnit = `cat > /etc/systemd/system/approver.service <<'EOF'
 [Service]
 Environment=PROVIDER_REGEX=PATTERN
 ExecStart=/usr/bin/kubelet-csr-approver
@@ -67,21 +69,21 @@ func TestApproverAsUnit(t *testing.T) {
 	}
 	require.Contains(t, serving(), "Pending")
 
-	out := say(t, w, "admin", approverRoles)
+	out := say(t, w, "admin", ApproverRoles)
 	require.NotContains(t, out, "rror", out)
 	w.AdvanceTo(w.Now().Add(time.Second))
 	token := say(t, w, "admin", "kubectl get secret approver -n kube-system -o jsonpath='{.data.token}' | base64 -d")
 	require.Len(t, strings.Split(token, "."), 3, token)
-	say(t, w, "control-1", strings.Replace(approverConf, "TOKEN", token, 1))
+	say(t, w, "control-1", strings.Replace(ApproverConf, "TOKEN", token, 1))
 
 	denying := w.Clone()
-	say(t, denying, "control-1", strings.Replace(approverUnit, "PATTERN", `^worker-[0-9]+$`, 1))
+	say(t, denying, "control-1", strings.Replace(ApproverUnit, "PATTERN", `^worker-[0-9]+$`, 1))
 	denying.AdvanceTo(denying.Now().Add(time.Second))
 	log := say(t, denying, "control-1", "journalctl -u approver")
 	require.Contains(t, log, `"msg":"Denying kubelet-serving CSR. DNS checks failed. Reason:The SAN DNS name in the x509 CR is not allowed by the Cloud provider regex"`)
 	require.Contains(t, say(t, denying, "admin", "kubectl get csr"), "Denied")
 
-	say(t, w, "control-1", strings.Replace(approverUnit, "PATTERN", `^node-[0-9]+$`, 1))
+	say(t, w, "control-1", strings.Replace(ApproverUnit, "PATTERN", `^node-[0-9]+$`, 1))
 	w.AdvanceTo(w.Now().Add(10 * time.Second))
 	require.Contains(t, serving(), "Approved,Issued", say(t, w, "control-1", "journalctl -u approver"))
 	require.Contains(t, say(t, w, "node-1", "ls /var/lib/kubelet/pki"), "kubelet-server-current.pem")

@@ -165,11 +165,12 @@ func TestYear(t *testing.T) {
 		return out
 	}
 	require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "cluster-signing-duration", Value: "720h"}}))
-	for _, line := range servingRoles {
+	for _, line := range []string{engine.ApproverRoles, "kubectl create clusterrolebinding c --clusterrole=system:certificates.k8s.io:certificatesigningrequests:selfnodeclient --group=system:nodes"} {
 		say("admin", line)
 	}
 	token := say("admin", "kubectl get secret approver -n kube-system -o jsonpath='{.data.token}' | base64 -d")
-	say("control-1", strings.Replace(servingApprover, "TOKEN", token, 1))
+	say("control-1", strings.Replace(engine.ApproverConf, "TOKEN", token, 1))
+	say("control-1", strings.Replace(engine.ApproverUnit, "PATTERN", `^node-[0-9]+$`, 1))
 	for i := 1; i <= n; i++ {
 		require.NoError(t, w.Apply(engine.Input{Typed: &engine.Typed{Host: fmt.Sprintf("node-%d", i), Line: "echo 'serverTLSBootstrap: true' >> /var/lib/kubelet/config.yaml; systemctl start kubelet"}}))
 		w.AdvanceTo(w.Now().Add(20 * time.Millisecond))
@@ -195,48 +196,6 @@ func TestYear(t *testing.T) {
 	require.Less(t, all.Certificates, 2*n*days/21)
 	require.LessOrEqual(t, r.ratio(), 1.5)
 }
-
-// servingRoles are what the manifest of kubelet-csr-approver grants, and a token;
-// servingApprover is its unit.
-var servingRoles = []string{
-	`kubectl create -f - <<'EOF'
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: kubelet-csr-approver, namespace: kube-system}
-EOF`,
-	`kubectl create -f - <<'EOF'
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: kubelet-csr-approver}
-rules:
-- {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests], verbs: [get, list, watch]}
-- {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests/approval], verbs: [update]}
-- {apiGroups: [certificates.k8s.io], resources: [signers], resourceNames: [kubernetes.io/kubelet-serving], verbs: [approve]}
-EOF`,
-	"kubectl create clusterrolebinding kubelet-csr-approver --clusterrole=kubelet-csr-approver --serviceaccount=kube-system:kubelet-csr-approver",
-	"kubectl create clusterrolebinding c --clusterrole=system:certificates.k8s.io:certificatesigningrequests:selfnodeclient --group=system:nodes",
-	`kubectl create -f - <<'EOF'
-apiVersion: v1
-kind: Secret
-type: kubernetes.io/service-account-token
-metadata: {name: approver, namespace: kube-system, annotations: {kubernetes.io/service-account.name: kubelet-csr-approver}}
-EOF`,
-}
-
-const servingApprover = `mkdir -p /root/.kube; cat > /root/.kube/config <<'EOF'
-apiVersion: v1
-kind: Config
-clusters: [{name: c, cluster: {server: "https://10.0.0.10:6443", certificate-authority: /etc/kubernetes/pki/ca.crt}}]
-users: [{name: u, user: {token: TOKEN}}]
-contexts: [{name: x, context: {cluster: c, user: u}}]
-current-context: x
-EOF
-cat > /etc/systemd/system/approver.service <<'EOF'
-[Service]
-Environment=PROVIDER_REGEX=^node-[0-9]+$
-ExecStart=/usr/bin/kubelet-csr-approver
-EOF
-systemctl start approver`
 
 // TestLeap is a jump over a year in which nothing happens.
 func TestLeap(t *testing.T) {
