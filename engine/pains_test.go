@@ -48,7 +48,7 @@ var pains = []pain{
 	{"p22-node-name", `hostname-override=worker-9`, `can only create a node CSR with CN=system:node:node-1`, `rm -r /var/lib/kubelet/pki`},
 	{"p23-approver-denies", `PROVIDER_REGEX=\^worker`, `certificate signing request is denied, reason: .*`, `PROVIDER_REGEX=\^node`},
 	{"p24-csr-flood", `systemctl start kubelet`, `grep -c Pending`, `certificatesigningrequests:nodeclient`},
-	{"p25-cluster-was-off", `fault add host control-1 stop`, `part of the existing bootstrap client certificate in .* is expired`, `(?s)kubectl create -f .*bootstrap-token-`},
+	{"p25-cluster-was-off", `fault add host control-1 stop`, `Unable to connect to the server: .* certificate has expired or is not yet valid`, `kubeadm certs renew all`},
 	{"p26-duration-has-no-effect", `cluster-signing-duration=24h`, `client_ttl_seconds 31\d{6}`, `rm -rf /var/lib/kubelet/pki`},
 	{"p27-old-one-still-used", `kubeadm certs renew all`, `could not find a JWS signature|Unauthorized`, `systemctl restart kube-controller-manager`},
 	{"p28-address-changed", `ip addr del 10\.0\.0\.11`, `Current certificate is missing requested IP addresses`, `kubectl certificate approve`},
