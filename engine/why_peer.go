@@ -288,6 +288,11 @@ func (w *World) whyAPIService(e *Explanation, name string) error {
 		return nil
 	}
 	w.explainAskers(e, name)
+	if a.Bundle != "" {
+		add(&e.Knows, w.log(addr, name+" failed with: "+a.Bundle, 0))
+		add(&e.Needs, reason("ca-bundle", "name", name))
+		return nil
+	}
 	if a.Reason == "ServiceNotFound" {
 		add(&e.Needs, reason("service", "name", a.Namespace+"/"+a.Service))
 		return nil

@@ -20,9 +20,9 @@ func nodeTown(t *testing.T) *rig {
 	for _, d := range []string{"inline", "claimed"} {
 		g.create("/apis/storage.k8s.io/v1/csidrivers", `{"apiVersion":"storage.k8s.io/v1","kind":"CSIDriver","metadata":{"name":"`+d+`"},"spec":{"tokenRequests":[{"audience":"`+d+`"}]}}`)
 	}
-	g.create("/api/v1/persistentvolumes", `{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"pv"},"spec":{"csi":{"driver":"claimed","volumeHandle":"h"}}}`)
+	g.create("/api/v1/persistentvolumes", `{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"pv"},"spec":{"accessModes":["ReadWriteOnce"],"capacity":{"storage":"1Gi"},"csi":{"driver":"claimed","volumeHandle":"h"}}}`)
 	for _, c := range []string{"c", "p-e"} {
-		g.create(ns+"persistentvolumeclaims", `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"`+c+`"},"spec":{"volumeName":"pv"}}`)
+		g.create(ns+"persistentvolumeclaims", `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"`+c+`"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},"volumeName":"pv"}}`)
 	}
 	pod := func(name, node, volumes string) {
 		g.create(ns+"pods", fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q},"spec":{"nodeName":%q,"serviceAccountName":"app","containers":[{"name":"c","image":"i"}],"volumes":[%s]}}`, name, node, volumes))

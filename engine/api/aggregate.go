@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,8 +13,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -80,19 +83,47 @@ func prepareAPIService(_ *exchange, o, old object, sub string) {
 	}
 }
 
-func validateAPIService(_ *exchange, o, _ object, _ string) (errs field.ErrorList) {
-	a := o.(*apiService)
-	spec := field.NewPath("spec")
+// validateAPIService models kube-aggregator/pkg/apis/apiregistration/validation. Nobody
+// looks whether a caBundle is PEM.
+func validateAPIService(_ *exchange, o, _ object, sub string) (errs field.ErrorList) {
+	a, spec := o.(*apiService), field.NewPath("spec")
+	if sub == "status" {
+		for i, c := range a.Status.Conditions {
+			errs = append(errs, oneOf(field.NewPath("status", "conditions").Index(i).Child("status"), c.Status, "True", "False", "Unknown")...)
+		}
+		return errs
+	}
 	if want := a.Spec.Version + "." + a.Spec.Group; a.Name != want {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), a.Name, fmt.Sprintf("must be `spec.version+\".\"+spec.group`: %q", want)))
 	}
+	if a.Spec.Group == "" && a.Spec.Version != "v1" {
+		errs = append(errs, field.Required(spec.Child("group"), "only v1 may have an empty group and it better be legacy kube"))
+	}
+	if a.Spec.Group != "" {
+		errs = append(errs, says(spec.Child("group"), a.Spec.Group, subdomain(a.Spec.Group))...)
+	}
+	errs = append(errs, says(spec.Child("version"), a.Spec.Version, validation.IsDNS1035Label(a.Spec.Version))...)
 	if a.Spec.GroupPriority <= 0 || a.Spec.GroupPriority > 20000 {
 		errs = append(errs, field.Invalid(spec.Child("groupPriorityMinimum"), a.Spec.GroupPriority, "must be positive and less than 20000"))
 	}
 	if a.Spec.Priority <= 0 || a.Spec.Priority > 1000 {
 		errs = append(errs, field.Invalid(spec.Child("versionPriority"), a.Spec.Priority, "must be positive and less than 1000"))
 	}
-	if a.Spec.Service != nil && a.Spec.Insecure && len(a.Spec.CABundle) > 0 {
+	if a.Spec.Service == nil {
+		if n := len(a.Spec.CABundle); n > 0 {
+			errs = append(errs, field.Invalid(spec.Child("caBundle"), fmt.Sprintf("%d bytes", n), "local APIServices may not have a caBundle"))
+		}
+		if a.Spec.Insecure {
+			errs = append(errs, field.Invalid(spec.Child("insecureSkipTLSVerify"), true, "local APIServices may not have insecureSkipTLSVerify"))
+		}
+		return errs
+	}
+	errs = append(errs, required(spec.Child("service", "namespace"), a.Spec.Service.Namespace)...)
+	errs = append(errs, required(spec.Child("service", "name"), a.Spec.Service.Name)...)
+	if bad := validation.IsValidPortNum(int(*a.Spec.Service.Port)); bad != nil {
+		errs = append(errs, field.Invalid(spec.Child("service", "port"), *a.Spec.Service.Port, "port is not valid: "+strings.Join(bad, ", ")))
+	}
+	if a.Spec.Insecure && len(a.Spec.CABundle) > 0 {
 		errs = append(errs, field.Invalid(spec.Child("insecureSkipTLSVerify"), true, "may not be true if caBundle is present"))
 	}
 	return errs
@@ -283,6 +314,12 @@ func (s *Server) look(c *sim.Ctx, name string) {
 		s.judge(c, a, "False", reason, message)
 		return
 	}
+	if why := noBundle(a.Spec.CABundle); why != "" {
+		// The condition stays what it was.
+		s.log(c, 'E', 0, "remote_available_controller.go:471", sim.KV("Unhandled Error", "err", name+" failed with: "+why, "logger", "UnhandledError"))
+		s.lookLater(c, name)
+		return
+	}
 	h := http.Header{"User-Agent": {"Go-http-client/2.0"}, "X-Remote-User": {"system:kube-aggregator"}, "X-Remote-Group": {"system:masters"}, probeHeader: {"readyz"}}
 	stream := c.Send("apiservice "+name+" "+fingerprint(d.Roots, d.Cert), d, sim.Request{Method: "GET", URL: "/apis/" + a.Spec.Group + "/" + a.Spec.Version, Header: h})
 	if s.Outgoing == nil {
@@ -314,11 +351,48 @@ func (s *Server) looked(c *sim.Ctx, o *outgoing, m sim.Msg) {
 		s.judge(c, a, "True", "Passed", "all checks passed")
 		return
 	}
-	if c.Now.Sub(f.Since) < lookFor {
+	s.lookLater(c, o.Name)
+}
+
+func (s *Server) lookLater(c *sim.Ctx, name string) {
+	if f := s.Foreign[name]; c.Now.Sub(f.Since) < lookFor {
 		f.Looks = c.Now.Add(lookEvery)
-		s.Foreign[o.Name] = f
-		c.Wake(f.Looks, lookTag+o.Name)
+		s.Foreign[name] = f
+		c.Wake(f.Looks, lookTag+name)
 	}
+}
+
+// noBundle is what client-go says of a bundle of CAs that has none. Models
+// client-go/transport createErrorParsingCAData.
+func noBundle(bundle []byte) string {
+	why := ""
+	for rest := bundle; len(rest) > 0; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		bad := "unable to parse bytes as PEM block"
+		if block != nil {
+			if block.Type != "CERTIFICATE" || len(block.Headers) != 0 {
+				continue
+			}
+			_, err := pki.ParseDER(block.Bytes)
+			if err == nil {
+				return ""
+			}
+			bad = "failed to parse certificate: " + err.Error()
+		}
+		if why == "" {
+			why = bad
+		}
+		if block == nil {
+			break
+		}
+	}
+	if len(bundle) == 0 {
+		return ""
+	} else if why == "" {
+		why = "no valid certificate authority data seen"
+	}
+	return "unable to load root certificates: " + why
 }
 
 // lookAgain is a wake: old ones are passed over.
@@ -350,6 +424,12 @@ func (x *exchange) forward(a *apiService) sim.Response {
 	d, reason, _ := x.s.reach(x.c, a)
 	if c := a.available(); reason != "" || c != nil && c.Status != "True" && !f.Looks.IsZero() {
 		return text(http.StatusServiceUnavailable, "service unavailable\n")
+	}
+	if why := noBundle(d.Roots); why != "" {
+		if c := a.available(); c == nil || c.Status != "True" {
+			return text(http.StatusServiceUnavailable, "service unavailable\n")
+		}
+		return text(http.StatusInternalServerError, why+"\n")
 	}
 	h := http.Header{}
 	for n, v := range x.r.Header {

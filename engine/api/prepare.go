@@ -18,7 +18,9 @@ func namespace(_ *exchange, o, old object, sub string) {
 	n := o.(*corev1.Namespace)
 	if old == nil {
 		n.Status = corev1.NamespaceStatus{Phase: corev1.NamespaceActive}
-		n.Spec.Finalizers = []corev1.FinalizerName{corev1.FinalizerKubernetes}
+		if !slices.Contains(n.Spec.Finalizers, corev1.FinalizerKubernetes) {
+			n.Spec.Finalizers = append(n.Spec.Finalizers, corev1.FinalizerKubernetes)
+		}
 		if n.Labels == nil {
 			n.Labels = map[string]string{}
 		}
@@ -115,6 +117,11 @@ func volume(_ *exchange, o, old object, sub string) {
 
 func service(x *exchange, o, old object, sub string) {
 	s := o.(*corev1.Service)
+	for i := range s.Spec.Ports {
+		if p := &s.Spec.Ports[i]; p.Protocol == "" {
+			p.Protocol = corev1.ProtocolTCP
+		}
+	}
 	switch {
 	case old == nil:
 		s.Status = corev1.ServiceStatus{}

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"unsafe"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -148,6 +150,10 @@ func (x *exchange) fillIn(r *resource, o object) {
 	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
 }
 
+// conditional are the groups whose objects are changed only by who says which version
+// of them they saw. Models AllowUnconditionalUpdate of their strategies.
+var conditional = []string{"apiregistration.k8s.io", "coordination.k8s.io", "node.k8s.io", "storage.k8s.io"}
+
 // check validates the metadata and what the row adds.
 func (x *exchange) check(r *resource, o, old object, sub string) field.ErrorList {
 	errs := checkMeta(r, o, old)
@@ -233,6 +239,9 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		if err := r.guard(x, r, o, old); err != nil {
 			return failed(err)
 		}
+	}
+	if v := meta(o).ResourceVersion; (v == "" || v == "0") && slices.Contains(conditional, r.Group) {
+		return failed(apierrors.NewInvalid(schema.GroupKind{Group: r.Group, Kind: r.Plural}, x.info.name, field.ErrorList{field.Invalid(field.NewPath("metadata", "resourceVersion"), uint64(0), "must be specified for an update")}))
 	}
 	if v := meta(o).ResourceVersion; v != "" && v != "0" && v != strconv.FormatUint(current.Version, 10) || meta(o).UID != "" && meta(o).UID != meta(old).UID {
 		why := fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again")

@@ -234,6 +234,12 @@ func TestWatchFromThePast(t *testing.T) {
 	require.Contains(t, g.pushed(g.stream)[0], `"reason":"Expired"`)
 }
 
+// seen is an object of a test with the version of the one that is stored.
+func (g *rig) seen(resource, namespace, body string) string {
+	o := g.store.Get(resource, namespace, "node-1")
+	return strings.Replace(body, `"metadata":{`, fmt.Sprintf(`"metadata":{"resourceVersion":"%d",`, o.Version), 1)
+}
+
 // A folded Lease is renewed for readers, without versions or observations.
 func TestFold(t *testing.T) {
 	g := newRig(t, "")
@@ -241,7 +247,7 @@ func TestFold(t *testing.T) {
 	const lease = `{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"node-1","namespace":"kube-node-lease"},"spec":{"holderIdentity":"node-1","leaseDurationSeconds":40,"renewTime":"2026-01-01T00:00:00.000000Z"}}`
 	require.Equal(t, 201, g.do(node, "POST", leases, lease).Code)
 	require.Equal(t, 403, g.do(g.peer("system:node:node-2", "system:nodes"), "PUT", leases+"/node-1", lease).Code)
-	require.Equal(t, 200, g.do(node, "PUT", leases+"/node-1", lease, foldHeader, "10s").Code)
+	require.Equal(t, 200, g.do(node, "PUT", leases+"/node-1", g.seen("leases", "kube-node-lease", lease), foldHeader, "10s").Code)
 	version, seen := g.store.Version, len(g.obs)
 	for range 3 {
 		g.now = g.now.Add(11 * time.Second)
@@ -263,7 +269,7 @@ func TestFoldEnds(t *testing.T) {
 	node := [][]byte{b.Bytes}
 	const lease = `{"metadata":{"name":"node-1","namespace":"kube-node-lease"},"spec":{"renewTime":"2026-01-01T00:00:00.000000Z"}}`
 	require.Equal(t, 201, g.do(node, "POST", leases, lease).Code)
-	require.Equal(t, 200, g.do(node, "PUT", leases+"/node-1", lease, foldHeader, "10s").Code)
+	require.Equal(t, 200, g.do(node, "PUT", leases+"/node-1", g.seen("leases", "kube-node-lease", lease), foldHeader, "10s").Code)
 	g.now = g.now.Add(time.Hour)
 	require.Contains(t, string(g.do(g.admin(), "GET", leases+"/node-1", "").Body), `"renewTime":"2026-01-01T00:00:20.000000Z"`)
 	require.Len(t, g.store.Folds, 1)

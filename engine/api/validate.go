@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -88,12 +89,22 @@ func checkMeta(r *resource, o, old object) field.ErrorList {
 			errs = append(errs, field.Invalid(at.Child("labels"), m.Labels[k], e))
 		}
 	}
+	size := 0
 	for _, k := range sortedKeys(m.Annotations) {
 		for _, e := range validation.IsQualifiedName(strings.ToLower(k)) {
 			errs = append(errs, field.Invalid(at.Child("annotations"), k, e))
 		}
+		size += len(k) + len(m.Annotations[k])
 	}
-	return errs
+	if size > annotationsLimit {
+		errs = append(errs, field.TooLong(at.Child("annotations"), "", annotationsLimit))
+	}
+	errs = append(errs, checkOwners(at.Child("ownerReferences"), m.OwnerReferences)...)
+	var was *metav1.ObjectMeta
+	if old != nil {
+		was = meta(old)
+	}
+	return append(errs, checkFinalizers(at.Child("finalizers"), m, was)...)
 }
 
 func checkKeys(at *field.Path, keys []string) field.ErrorList {
@@ -102,16 +113,6 @@ func checkKeys(at *field.Path, keys []string) field.ErrorList {
 		for _, e := range validation.IsConfigMapKey(k) {
 			errs = append(errs, field.Invalid(at.Key(k), k, e))
 		}
-	}
-	return errs
-}
-
-func configMap(_ *exchange, o, old object, _ string) field.ErrorList {
-	c := o.(*corev1.ConfigMap)
-	errs := checkKeys(field.NewPath("data"), sortedKeys(c.Data))
-	errs = append(errs, checkKeys(field.NewPath("binaryData"), sortedKeys(c.BinaryData))...)
-	if old != nil && old.(*corev1.ConfigMap).Immutable != nil && *old.(*corev1.ConfigMap).Immutable {
-		errs = append(errs, field.Forbidden(field.NewPath("data"), "field is immutable when `immutable` is set"))
 	}
 	return errs
 }
@@ -132,22 +133,6 @@ func secret(_ *exchange, o, old object, _ string) {
 			s.Type = old.(*corev1.Secret).Type
 		}
 	}
-}
-
-func checkSecret(_ *exchange, o, old object, _ string) field.ErrorList {
-	s := o.(*corev1.Secret)
-	errs := checkKeys(field.NewPath("data"), sortedKeys(s.Data))
-	if s.Type == corev1.SecretTypeTLS {
-		for _, k := range []string{"tls.crt", "tls.key"} {
-			if _, ok := s.Data[k]; !ok {
-				errs = append(errs, field.Required(field.NewPath("data").Key(k), ""))
-			}
-		}
-	}
-	if old != nil && old.(*corev1.Secret).Type != s.Type {
-		errs = append(errs, field.Invalid(field.NewPath("type"), s.Type, "field is immutable"))
-	}
-	return errs
 }
 
 const rbacGroup = "rbac.authorization.k8s.io"
@@ -226,6 +211,9 @@ func checkSubjects(list []rbacv1.Subject, namespaced bool) field.ErrorList {
 		}
 		switch s.Kind {
 		case rbacv1.ServiceAccountKind:
+			if s.Name != "" {
+				errs = append(errs, says(at.Child("name"), s.Name, subdomain(s.Name))...)
+			}
 			if s.APIGroup != "" {
 				errs = append(errs, field.NotSupported(at.Child("apiGroup"), s.APIGroup, []string{""}))
 			}
@@ -248,7 +236,12 @@ func checkRole(_ *exchange, o, _ object, _ string) field.ErrorList {
 }
 
 func checkClusterRole(_ *exchange, o, _ object, _ string) field.ErrorList {
-	return checkRules(o.(*rbacv1.ClusterRole).Rules, false)
+	r := o.(*rbacv1.ClusterRole)
+	errs := checkRules(r.Rules, false)
+	if a := r.AggregationRule; a != nil && len(a.ClusterRoleSelectors) == 0 {
+		errs = append(errs, field.Required(field.NewPath("aggregationRule", "clusterRoleSelectors"), "at least one clusterRoleSelector required if aggregationRule is non-nil"))
+	}
+	return errs
 }
 
 func checkRules(list []rbacv1.PolicyRule, namespaced bool) field.ErrorList {

@@ -60,6 +60,8 @@ type Aggregated struct {
 	Status, Reason, Message  string
 	// Looks is when it is looked at again, zero when nobody asks for it.
 	Looks time.Time
+	// Bundle is what is wrong with its caBundle, none when it has CAs.
+	Bundle string
 }
 
 // Aggregated finds an APIService by its name.
@@ -73,6 +75,7 @@ func (s *Server) Aggregated(name string) (out Aggregated, ok bool) {
 		return out, true
 	}
 	out.Namespace, out.Service, out.Looks = a.Spec.Service.Namespace, a.Spec.Service.Name, s.Foreign[name].Looks
+	out.Bundle = noBundle(a.Spec.CABundle)
 	if c := a.available(); c != nil {
 		out.Status, out.Reason, out.Message = c.Status, c.Reason, c.Message
 	}
