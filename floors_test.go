@@ -33,6 +33,7 @@ var floors = []floor{
 	{"engine/pki", nil, "certificates are real without Kubernetes: pki stands on nothing"},
 	{"engine/era", nil, "facts about releases stand on nothing"},
 	{"engine/sim", []string{"engine/trace"}, "time, wire and disks know HTTP and no Kubernetes"},
+	{"engine/election", []string{"engine/sim", "engine/trace", "engine/pki", "engine/era"}, "who leads is decided in one way by all who take part; it knows none of them"},
 	{"engine/kubeconfig", nil, "the form of kubeconfigs is one for all actors; files are read through a function, so that it needs no disk"},
 	{"engine/api", actorFloor, "actors meet only through requests: none imports another"},
 	{"engine/kubelet", actorFloor, "actors meet only through requests: the kubelet can't reach into the API server"},
@@ -54,7 +55,7 @@ var floors = []floor{
 	{".", nil, "the root holds nothing but the test of the floors"},
 }
 
-var actorFloor = []string{"engine/sim", "engine/trace", "engine/pki", "engine/era", "engine/kubeconfig"}
+var actorFloor = []string{"engine/sim", "engine/trace", "engine/pki", "engine/era", "engine/kubeconfig", "engine/election"}
 
 // testsMay is what test files of a package may import beyond its floor: a test
 // may look at its package from above.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/joinery-lab/joinery/engine/election"
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -251,17 +252,13 @@ func (k *Client) send(c *sim.Ctx, owner, method, uri string, body any, fold time
 	k.deliver(c, x)
 }
 
-// foldHeader asks the API server to take a renewal for one that comes again in
-// every such interval.
-const foldHeader = "Joinery-Fold"
-
 func (k *Client) deliver(c *sim.Ctx, x exchange) {
 	h := http.Header{"User-Agent": {k.program().agent(k.era())}, "Accept": {"application/json, */*"}}
 	if x.Body != nil {
 		h.Set("Content-Type", "application/json")
 	}
 	if x.Fold != "" {
-		h.Set(foldHeader, x.Fold)
+		h.Set(election.FoldHeader, x.Fold)
 	}
 	if t := k.token(c); t != "" {
 		h.Set("Authorization", "Bearer "+t)

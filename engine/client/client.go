@@ -12,6 +12,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/joinery-lab/joinery/engine/election"
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -48,9 +49,11 @@ type Client struct {
 	Mount  *mount `json:"mount,omitempty"`
 	// Sources are the lists and watches by name. Maps are written even when they
 	// are empty, so that they are there again after a snapshot is restored.
-	Sources  map[string]*source `json:"sources"`
-	Election *election          `json:"election,omitempty"`
-	Scraper  *scraper           `json:"scraper,omitempty"`
+	Sources map[string]*source `json:"sources"`
+	// Election is one's part in who works, ElectRetry how its tries fare.
+	Election   *election.Election `json:"election,omitempty"`
+	ElectRetry retry              `json:"electRetry,omitzero"`
+	Scraper    *scraper           `json:"scraper,omitempty"`
 	// Front and Visits are those of an aggregated API server.
 	Front   *front              `json:"front,omitempty"`
 	Visits  map[uint64]visit    `json:"visits"`
@@ -102,10 +105,7 @@ func (k *Client) Clone() sim.Actor {
 		m := *k.Mount
 		n.Mount = &m
 	}
-	if k.Election != nil {
-		x := *k.Election
-		n.Election = &x
-	}
+	n.Election = k.Election.Clone()
 	n.Scraper = k.Scraper.clone()
 	n.Visits = maps.Clone(k.Visits)
 	n.Timers, n.Streams, n.Held = maps.Clone(k.Timers), maps.Clone(k.Streams), slices.Clone(k.Held)
@@ -117,17 +117,13 @@ func (k *Client) program() program { return programs[k.Program] }
 
 // wakes is what each timer leads to; "VERB WHAT" is one of several.
 var wakes = map[string]func(k *Client, c *sim.Ctx, what string){
-	"mount":  func(k *Client, c *sim.Ctx, _ string) { k.mount(c) },
-	"sync":   func(k *Client, c *sim.Ctx, _ string) { k.syncVolume(c) },
-	"remake": func(k *Client, c *sim.Ctx, _ string) { k.watchVolume(c) },
-	"reload": func(k *Client, c *sim.Ctx, _ string) { k.reloadCert(c) },
-	"source": (*Client).open,
-	"elect":  func(k *Client, c *sim.Ctx, _ string) { k.tryLease(c) },
-	"overdue": func(k *Client, c *sim.Ctx, _ string) {
-		k.leaseOverdue(c)
-	},
+	"mount":    func(k *Client, c *sim.Ctx, _ string) { k.mount(c) },
+	"sync":     func(k *Client, c *sim.Ctx, _ string) { k.syncVolume(c) },
+	"remake":   func(k *Client, c *sim.Ctx, _ string) { k.watchVolume(c) },
+	"reload":   func(k *Client, c *sim.Ctx, _ string) { k.reloadCert(c) },
+	"source":   (*Client).open,
+	"elect":    func(k *Client, c *sim.Ctx, _ string) { k.Election.Try(c, candidate{k}) },
 	"unsynced": func(k *Client, c *sim.Ctx, _ string) { k.unsynced(c) },
-	"expired":  func(k *Client, c *sim.Ctx, _ string) { k.stirLease(c) },
 	"scrape":   func(k *Client, c *sim.Ctx, _ string) { k.scrape(c) },
 	"probe":    func(k *Client, c *sim.Ctx, _ string) { k.probe(c) },
 	"node":     (*Client).scrapeNode,
@@ -157,6 +153,10 @@ func (k *Client) Step(c *sim.Ctx, m sim.Msg) {
 		}
 		k.start(c)
 	case sim.MsgWake:
+		if strings.HasPrefix(m.Tag, election.Tag) {
+			k.Election.Timer(c, candidate{k}, m.Tag)
+			return
+		}
 		name, gen, _ := strings.Cut(m.Tag, "#")
 		if strconv.FormatUint(k.Timers[name], 10) != gen {
 			return
@@ -170,7 +170,7 @@ func (k *Client) Step(c *sim.Ctx, m sim.Msg) {
 	case sim.MsgClock:
 		k.changed(c)
 	case sim.MsgUnfold:
-		k.stirLease(c)
+		k.Election.Stir(c)
 		k.stirScrapes(c)
 		k.changed(c)
 	case sim.MsgRequest:
@@ -244,9 +244,7 @@ func (k *Client) start(c *sim.Ctx) {
 		return
 	}
 	if p.lock != "" && k.Flags.LeaderElect {
-		k.Election = &election{ID: c.Host + "_" + c.Chance.UUID(c.Actor()+"/leader")}
-		k.log(c, 'I', 0, "leaderelection.go:258", sim.KV("Attempting to acquire leader lease...", "lock", k.lock()))
-		k.tryLease(c)
+		k.elect(c)
 		return
 	}
 	k.run(c)

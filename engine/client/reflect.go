@@ -273,7 +273,7 @@ func (k *Client) changed(c *sim.Ctx) {
 		k.resume(c, "mount", &k.Mount.Retry, era.VolumeBackoff.In(k.era()))
 	}
 	if k.Election != nil {
-		k.resume(c, "elect", &k.Election.Retry, b)
+		k.resume(c, "elect", &k.ElectRetry, b)
 	}
 }
 

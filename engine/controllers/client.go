@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/joinery-lab/joinery/engine/election"
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -148,7 +149,7 @@ func (m *ControllerManager) give(c *sim.Ctx, msg message) {
 		h.Set("User-Agent", m.agent("")+"/leader-election")
 	}
 	if msg.Fold > 0 {
-		h.Set(foldHeader, msg.Fold.String())
+		h.Set(election.FoldHeader, msg.Fold.String())
 	}
 	stream := c.Send(id.Conn, id.dial(), sim.Request{Method: msg.Method, URL: msg.URL, Header: h, Body: msg.Body})
 	msg.exchange.Account = msg.Account

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/joinery-lab/joinery/engine/election"
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -47,9 +48,9 @@ type ControllerManager struct {
 	Throttled time.Time `json:"throttled,omitzero"`
 	// Health is when the API server's health was first asked for, Booted how
 	// many ServiceAccounts were looked for.
-	Health   time.Time `json:"health,omitzero"`
-	Booted   int       `json:"booted,omitempty"`
-	Election *election `json:"election,omitempty"`
+	Health   time.Time          `json:"health,omitzero"`
+	Booted   int                `json:"booted,omitempty"`
+	Election *election.Election `json:"election,omitempty"`
 
 	Loops   []*loop `json:"loops,omitempty"`
 	Feeds   []*feed `json:"feeds,omitempty"`
@@ -118,10 +119,7 @@ func (m *ControllerManager) Clone() sim.Actor {
 		x.Waiting = slices.Clone(a.Waiting)
 		return &x
 	})
-	if m.Election != nil {
-		x := *m.Election
-		n.Election = &x
-	}
+	n.Election = m.Election.Clone()
 	n.CSRs, n.Secrets, n.Maps, n.Namespaces, n.Seats = maps.Clone(m.CSRs), maps.Clone(m.Secrets), maps.Clone(m.Maps), maps.Clone(m.Namespaces), maps.Clone(m.Seats)
 	n.Roles = maps.Clone(m.Roles)
 	n.Pairs, n.Streams = maps.Clone(m.Pairs), maps.Clone(m.Streams)
@@ -203,7 +201,7 @@ func (m *ControllerManager) wake(c *sim.Ctx, tag string) {
 	case kind == "health":
 		m.askHealth(c)
 	case kind == "elect":
-		m.electTimer(c, i, name)
+		m.Election.Timer(c, candidate{m}, tag)
 	case kind == "clean":
 		m.clean(c)
 	}

@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/election"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -140,8 +140,7 @@ func (m *ControllerManager) begin(c *sim.Ctx, elect bool, namespace, name string
 		m.runProgram(c)
 		return
 	}
-	e := m.era()
-	m.Flags.Elect = Elect{On: true, Duration: era.LeaseDuration.In(e), Renew: era.LeaseRenew.In(e), Retry: era.LeaseRetry.In(e), Lock: "leases", Name: name, Namespace: namespace}
+	m.Flags.Elect = election.Defaults(m.era(), namespace, name)
 	m.elect(c)
 }
 

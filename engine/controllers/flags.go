@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/joinery-lab/joinery/engine/election"
 	"github.com/joinery-lab/joinery/engine/era"
 )
 
@@ -37,20 +38,9 @@ type Flags struct {
 	AccountKey  string               `json:"accountKey,omitempty"`
 	QPS         float32              `json:"qps"`
 	Burst       int                  `json:"burst"`
-	Elect       Elect                `json:"elect"`
+	Elect       election.Rules       `json:"elect"`
 	Gates       []string             `json:"gates,omitempty"`
 	V           int                  `json:"v,omitempty"`
-}
-
-// Elect is what the flags --leader-elect… say.
-type Elect struct {
-	On        bool          `json:"on"`
-	Duration  time.Duration `json:"duration"`
-	Renew     time.Duration `json:"renew"`
-	Retry     time.Duration `json:"retry"`
-	Lock      string        `json:"lock"`
-	Name      string        `json:"name"`
-	Namespace string        `json:"namespace"`
 }
 
 // signers are the built-in signers in the order in which they start, by the
@@ -100,7 +90,7 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 	if rest := fs.Args(); len(rest) > 0 {
 		return f, fmt.Errorf("%q does not take any arguments, got %q", "kube-controller-manager", rest)
 	}
-	f.Burst = int(burst)
+	f.Burst, f.Elect.Jitter = int(burst), era.LeaseJitter.In(e)
 	for _, s := range signers {
 		cert, _ := fs.GetString("cluster-signing-" + s.short + "-cert-file")
 		key, _ := fs.GetString("cluster-signing-" + s.short + "-key-file")
@@ -170,27 +160,6 @@ func (f *Flags) refused(e era.Era) string {
 		if ok && p[0] == "" {
 			return fmt.Sprintf("%q: cannot specify key without cert", "cluster-signing-"+name)
 		}
-	}
-	return ""
-}
-
-// panics is what leaderelection.NewLeaderElector says of durations that can't
-// be; the program then panics with it.
-func (x *Elect) panics(e era.Era) string {
-	jittered := x.Retry + x.Retry/100*time.Duration(era.LeaseJitter.In(e)-100)
-	switch {
-	case !x.On:
-		return ""
-	case x.Duration <= x.Renew:
-		return "leaseDuration must be greater than renewDeadline"
-	case x.Renew <= jittered:
-		return "renewDeadline must be greater than retryPeriod*JitterFactor"
-	case x.Duration < 1:
-		return "leaseDuration must be greater than zero"
-	case x.Renew < 1:
-		return "renewDeadline must be greater than zero"
-	case x.Retry < 1:
-		return "retryPeriod must be greater than zero"
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/joinery-lab/joinery/engine/election"
 	"github.com/joinery-lab/joinery/engine/era"
 )
 
@@ -35,7 +36,7 @@ func TestFlagDefaults(t *testing.T) {
 	m, err := New(era.Must("1.36"), nil)
 	require.NoError(t, err)
 	require.Equal(t, Flags{Controllers: []string{"*"}, Duration: 8760 * time.Hour, QPS: 20, Burst: 30,
-		Elect: Elect{On: true, Duration: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Lock: "leases", Name: "kube-controller-manager", Namespace: "kube-system"}}, m.Flags)
+		Elect: election.Rules{On: true, Duration: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Jitter: 120, Lock: "leases", Name: "kube-controller-manager", Namespace: "kube-system"}}, m.Flags)
 }
 
 // TestRefused: what the program itself refuses is in its log, as recorded in o.

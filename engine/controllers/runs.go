@@ -1,9 +1,6 @@
 package controllers
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // Runs tells whether --controllers has a controller run.
 func (m *ControllerManager) Runs(controller string) bool {
@@ -46,17 +43,3 @@ func (m *ControllerManager) Lacks(signer string) string {
 
 // Verbosity is its --v.
 func (m *ControllerManager) Verbosity() int { return m.Flags.V }
-
-// Candidate is its part in the election: for which Lease, none without
-// --leader-elect, whether it leads, and until when it takes another one for the
-// leader; zero while the watch would tell if that one did not renew.
-func (m *ControllerManager) Candidate() (lock string, leads bool, until time.Time) {
-	x := m.Election
-	if x == nil {
-		return "", false, until
-	}
-	if !x.Quiet && x.Lease != nil && x.Lease.Spec.LeaseDurationSeconds != nil {
-		until = x.Seen.Add(time.Duration(*x.Lease.Spec.LeaseDurationSeconds) * time.Second)
-	}
-	return m.lock(), x.Leading, until
-}

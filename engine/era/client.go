@@ -25,9 +25,4 @@ var (
 	VolumeBackoff = row("client/volume-backoff", Fact[Backoff]{
 		Value: Backoff{First: 500 * time.Millisecond, Factor: 2, Max: 2*time.Minute + 2*time.Second}, Source: "pkg/util/goroutinemap/exponentialbackoff",
 	})
-
-	// LeaderLease, LeaderRenew and LeaderRetry are the defaults of leader election.
-	LeaderLease = row("client/leader-lease", Fact[time.Duration]{Value: 15 * time.Second, Source: "k8s.io/component-base/config/v1alpha1/defaults.go"})
-	LeaderRenew = row("client/leader-renew", Fact[time.Duration]{Value: 10 * time.Second, Source: "k8s.io/component-base/config/v1alpha1/defaults.go"})
-	LeaderRetry = row("client/leader-retry", Fact[time.Duration]{Value: 2 * time.Second, Source: "k8s.io/component-base/config/v1alpha1/defaults.go"})
 )
