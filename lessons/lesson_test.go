@@ -31,7 +31,7 @@ func play(t *testing.T, l *Lesson, release string, s *Session) []Key {
 	w := world(t, l, release)
 	ev := l.Evidence()
 	missing := l.Judge(w.View(), ev)
-	err := s.Run(w, func(_ Do, obs []trace.Observation) {
+	err := s.Run(w, func(_ Do, obs []trace.Observation, _ bool) {
 		ev.Add(obs)
 		missing = l.Judge(w.View(), ev)
 	})

@@ -59,11 +59,15 @@ func (s *Session) Check(hosts []string) error {
 	return nil
 }
 
+// slice is how many events of a long step are played before what they made is handed
+// on: what a session holds does not grow with the time that it lets pass.
+const slice = 2048
+
 // Run plays a session in a world and hands each step's observations to see, in
-// order. An answer to why comes in the words of s.Words, as a trace.Printed of
+// order; those of a long one in several calls, all but the last with more. An answer to why comes in the words of s.Words, as a trace.Printed of
 // nobody's. The error is a *SyntaxError before anything ran, or the *Failure of
 // the first expectation that does not hold.
-func (s *Session) Run(w *engine.World, see func(Do, []trace.Observation)) error {
+func (s *Session) Run(w *engine.World, see func(d Do, obs []trace.Observation, more bool)) error {
 	if err := s.Check(w.Hosts()); err != nil {
 		return err
 	}
@@ -79,9 +83,14 @@ func (s *Session) Run(w *engine.World, see func(Do, []trace.Observation)) error 
 			last = listen(obs, d.Host)
 			last.running = w.Busy(d.Host)
 		case Advance:
-			w.AdvanceTo(w.Now().Add(d.For))
+			last = said{}
+			for end := w.Now().Add(d.For); w.AdvanceWithin(end, slice) == 0; {
+				obs = w.Drain()
+				last.listen(obs, "")
+				see(d, obs, true)
+			}
 			obs = w.Drain()
-			last = listen(obs, "")
+			last.listen(obs, "")
 		case Why:
 			e, err := w.Why(object(w, d.Text))
 			if err != nil {
@@ -120,7 +129,7 @@ func (s *Session) Run(w *engine.World, see func(Do, []trace.Observation)) error 
 			}
 			continue
 		}
-		see(d, obs)
+		see(d, obs, false)
 	}
 	return nil
 }
@@ -135,6 +144,11 @@ type said struct {
 // listen collects what was printed, by whomever, and the last status at a
 // host ("" for any).
 func listen(obs []trace.Observation, host string) (s said) {
+	s.listen(obs, host)
+	return s
+}
+
+func (s *said) listen(obs []trace.Observation, host string) {
 	var b strings.Builder
 	for _, o := range obs {
 		switch o.Kind {
@@ -146,8 +160,7 @@ func listen(obs []trace.Observation, host string) (s said) {
 			}
 		}
 	}
-	s.printed = b.String()
-	return s
+	s.printed += b.String()
 }
 
 // check returns why an expectation does not hold, empty when it does.

@@ -87,7 +87,7 @@ func (o runOptions) run(name string, in io.Reader, stdout io.Writer) error {
 	out := bufio.NewWriter(stdout)
 	see := printer(out)
 	if o.json {
-		see = func(_ lessons.Do, obs []trace.Observation) { trace.Encode(out, obs) }
+		see = func(_ lessons.Do, obs []trace.Observation, _ bool) { trace.Encode(out, obs) }
 	}
 	err = s.Run(w, see)
 	if ferr := out.Flush(); err == nil {
@@ -125,13 +125,15 @@ func readSession(name string, in io.Reader) (*lessons.Session, error) {
 
 // printer prints what hosts printed, each line that was typed before it.
 // Output of a host that was not typed at just now comes under its name.
-func printer(out io.Writer) func(lessons.Do, []trace.Observation) {
-	return func(d lessons.Do, obs []trace.Observation) {
-		at := d.Host
-		if d.Verb == lessons.Type {
-			fmt.Fprintf(out, "%s %s\n", d.Prompt, d.Text)
+func printer(out io.Writer) func(lessons.Do, []trace.Observation, bool) {
+	begun, broken, at := false, false, ""
+	return func(d lessons.Do, obs []trace.Observation, more bool) {
+		if !begun {
+			begun, at = true, d.Host
+			if d.Verb == lessons.Type {
+				fmt.Fprintf(out, "%s %s\n", d.Prompt, d.Text)
+			}
 		}
-		broken := false
 		for _, o := range obs {
 			if o.Kind != trace.Printed {
 				continue
@@ -143,8 +145,12 @@ func printer(out io.Writer) func(lessons.Do, []trace.Observation) {
 			io.WriteString(out, o.Payload)
 			broken = !strings.HasSuffix(o.Payload, "\n")
 		}
+		if more {
+			return
+		}
 		if broken {
 			fmt.Fprintln(out)
 		}
+		begun, broken = false, false
 	}
 }
