@@ -13,7 +13,6 @@ import (
 	"github.com/joinery-lab/joinery/engine/api"
 	"github.com/joinery-lab/joinery/engine/client"
 	"github.com/joinery-lab/joinery/engine/controllers"
-	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/kubelet"
 )
 
@@ -33,33 +32,19 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 	addr, m := w.manager()
 	args := []string{"signer", v.Signer, "by", v.Requestor}
 	last := w.Decisions["csr/"+o.Name]
-	cleaned := func(kind string, after time.Duration) {
-		if m != nil && m.Runs("certificatesigningrequest-cleaner-controller") {
-			at := v.Created
-			for _, c := range o.Status.Conditions {
-				if t := c.LastUpdateTime.UTC(); kind != "pending" && t.After(at) {
-					at = t
-				}
-			}
-			add(&e.Next, reason("cleaned", "after", after.String()).at(at.Add(after)))
-		}
-	}
 	switch {
 	case strings.Contains(v.Condition, "Failed"):
 		e.State = reason("csr-failed", append(args, "reason", v.Reason, "message", v.Message)...)
 		add(&e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
 		add(&e.Needs, reason("request", "message", v.Message))
-		cleaned("failed", era.CleanerDecided.In(w.era))
 	case v.Condition == "Denied":
 		e.State = reason("csr-denied", append(args, "reason", v.Reason, "message", v.Message)...)
 		add(&e.Knows, reason("condition", "csr", o.Name, "message", v.Message))
 		w.explainRule(e, last)
 		add(&e.Needs, reason("new-request"))
-		cleaned("denied", era.CleanerDecided.In(w.era))
 	case v.Certificate != "":
 		e.State = reason("csr-issued", args...)
 		w.explainGrant(e, o)
-		cleaned("issued", era.CleanerDecided.In(w.era))
 	case v.Condition == "Approved":
 		e.State = reason("csr-unsigned", args...)
 		w.needSigner(e, addr, m, v.Signer)
@@ -71,7 +56,6 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 				add(&e.Needs, reason("file", "host", host, "path", file, "error", last.Args["message"]))
 			}
 		}
-		cleaned("approved", era.CleanerUnissued.In(w.era))
 	default:
 		e.State = reason("csr-pending", args...)
 		if last.Args["reason"] == "NotPermitted" {
@@ -81,7 +65,9 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 		w.explainName(e, o)
 		w.needApprover(e, addr, m, o)
 		add(&e.Needs, reason("approval", "csr", o.Name))
-		cleaned("pending", era.CleanerPending.In(w.era))
+	}
+	if at, after := controllers.Cleans(w.era, o); !at.IsZero() && m != nil && m.Runs("certificatesigningrequest-cleaner-controller") {
+		add(&e.Next, reason("cleaned", "after", after.String()).at(at.UTC()))
 	}
 }
 

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -47,35 +46,24 @@ func prepareCSR(x *exchange, o, old object, sub string) {
 // withDecisions keeps Approved and Denied as they were when there are as many
 // of them as before: /status can't touch them. Otherwise validation complains.
 func withDecisions(now, was []certificatesv1.CertificateSigningRequestCondition) []certificatesv1.CertificateSigningRequestCondition {
-	decision := func(c certificatesv1.CertificateSigningRequestCondition) bool {
-		return c.Type == certificatesv1.CertificateApproved || c.Type == certificatesv1.CertificateDenied
-	}
-	byType := map[certificatesv1.RequestConditionType][]certificatesv1.CertificateSigningRequestCondition{}
-	count := map[certificatesv1.RequestConditionType]int{}
-	for _, c := range was {
-		if decision(c) {
-			byType[c.Type] = append(byType[c.Type], c)
-		}
-	}
-	for _, c := range now {
-		if decision(c) {
-			count[c.Type]++
-		}
-	}
-	for t := range maps.Keys(byType) {
-		if count[t] != len(byType[t]) {
-			return now
-		}
-	}
-	for t, n := range count {
-		if n != len(byType[t]) {
-			return now
-		}
-	}
 	out := slices.Clone(now)
-	for i, c := range out {
-		if decision(c) {
-			out[i], byType[c.Type] = byType[c.Type][0], byType[c.Type][1:]
+	for _, t := range []certificatesv1.RequestConditionType{certificatesv1.CertificateApproved, certificatesv1.CertificateDenied} {
+		before, after := places(was, t), places(now, t)
+		if len(before) != len(after) {
+			continue
+		}
+		for i := range before {
+			out[after[i]] = was[before[i]]
+		}
+	}
+	return out
+}
+
+// places are the indexes of the conditions of a type.
+func places(list []certificatesv1.CertificateSigningRequestCondition, t certificatesv1.RequestConditionType) (out []int) {
+	for i, c := range list {
+		if c.Type == t {
+			out = append(out, i)
 		}
 	}
 	return out

@@ -197,18 +197,13 @@ func validateCSRChange(n, was *certificatesv1.CertificateSigningRequest, sub str
 	var errs field.ErrorList
 	at := field.NewPath("status", "conditions")
 	for _, t := range once {
-		if len(ofType(n, t)) < len(ofType(was, t)) {
+		if len(places(n.Status.Conditions, t)) < len(places(was.Status.Conditions, t)) {
 			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not remove a condition of type %q", t)))
 		}
 	}
 	for _, t := range once {
-		before, after := ofType(was, t), ofType(n, t)
-		switch {
-		case len(after) < len(before) || sub == "approval" || t == certificatesv1.CertificateFailed:
-		case len(after) > len(before):
+		if sub != "approval" && t != certificatesv1.CertificateFailed && len(places(n.Status.Conditions, t)) > len(places(was.Status.Conditions, t)) {
 			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not add a condition of type %q", t)))
-		case !equality.Semantic.DeepEqual(before, after):
-			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not modify a condition of type %q", t)))
 		}
 	}
 	if !bytes.Equal(n.Status.Certificate, was.Status.Certificate) {
@@ -220,14 +215,4 @@ func validateCSRChange(n, was *certificatesv1.CertificateSigningRequest, sub str
 		}
 	}
 	return errs
-}
-
-func ofType(o *certificatesv1.CertificateSigningRequest, t certificatesv1.RequestConditionType) []certificatesv1.CertificateSigningRequestCondition {
-	var out []certificatesv1.CertificateSigningRequestCondition
-	for _, c := range o.Status.Conditions {
-		if c.Type == t {
-			out = append(out, c)
-		}
-	}
-	return out
 }

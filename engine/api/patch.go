@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
+	"net/http"
 	"reflect"
 	"slices"
 	"sort"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // patch is the body of a PATCH.
@@ -21,7 +23,9 @@ type patch struct {
 }
 
 // patchKinds are the formats that are served; apply patches are not.
-const patchKinds = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
+const patchKinds = "application/json-patch+json, application/merge-patch+json, " + strategic
+
+const strategic = "application/strategic-merge-patch+json"
 
 func (x *exchange) readPatch() (*patch, error) {
 	kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
@@ -47,26 +51,36 @@ func (p *patch) apply(r *resource, current []byte) ([]byte, error) {
 		}
 		var ops []operation
 		if err := json.Unmarshal(p.data, &ops); err != nil {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+			return nil, badPatch(err)
 		}
 		var out any = doc
 		for _, o := range ops {
 			var err error
 			if out, err = o.apply(out); err != nil {
-				return nil, apierrors.NewBadRequest(err.Error())
+				// It is not told which operation it was that failed, nor why.
+				return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
 			}
 		}
 		return encode(out), nil
 	}
 	var change map[string]any
 	if err := generic(p.data, &change); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+		if again := json.Unmarshal(p.data, &change); again != nil {
+			err = again
+		}
+		return nil, badPatch(err)
 	}
 	var t reflect.Type
-	if p.kind == "application/strategic-merge-patch+json" {
+	if p.kind == strategic {
 		t = reflect.TypeOf(r.New()).Elem()
 	}
 	return encode(merge(members(json.RawMessage(current)), change, t)), nil
+}
+
+// badPatch is a patch that is none; the type that it names is the server's own
+// (Models apiserver/pkg/endpoints/handlers applyJSPatch).
+func badPatch(err error) error {
+	return apierrors.NewBadRequest("error decoding patch: " + strings.NewReplacer("api.operation", "handlers.jsonPatchOp").Replace(err.Error()))
 }
 
 // members are those of a JSON object, read no further than that: a patch speaks of

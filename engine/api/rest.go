@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -227,6 +228,9 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 			return failed(err)
 		}
 		if err := x.decodeJSON(data, nil, want, o); err != nil {
+			if _, broken := kjson.UnmarshalStrict(data, r.New()); broken != nil && patch.kind != strategic {
+				err = apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(data), broken.Error())})
+			}
 			return failed(err)
 		}
 	}
@@ -246,7 +250,8 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if v := meta(o).ResourceVersion; v != "" && v != "0" && v != strconv.FormatUint(current.Version, 10) || meta(o).UID != "" && meta(o).UID != meta(old).UID {
 		why := fmt.Errorf("the object has been modified; please apply your changes to the latest version and try again")
 		if meta(o).UID != "" && meta(o).UID != meta(old).UID {
-			why = fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", meta(o).UID, meta(old).UID)
+			// Models apiserver/pkg/storage StorageError.
+			why = fmt.Errorf("StorageError: invalid object, Code: 4, Key: /registry/%s/%s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %s, UID in object meta: %s", r.Plural, current.key(), meta(o).UID, meta(old).UID)
 		}
 		return failed(apierrors.NewConflict(r.gr(), x.info.name, why))
 	}
@@ -276,7 +281,7 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	x.interfere(key)
 	x.s.store.unfold(key)
 	changed := x.stored(verb, x.s.store.keep(next.versioned(x.s.store.Version+1)))
-	if r.over != nil && r.over(o) {
+	if meta(o).DeletionTimestamp != nil && len(meta(o).Finalizers) == 0 && (r.over == nil || r.over(o)) {
 		x.erase(r, changed)
 	}
 	return x.show(200, r, changed)
@@ -326,11 +331,8 @@ func (x *exchange) delete(r *resource) sim.Response {
 	if err := x.admitEarly(r, nil, current.typed, "delete"); err != nil {
 		return failed(err)
 	}
-	if p := d.Preconditions; p != nil && p.UID != nil && *p.UID != meta(current.typed).UID {
-		return failed(apierrors.NewConflict(r.gr(), x.info.name, fmt.Errorf("Precondition failed: UID in precondition: %s, UID in object meta: %s", *p.UID, meta(current.typed).UID)))
-	}
-	if p := d.Preconditions; p != nil && p.ResourceVersion != nil && *p.ResourceVersion != meta(current.typed).ResourceVersion {
-		return failed(apierrors.NewConflict(r.gr(), x.info.name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %s, ResourceVersion in object meta: %s", *p.ResourceVersion, meta(current.typed).ResourceVersion)))
+	if err := precedes(r, d.Preconditions, meta(current.typed)); err != nil {
+		return failed(err)
 	}
 	if r.Plural == "namespaces" && immortal[x.info.name] {
 		return failed(apierrors.NewForbidden(r.gr(), x.info.name, fmt.Errorf("this namespace may not be deleted")))
@@ -339,6 +341,9 @@ func (x *exchange) delete(r *resource) sim.Response {
 		if resp, done := r.retire(x, r, current, dry); done {
 			return resp
 		}
+	}
+	if len(meta(current.typed).Finalizers) > 0 {
+		return x.show(200, r, x.doom(r, current, dry))
 	}
 	if !dry {
 		x.erase(r, current)
@@ -349,6 +354,39 @@ func (x *exchange) delete(r *resource) sim.Response {
 	code := int(st.Code)
 	st.Code = 0
 	return asJSON(code, encode(st))
+}
+
+// precedes holds what a deletion wants against what is there (Models
+// apiserver/pkg/registry/rest BeforeDelete).
+func precedes(r *resource, p *metav1.Preconditions, m *metav1.ObjectMeta) error {
+	const words = "the %s in the precondition (%s) does not match the %s in record (%s). The object might have been %s"
+	var why error
+	switch {
+	case p == nil:
+		return nil
+	case p.UID != nil && *p.UID != m.UID:
+		why = fmt.Errorf(words, "UID", *p.UID, "UID", m.UID, "deleted and then recreated")
+	case p.ResourceVersion != nil && *p.ResourceVersion != m.ResourceVersion:
+		why = fmt.Errorf(words, "ResourceVersion", *p.ResourceVersion, "ResourceVersion", m.ResourceVersion, "modified")
+	default:
+		return nil
+	}
+	return apierrors.NewConflict(schema.GroupResource{Group: r.Group, Resource: r.Kind}, m.Name, why)
+}
+
+// doom begins the end of an object that finalizers hold: it goes when the last of
+// them does (Models apiserver/pkg/registry/generic/registry markAsDeleting).
+func (x *exchange) doom(r *resource, current *Object, dry bool) *Object {
+	if meta(current.typed).DeletionTimestamp != nil {
+		return current
+	}
+	o, now := twin(current.typed), x.now()
+	m := meta(o)
+	m.DeletionTimestamp, m.DeletionGracePeriodSeconds = &now, new(int64)
+	if dry {
+		return written(r.Plural, o, current.Version)
+	}
+	return x.commit(r, "delete", o)
 }
 
 // immortal are the namespaces that can't be deleted (Models the
@@ -375,7 +413,11 @@ func (x *exchange) deleteAll(r *resource) sim.Response {
 		return failed(err)
 	} else if !dry {
 		for _, o := range gone {
-			x.erase(r, o)
+			if len(meta(o.typed).Finalizers) > 0 {
+				x.doom(r, o, false)
+			} else {
+				x.erase(r, o)
+			}
 		}
 	}
 	return x.showList(r, gone)

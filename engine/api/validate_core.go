@@ -76,10 +76,16 @@ func checkOwners(at *field.Path, list []metav1.OwnerReference) (errs field.Error
 }
 
 func checkFinalizers(at *field.Path, m, old *metav1.ObjectMeta) (errs field.ErrorList) {
-	if old == nil {
-		for _, f := range m.Finalizers {
+	for i, f := range m.Finalizers {
+		if old == nil {
 			errs = append(errs, says(at, f, validation.IsQualifiedName(f))...)
 		}
+		// Models pkg/apis/core/validation validateKubeFinalizerName.
+		if !strings.Contains(f, "/") && !slices.Contains([]string{"kubernetes", metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents}, f) {
+			errs = append(errs, field.Invalid(at.Index(i), f, "name is neither a standard finalizer name nor is it fully qualified"))
+		}
+	}
+	if old == nil {
 		return errs
 	}
 	var extra []string

@@ -68,6 +68,25 @@ var tooOld = []struct {
 	}, era.CleanerUnissued.In},
 }
 
+// Cleans tells when the cleaner will find a CSR too old, if nothing happens to it,
+// and how long after what makes it so. The zero time is never.
+func Cleans(e era.Era, csr *certv1.CertificateSigningRequest) (at time.Time, after time.Duration) {
+	soonest := func(since time.Time, age time.Duration) {
+		if t := since.Add(age); age > 0 && !since.IsZero() && (at.IsZero() || t.Before(at)) {
+			at, after = t, age
+		}
+	}
+	for _, x := range tooOld {
+		soonest(x.since(csr), x.age(e))
+	}
+	if certs, err := pki.ParseCerts(csr.Status.Certificate); err == nil {
+		if since := decidedAt(csr, certv1.CertificateApproved); !since.IsZero() {
+			soonest(since, certs[0].NotAfter.Sub(since))
+		}
+	}
+	return at, after
+}
+
 func decidedAt(csr *certv1.CertificateSigningRequest, kind certv1.RequestConditionType) time.Time {
 	for _, x := range csr.Status.Conditions {
 		if x.Type == kind {

@@ -322,6 +322,36 @@ func TestCloneIsIndependent(t *testing.T) {
 	require.Equal(t, string(a), string(b))
 }
 
+// TestCleans: what is told beforehand of a CSR's end. One that was signed and
+// never approved is pending to the cleaner, whatever its certificate.
+func TestCleans(t *testing.T) {
+	ca, err := pki.NewAuthority(pki.Keyring{Seed: "t"}, "ca", "kubernetes", newYear, newYear.Add(10*time.Minute))
+	require.NoError(t, err)
+	for _, x := range []struct {
+		cert  []byte
+		kinds []certv1.RequestConditionType
+		want  time.Duration
+	}{
+		{nil, nil, 24 * time.Hour},
+		{[]byte("c"), nil, 24 * time.Hour},
+		{nil, []certv1.RequestConditionType{certv1.CertificateApproved}, 24 * time.Hour},
+		{[]byte("c"), []certv1.RequestConditionType{certv1.CertificateApproved}, time.Hour},
+		{ca.CertPEM(), []certv1.RequestConditionType{certv1.CertificateApproved}, 10 * time.Minute},
+		{[]byte("c"), []certv1.RequestConditionType{certv1.CertificateDenied}, time.Hour},
+		{nil, []certv1.RequestConditionType{certv1.CertificateApproved, certv1.CertificateFailed}, time.Hour},
+		{nil, []certv1.RequestConditionType{"Mine"}, 0},
+	} {
+		csr := node(t, "a", "u")
+		csr.CreationTimestamp, csr.Status.Certificate = metav1.Time{Time: newYear}, x.cert
+		for _, k := range x.kinds {
+			csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{Type: k, LastUpdateTime: metav1.Time{Time: newYear}})
+		}
+		at, after := Cleans(era.Must("1.36"), csr)
+		require.Equal(t, x.want, after, "%v", x)
+		require.Equal(t, x.want > 0, !at.IsZero())
+	}
+}
+
 // TestCleaner: which request goes when, and the line that says so, which is there
 // whatever the verbosity.
 func TestCleaner(t *testing.T) {

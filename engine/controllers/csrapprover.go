@@ -109,7 +109,7 @@ func (m *ControllerManager) startCSRApprover(c *sim.Ctx) {
 		return
 	}
 	if f.Regex == "" {
-		m.fatal(c, "cmd/cmd.go:67", "the provider-spefic regex must be specified, exiting")
+		m.gives(c, "cmd/cmd.go:67", "the provider-spefic regex must be specified, exiting")
 		return
 	}
 	if _, err := regexp.Compile(f.Regex); err != nil {
@@ -118,12 +118,19 @@ func (m *ControllerManager) startCSRApprover(c *sim.Ctx) {
 	}
 	for _, p := range strings.Split(f.Prefixes, ",") {
 		if _, err := netip.ParsePrefix(p); err != nil {
-			m.fatal(c, "cmd/cmd.go:83", "Unable to parse IP prefix: "+p+", exiting")
+			m.gives(c, "cmd/cmd.go:83", "Unable to parse IP prefix: "+p+", exiting")
 			return
 		}
 	}
 	m.verbose(c, 1, "cmd/cmd.go:44", "starting controller-runtime manager").write(c)
 	m.begin(c, f.Elect, "kube-system", csrApprover)
+}
+
+// gives up with 10. The program asks for level -5, which is that of fatal errors
+// to zap, and logr takes for 0.
+func (m *ControllerManager) gives(c *sim.Ctx, caller, msg string) {
+	m.verbose(c, 0, caller, msg).write(c)
+	c.Exit(10)
 }
 
 // quoted is a pattern as regexp.MustCompile quotes it.

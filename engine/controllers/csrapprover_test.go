@@ -142,8 +142,8 @@ func TestProgramsRefuse(t *testing.T) {
 		"value":          {csrApprover, "--max-expiration-sec=x", nil, 2, `invalid value "x" for flag -max-expiration-sec: parse error`},
 		"variable":       {csrApprover, "", map[string]string{"MAX_EXPIRATION_SEC": "x"}, 2, `unable to parse args/envs, exiting. error message: error setting flag "max-expiration-sec" from environment variable "MAX_EXPIRATION_SEC": parse error`},
 		"too long":       {csrApprover, "--max-expiration-sec=99999999", nil, 2, "the maximum expiration seconds cannot be lower than 0 nor greater than 367 days"},
-		"prefix":         {csrApprover, "--provider-ip-prefixes=10.0.0.0", nil, 1, "FATAL Unable to parse IP prefix: 10.0.0.0, exiting"},
-		"no regex":       {csrApprover, "--provider-regex=", nil, 1, "FATAL the provider-spefic regex must be specified, exiting"},
+		"prefix":         {csrApprover, "--provider-ip-prefixes=10.0.0.0", nil, 10, "INFO Unable to parse IP prefix: 10.0.0.0, exiting"},
+		"no regex":       {csrApprover, "--provider-regex=", nil, 10, "INFO the provider-spefic regex must be specified, exiting"},
 		"bad regex":      {csrApprover, "--provider-regex=(", nil, 2, "panic: regexp: Compile(`(`): error parsing regexp: missing closing ): `(`"},
 		"no kubeconfig":  {csrApprover, "--kubeconfig=/nosuch", nil, 1, "ERROR unable to get kubeconfig stat /nosuch: no such file or directory"},
 		"a word":         {servingApprover, "run", nil, 1, `Error: unknown command "run" for "kubelet-serving-cert-approver"`},
@@ -237,4 +237,31 @@ func TestProgramLeads(t *testing.T) {
 	require.Empty(t, r.csrs["csr-a"].Status.Conditions)
 	r.run(22 * time.Second)
 	require.NotEmpty(t, r.csrs["csr-a"].Status.Conditions)
+}
+
+// TestServingApproverVariables: viper is asked for the namespace, and by the logger
+// for debug; leader election is the flag's alone. A CSR that is gone when it is
+// read is taken for one without a signer.
+func TestServingApproverVariables(t *testing.T) {
+	r := newProgram(t, servingApprover, map[string]string{"DEBUG": "1", "ENABLE-LEADER-ELECTION": "true", "NAMESPACE": "certs"}, "serve")
+	r.run(time.Second)
+	require.False(t, r.m.Approver.Elect)
+	require.Equal(t, "certs", r.m.Approver.Namespace)
+	require.Contains(t, r.said(), "debug Certificate Signing Request Reconciler has ben added")
+	require.Regexp(t, `"namespace":"certs","ha":false,"debug":false\}$`, r.line("has been started"))
+	r.put(node(t, "csr-client", "u"))
+	delete(r.csrs, "csr-client")
+	r.run(2 * time.Second)
+	require.Contains(t, r.said(), "debug Certificate Signing Request is not Kubelet serving Certificate")
+	require.Contains(t, r.line("is not Kubelet serving"), `"csr.signer":""}`)
+}
+
+// line is the last line of the log that has a text.
+func (r *rig) line(has string) (found string) {
+	for _, o := range r.obs {
+		if strings.Contains(o.Payload, has) {
+			found = o.Payload
+		}
+	}
+	return found
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -28,12 +29,18 @@ func (m *ControllerManager) startServingApprover(c *sim.Ctx) {
 	f := &m.Approver
 	fs := pflag.NewFlagSet(servingApprover, pflag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	fs.BoolVarP(&f.Debug, "debug", "d", m.Env["DEBUG"] == "true", "")
-	fs.BoolVar(&f.Elect, "enable-leader-election", m.Env["ENABLE-LEADER-ELECTION"] == "true", "")
+	debug := fs.BoolP("debug", "d", false, "")
+	fs.BoolVar(&f.Elect, "enable-leader-election", false, "")
 	fs.StringVarP(&f.Namespace, "namespace", "n", servingApprover, "")
 	if err := fs.Parse(m.Args); err != nil {
 		m.prints(c, 1, "Error: "+err.Error())
 		return
+	}
+	// viper knows of a variable for each flag, and is asked for these two only: by
+	// the logger, and for the namespace.
+	f.Debug = *debug
+	if !fs.Changed("debug") {
+		f.Debug, _ = strconv.ParseBool(m.Env["DEBUG"])
 	}
 	if ns := m.Env["NAMESPACE"]; ns != "" && !fs.Changed("namespace") {
 		f.Namespace = ns
@@ -48,7 +55,7 @@ func (m *ControllerManager) startServingApprover(c *sim.Ctx) {
 		return
 	}
 	m.zap(c, "INFO", "cmd/serve.go:66", "Kubelet Serving Certificate Approver has been started").
-		add("GitBranch", "HEAD", "GitCommit", "3aed1f3", "Time", "", "namespace", f.Namespace, "ha", f.Elect, "debug", f.Debug).write(c)
+		add("GitBranch", "HEAD", "GitCommit", "3aed1f3", "Time", "", "namespace", f.Namespace, "ha", f.Elect, "debug", *debug).write(c)
 	m.zap(c, "INFO", "cmd/serve.go:77", "Try to talk to Kubernetes API Server, will exit in case of failure").write(c)
 	if err := m.clusterConfig(c, ""); err != nil {
 		z := m.zap(c, "ERROR", "config/config.go:177", "unable to get kubeconfig")
@@ -79,7 +86,8 @@ func (m *ControllerManager) serving(c *sim.Ctx, l *loop, a answer) {
 	step := l.Work.Step
 	switch {
 	case step == "get" && a.code == 404:
-		m.finish(c, l, nil)
+		l.Work.Object = new(certv1.CertificateSigningRequest) // it goes on with that
+		m.judgeServing(c, l)
 	case step == "get" && !a.ok():
 		m.servingLine(c, l, "ERROR", 62, "Unable to to get Certificate Signing Requests").add("error", a.err()).write(c)
 		m.finish(c, l, &failure{text: "Unable to to get Certificate Signing Requests " + a.err()})
