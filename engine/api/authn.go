@@ -89,10 +89,13 @@ func (s *Server) known(c *sim.Ctx, u *user) *user {
 
 var errBearer = fmt.Errorf("invalid bearer token")
 
-// byBearer tries the token of an Authorization header with each sort of token.
+// byBearer tries the token of an Authorization header with each sort of token: the
+// word after the first space, so that a second space makes it empty (Models
+// apiserver/pkg/authentication/request/bearertoken).
 // No match is an error, so that a wrong token is 401 and not anonymous.
 func byBearer(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 	kind, token, ok := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
+	token, _, _ = strings.Cut(token, " ")
 	if !ok || !strings.EqualFold(kind, "bearer") || token == "" {
 		return nil, nil
 	}

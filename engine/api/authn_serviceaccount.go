@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 
 	"github.com/joinery-lab/joinery/engine/pki"
@@ -243,6 +244,11 @@ func (s *Server) checkBound(c *sim.Ctx, t *claims, _ string) (*user, error) {
 		s.log(c, 'I', 4, "claims.go:187", fmt.Sprintf("Service account UID no longer matches %s/%s: %q != %q", b.Namespace, sa.Name, sa.UID, b.ServiceAccount.UID))
 		return nil, fmt.Errorf("service account UID (%s) does not match claim (%s)", sa.UID, b.ServiceAccount.UID)
 	}
+	over := func(at *metav1.Time) bool { return at != nil && at.Time.Before(now.Add(-leeway)) }
+	if over(sa.DeletionTimestamp) {
+		s.log(c, 'I', 4, "claims.go:191", fmt.Sprintf("Service account has been deleted %s/%s", b.Namespace, sa.Name))
+		return nil, fmt.Errorf("service account %s/%s has been deleted", b.Namespace, sa.Name)
+	}
 	u := saUser(b.Namespace, sa.Name, string(sa.UID))
 	u.Extra = map[string][]string{}
 	if t.ID != "" {
@@ -270,6 +276,9 @@ func (s *Server) checkBound(c *sim.Ctx, t *claims, _ string) (*user, error) {
 		}
 		if string(meta(o.typed).UID) != x.ref.UID {
 			return nil, fmt.Errorf(x.kind, meta(o.typed).UID, x.ref.UID)
+		}
+		if over(meta(o.typed).DeletionTimestamp) {
+			return nil, errInvalidated
 		}
 	}
 	if b.Pod != nil {
@@ -306,6 +315,10 @@ func (s *Server) checkLegacy(c *sim.Ctx, t *claims, token string) (*user, error)
 		s.log(c, 'I', 4, "legacy.go:118", fmt.Sprintf("Could not retrieve token %s/%s for service account %s: %v", t.LegacyNamespace, t.LegacySecret, account, err))
 		return nil, errors.New("Token has been invalidated")
 	}
+	if meta(o.typed).DeletionTimestamp != nil {
+		s.log(c, 'I', 4, "legacy.go:122", fmt.Sprintf("Token is deleted and awaiting removal: %s/%s for service account %s", t.LegacyNamespace, t.LegacySecret, account))
+		return nil, errors.New("Token has been invalidated")
+	}
 	if subtle.ConstantTimeCompare(o.typed.(*corev1.Secret).Data["token"], []byte(token)) == 0 {
 		s.log(c, 'I', 4, "legacy.go:126", fmt.Sprintf("Token contents no longer matches %s/%s for service account %s", t.LegacyNamespace, t.LegacySecret, account))
 		return nil, errors.New("Token does not match server's copy")
@@ -314,6 +327,10 @@ func (s *Server) checkLegacy(c *sim.Ctx, t *claims, token string) (*user, error)
 	if err != nil {
 		s.log(c, 'I', 4, "legacy.go:133", fmt.Sprintf("Could not retrieve service account %s: %v", account, err))
 		return nil, err
+	}
+	if sa.DeletionTimestamp != nil {
+		s.log(c, 'I', 4, "legacy.go:137", "Service account has been deleted "+account)
+		return nil, fmt.Errorf("ServiceAccount %s has been deleted", account)
 	}
 	if string(sa.UID) != t.LegacyUID {
 		s.log(c, 'I', 4, "legacy.go:141", fmt.Sprintf("Service account UID no longer matches %s: %q != %q", account, sa.UID, t.LegacyUID))

@@ -71,7 +71,7 @@ func TestEscalation(t *testing.T) {
 // TestImpersonation: the words of a refusal name the first way that was tried;
 // the old verb impersonate still works.
 func TestImpersonation(t *testing.T) {
-	g := newRig(t, "")
+	g := newRig(t, "--v=3")
 	alice := g.peer("alice", "dev")
 	as := func(peer [][]byte, headers ...string) (int, map[string]any) {
 		r := g.do(peer, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", `{}`, headers...)
@@ -105,10 +105,14 @@ func TestImpersonation(t *testing.T) {
 	code, body = as(alice, "Impersonate-User", "bob")
 	require.Equal(t, 201, code)
 	require.Equal(t, "bob", info(body)["username"])
-	code, _ = as(alice, "Impersonate-User", "carol")
+	require.Contains(t, g.lastLog(), `resp=201 addedInfo="alice[dev,system:authenticated] is impersonating bob[system:authenticated]"`)
+	// A refusal is now of the way that was good before.
+	code, body = as(alice, "Impersonate-User", "carol")
 	require.Equal(t, 403, code)
-	code, _ = as(alice, "Impersonate-User", "bob", "Impersonate-Group", "system:masters")
+	require.Equal(t, `users "carol" is forbidden: User "alice" cannot impersonate resource "users" in API group "" at the cluster scope`, body["message"])
+	code, body = as(alice, "Impersonate-User", "bob", "Impersonate-Group", "system:masters")
 	require.Equal(t, 403, code)
+	require.Equal(t, `groups "system:masters" is forbidden: User "alice" cannot impersonate resource "groups" in API group "" at the cluster scope`, body["message"])
 
 	// The new ones: who, and what may be done as them; never system:masters.
 	g.give("as-carol", `{"apiGroups":["authentication.k8s.io"],"resources":["users"],"resourceNames":["carol"],"verbs":["impersonate:user-info"]},

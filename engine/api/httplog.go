@@ -77,6 +77,9 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	if resp.Code >= 500 && !x.hijacked {
 		b = append(strconv.AppendQuote(append(b, " statusStack=<\n\tlogging error output: "...), string(resp.Body)), "\n >"...)
 	}
+	if x.added != "" && !x.hijacked {
+		q("addedInfo", x.added)
+	}
 	s.lineRoom = b
 	c.Log('I', 3, "httplog.go:134", unsafe.String(unsafe.SliceData(b), len(b)))
 }

@@ -90,6 +90,15 @@ var impersonations = []impersonation{
 	{"", func(_, _ *user) bool { return true }},
 }
 
+// String is a user as the log tells it (Models
+// apiserver/pkg/endpoints/filters/impersonation userString).
+func (u *user) String() string {
+	if len(u.Groups) == 0 {
+		return u.Name
+	}
+	return u.Name + "[" + strings.Join(u.Groups, ",") + "]"
+}
+
 // denied is a check that failed; why is a reason beside the authorizers'.
 type denied struct {
 	a   attributes
@@ -105,13 +114,28 @@ func (x *exchange) impersonate() (sim.Response, bool) {
 	if want == nil {
 		return sim.Response{}, false
 	}
+	// The way that was good for this user last is tried first, so that its refusal
+	// is what is told.
+	order := make([]int, len(impersonations))
+	for i := range order {
+		order[i] = i
+	}
+	if last, ok := x.s.Ways[x.user.Name]; ok {
+		order = slices.Insert(slices.Delete(order, last, last+1), 0, last)
+	}
 	var first *denied
-	for _, m := range impersonations {
+	for _, i := range order {
+		m := impersonations[i]
 		if m.name != "" && !era.ConstrainedImpersonation.In(x.s.era) || !m.fits(want, x.user) {
 			continue
 		}
 		as, no := x.impersonateBy(m.name, want)
 		if no == nil {
+			if x.s.Ways == nil {
+				x.s.Ways = map[string]int{}
+			}
+			x.s.Ways[x.user.Name] = i
+			x.added = x.user.String() + " is impersonating " + as.String()
 			x.user = as
 			return sim.Response{}, false
 		}

@@ -38,6 +38,8 @@ type resource struct {
 	// after an update that it ends with it.
 	retire func(x *exchange, r *resource, current *Object, dry bool) (sim.Response, bool)
 	over   func(o object) bool
+	// returned: the answer to a deletion is the object, and no Status.
+	returned bool
 	// untracked lists top-level fields that managedFields leave out, by subresource.
 	untracked map[string][]string
 	// checkName says what is wrong with a name.
@@ -100,18 +102,18 @@ func registry() []*resource {
 			Subs: []sub{{Name: "proxy", Kind: "NodeProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: nodeProxy}, part("status", "Node")}, checkName: subdomain, validate: checkNode, prepare: node, table: &nodeTable,
 			fields:    map[string]func(object) string{"spec.unschedulable": func(o object) string { return boolWord(o.(*corev1.Node).Spec.Unschedulable) }},
 			untracked: statusApart},
-		{Version: "v1", Plural: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", Namespaced: true, Short: []string{"pvc"}, Hash: "QWTyNDq0dC4=", New: func() object { return new(corev1.PersistentVolumeClaim) },
+		{Version: "v1", Plural: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", returned: true, Namespaced: true, Short: []string{"pvc"}, Hash: "QWTyNDq0dC4=", New: func() object { return new(corev1.PersistentVolumeClaim) },
 			Subs: []sub{part("status", "PersistentVolumeClaim")}, checkName: subdomain, validate: checkClaim, prepare: claim, table: &plainTable, untracked: statusApart},
-		{Version: "v1", Plural: "persistentvolumes", Kind: "PersistentVolume", Short: []string{"pv"}, Hash: "HN/zwEC+JgM=", New: func() object { return new(corev1.PersistentVolume) },
+		{Version: "v1", Plural: "persistentvolumes", Kind: "PersistentVolume", returned: true, Short: []string{"pv"}, Hash: "HN/zwEC+JgM=", New: func() object { return new(corev1.PersistentVolume) },
 			Subs: []sub{part("status", "PersistentVolume")}, checkName: subdomain, validate: checkVolume, prepare: volume, table: &plainTable, untracked: statusApart},
 		{Version: "v1", Plural: "pods", Kind: "Pod", Namespaced: true, Short: []string{"po"}, Categories: []string{"all"}, Hash: "xPOwRZ+Yhw8=", New: func() object { return new(corev1.Pod) },
-			Subs: podSubs, checkName: subdomain, validate: checkPod, prepare: pod, table: &podTable, fields: podFields, untracked: statusApart},
+			Subs: podSubs, checkName: subdomain, validate: checkPod, prepare: pod, returned: true, table: &podTable, fields: podFields, untracked: statusApart},
 		{Version: "v1", Plural: "secrets", Kind: "Secret", Namespaced: true, Hash: "S6u1pOWzb84=", New: func() object { return new(corev1.Secret) },
 			checkName: subdomain, prepare: secret, validate: checkSecret, table: &secretTable,
 			fields: map[string]func(object) string{"type": func(o object) string { return string(o.(*corev1.Secret).Type) }}},
-		{Version: "v1", Plural: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true, Short: []string{"sa"}, Hash: "pbx9ZvyFpBE=", New: func() object { return new(corev1.ServiceAccount) },
+		{Version: "v1", Plural: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true, Short: []string{"sa"}, returned: true, Hash: "pbx9ZvyFpBE=", New: func() object { return new(corev1.ServiceAccount) },
 			Subs: []sub{{Name: "token", Kind: "TokenRequest", Verbs: []string{"create"}, Group: "authentication.k8s.io", Vers: "v1", answer: requestToken}}, checkName: subdomain, table: &serviceAccountTable},
-		{Version: "v1", Plural: "services", Kind: "Service", Namespaced: true, Short: []string{"svc"}, Categories: []string{"all"}, Hash: "0/CO1lhkEBI=", New: func() object { return new(corev1.Service) },
+		{Version: "v1", Plural: "services", Kind: "Service", Namespaced: true, Short: []string{"svc"}, returned: true, Categories: []string{"all"}, Hash: "0/CO1lhkEBI=", New: func() object { return new(corev1.Service) },
 			Subs:      []sub{{Name: "proxy", Kind: "ServiceProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: serviceProxy}, part("status", "Service")},
 			checkName: label, validate: checkService, prepare: service, table: &serviceTable, fields: serviceFields, untracked: statusApart},
 
@@ -133,8 +135,8 @@ func registry() []*resource {
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "roles", Kind: "Role", Namespaced: true, Hash: "7FuwZcIIItM=", New: func() object { return new(rbacv1.Role) },
 			validate: checkRole, guard: guardRole, table: &roleTable},
 
-		{Group: "storage.k8s.io", Version: "v1", Plural: "csidrivers", Kind: "CSIDriver", New: func() object { return new(storagev1.CSIDriver) }, checkName: subdomain, table: &plainTable},
-		{Group: "storage.k8s.io", Version: "v1", Plural: "csinodes", Kind: "CSINode", New: func() object { return new(storagev1.CSINode) }, checkName: subdomain, table: &plainTable},
+		{Group: "storage.k8s.io", Version: "v1", Plural: "csidrivers", Kind: "CSIDriver", returned: true, New: func() object { return new(storagev1.CSIDriver) }, checkName: subdomain, table: &plainTable},
+		{Group: "storage.k8s.io", Version: "v1", Plural: "csinodes", Kind: "CSINode", returned: true, New: func() object { return new(storagev1.CSINode) }, checkName: subdomain, table: &plainTable},
 
 		{Group: "coordination.k8s.io", Version: "v1", Plural: "leases", Kind: "Lease", Namespaced: true, New: func() object { return new(coordinationv1.Lease) }, checkName: subdomain, validate: checkLease, table: &leaseTable},
 

@@ -346,7 +346,10 @@ func (x *exchange) delete(r *resource) sim.Response {
 		return x.show(200, r, x.doom(r, current, dry))
 	}
 	if !dry {
-		x.erase(r, current)
+		current = x.erase(r, current)
+	}
+	if r.returned {
+		return x.show(200, r, current)
 	}
 	st := &metav1.Status{Status: metav1.StatusSuccess, Details: &metav1.StatusDetails{Name: x.info.name, Group: r.Group, Kind: r.Plural, UID: meta(current.typed).UID}}
 	st.Code = 200
@@ -393,14 +396,17 @@ func (x *exchange) doom(r *resource, current *Object, dry bool) *Object {
 // NamespaceLifecycle plugin).
 var immortal = map[string]bool{"default": true, "kube-system": true, "kube-public": true}
 
-// erase removes an object.
-func (x *exchange) erase(r *resource, o *Object) {
+// erase removes an object and returns it as it was.
+func (x *exchange) erase(r *resource, o *Object) *Object {
 	if r.Plural == "leases" {
 		x.interfere(foldKey(r.Plural, o.Namespace, o.Name))
 	}
-	if gone := x.s.store.remove(r.Plural, o.Namespace, o.Name); gone != nil {
-		x.changed("delete", gone, "")
+	gone := x.s.store.remove(r.Plural, o.Namespace, o.Name)
+	if gone == nil {
+		return o
 	}
+	x.changed("delete", gone, "")
+	return gone
 }
 
 func (x *exchange) deleteAll(r *resource) sim.Response {

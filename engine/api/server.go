@@ -54,6 +54,8 @@ type Server struct {
 	Told    uint64   `json:"told"`
 	// Counts are what /metrics tells.
 	Counts counts `json:"counts,omitzero"`
+	// Ways tell in which of the ways to impersonate each user did it last.
+	Ways map[string]int `json:"ways,omitempty"`
 
 	era                  era.Era
 	opts                 *options
@@ -133,7 +135,7 @@ func (s *Server) Clone() sim.Actor {
 		n.Watches[i] = &c
 	}
 	n.Outgoing, n.Foreign = maps.Clone(s.Outgoing), maps.Clone(s.Foreign)
-	n.Counts.Users = maps.Clone(s.Counts.Users)
+	n.Counts.Users, n.Ways = maps.Clone(s.Counts.Users), maps.Clone(s.Ways)
 	n.index, n.verified, n.believed, n.lineRoom = nil, nil, nil, nil
 	return &n
 }
@@ -217,6 +219,7 @@ type exchange struct {
 	waits    bool // for an outgoing exchange
 	connect  bool // to another server, as the log's verb says
 	hijacked bool
+	added    string // what the log says beside
 }
 
 // ServeHTTP answers one request, from its credentials to what is stored. The

@@ -188,3 +188,42 @@ func TestTokenRefused(t *testing.T) {
 	require.Equal(t, 401, code)
 	require.Contains(t, g.lastLog(), "go-jose/go-jose: error in cryptographic primitive")
 }
+
+// TestTokenOfTheDeleted: an account that finalizers hold is as good as gone after
+// a minute, and what a deletion answers is the account.
+func TestTokenOfTheDeleted(t *testing.T) {
+	g := newRig(t, "")
+	const path = "/api/v1/namespaces/default/serviceaccounts"
+	g.create(path, `{"metadata":{"name":"app","finalizers":["a.example/hold"]}}`)
+	tr, _, code := g.tokenFor(g.admin(), "app", `{"expirationSeconds":600}`)
+	require.Equal(t, 201, code)
+	whoami := func() int {
+		code, _ := g.asToken(tr.Status.Token, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", `{}`)
+		return code
+	}
+	code, body := g.ask("DELETE", path+"/app", g.admin(), "", "")
+	require.Equal(t, 200, code)
+	require.Equal(t, "ServiceAccount", body["kind"])
+	g.now = g.now.Add(time.Minute)
+	require.Equal(t, 201, whoami())
+	g.now = g.now.Add(time.Second)
+	require.Equal(t, 401, whoami())
+	require.Contains(t, g.lastLog(), `err="service account default/app has been deleted"`)
+
+	g.create(path, `{"metadata":{"name":"free"}}`)
+	_, body = g.ask("DELETE", path+"/free", g.admin(), "", "")
+	require.Equal(t, "free", body["metadata"].(map[string]any)["name"])
+}
+
+// TestBearer: the word after the first space is the token.
+func TestBearer(t *testing.T) {
+	g := newRig(t, "")
+	tr, _, code := g.tokenFor(g.admin(), "default", `{}`)
+	require.Equal(t, 404, code)
+	g.create("/api/v1/namespaces/default/serviceaccounts", `{"metadata":{"name":"app"}}`)
+	tr, _, _ = g.tokenFor(g.admin(), "app", `{}`)
+	for header, want := range map[string]int{"Bearer " + tr.Status.Token: 201, "bearer " + tr.Status.Token + " more": 201, "Bearer  " + tr.Status.Token: 403, "Bearer": 403, "Bearer x": 401, "Basic x": 403} {
+		r := g.do(nil, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", `{}`, "Authorization", header)
+		require.Equal(t, want, r.Code, header)
+	}
+}
