@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -468,22 +470,53 @@ func forwarded(_ *outgoing, r sim.Response) sim.Response { return proxied(nil, r
 const authenticationMap = "extension-apiserver-authentication"
 
 // publishTrust writes the CAs of clients and of the front proxy into the ConfigMap
-// that aggregated servers read (Models
-// pkg/controlplane/controller/clusterauthenticationtrust).
+// that aggregated servers read. What stands there stays: a CA until it has expired
+// (Models pkg/controlplane/controller/clusterauthenticationtrust).
 func (s *Server) publishTrust(x *exchange) {
 	if len(s.RequestCA) == 0 {
 		return
 	}
-	list := func(v []string) string {
-		b, _ := json.Marshal(v)
+	o := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: authenticationMap}}
+	var was map[string]string
+	old := s.store.Get("configmaps", o.Namespace, o.Name)
+	if old != nil {
+		o = twin(old.typed).(*corev1.ConfigMap)
+		was = o.Data
+	}
+	list := func(key string, now []string) string {
+		var before []string
+		json.Unmarshal([]byte(was[key]), &before)
+		for _, v := range now {
+			if !slices.Contains(before, v) {
+				before = append(before, v)
+			}
+		}
+		b, _ := json.Marshal(before)
 		return string(b)
 	}
-	x.ensure("configmaps", &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: authenticationMap}, Data: map[string]string{
-		"client-ca-file":                     string(s.CA),
-		"requestheader-client-ca-file":       string(s.RequestCA),
-		"requestheader-allowed-names":        list(s.opts.requestNames),
-		"requestheader-username-headers":     list(s.opts.requestUsers),
-		"requestheader-group-headers":        list(s.opts.requestGroups),
-		"requestheader-extra-headers-prefix": list(s.opts.requestExtras),
-	}})
+	bundle := func(key string, now []byte) string {
+		var out []byte
+		for _, ca := range certificates(slices.Concat([]byte(was[key]), []byte{'\n'}, now)) {
+			if b := pki.CertPEM(ca.Raw); ca.NotAfter.After(x.c.Clock().Add(-5*time.Minute)) && !bytes.Contains(out, b) {
+				out = append(out, b...)
+			}
+		}
+		return string(out)
+	}
+	o.Data = map[string]string{
+		"client-ca-file":                     bundle("client-ca-file", s.CA),
+		"requestheader-client-ca-file":       bundle("requestheader-client-ca-file", s.RequestCA),
+		"requestheader-allowed-names":        list("requestheader-allowed-names", s.opts.requestNames),
+		"requestheader-username-headers":     list("requestheader-username-headers", s.opts.requestUsers),
+		"requestheader-group-headers":        list("requestheader-group-headers", s.opts.requestGroups),
+		"requestheader-extra-headers-prefix": list("requestheader-extra-headers-prefix", s.opts.requestExtras),
+	}
+	switch {
+	case old == nil:
+		x.ensure("configmaps", o)
+	case !maps.Equal(was, o.Data):
+		s.log(x.c, 'I', 2, "cluster_authentication_trust_controller.go:169", "writing updated authentication info to  kube-system configmaps/"+authenticationMap)
+		manage(resources["configmaps"], o, old.typed, "", "kube-apiserver", x.now())
+		x.commit(resources["configmaps"], "update", o)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -175,25 +176,61 @@ func certificates(data []byte) []*x509.Certificate {
 // golden j2/28).
 func (s *Server) reloadCA(c *sim.Ctx) {
 	e, err := c.Disk.Stat(s.opts.clientCA)
-	if err != nil || e == s.caEntry {
+	if err != nil {
+		e = nil
+	}
+	if e == s.caEntry && (e != nil || s.CASeen == nil) {
 		return
 	}
 	s.caEntry = e
+	if e == nil {
+		s.CASeen = nil
+		s.lost(c, s.opts.clientCA)
+		return
+	}
 	if bytes.Equal(e.Data, s.CASeen) {
 		return
 	}
 	s.CASeen = e.Data
-	name := "client-ca-bundle::" + s.opts.clientCA
-	if err := loadable(name, e.Data); err != nil {
-		s.unhandled(c, "dynamic_cafile_content.go:241", fmt.Errorf("key failed with : %w", err))
+	if s.loaded(c, "client-ca-bundle", s.opts.clientCA, e.Data, &s.CA) {
+		if cert, key, err := s.servingPair(c); err == nil {
+			s.listen(c, cert, key)
+		}
+		s.logServing(c)
+	}
+}
+
+// reloadRequestCA is reloadCA for --requestheader-client-ca-file.
+func (s *Server) reloadRequestCA(c *sim.Ctx) {
+	data, err := c.Disk.ReadFile(s.opts.requestCA)
+	if err != nil {
+		s.lost(c, s.opts.requestCA)
 		return
 	}
-	s.CA = e.Data
-	if cert, key, err := s.servingPair(c); err == nil {
-		s.listen(c, cert, key)
+	s.loaded(c, "request-header", s.opts.requestCA, data, &s.RequestCA)
+}
+
+// loaded puts a changed bundle into use and publishes it.
+func (s *Server) loaded(c *sim.Ctx, purpose, file string, data []byte, into *[]byte) bool {
+	name := purpose + "::" + file
+	if len(data) > 0 && bytes.Equal(data, *into) {
+		return false
 	}
+	if err := loadable(name, data); err != nil {
+		s.unhandled(c, "dynamic_cafile_content.go:241", fmt.Errorf("key failed with : %w", err))
+		return false
+	}
+	*into = data
 	s.log(c, 'I', 2, "dynamic_cafile_content.go:123", sim.KV("Loaded a new CA Bundle and Verifier", "name", name))
-	s.logServing(c)
+	s.publishTrust(s.itself(c))
+	return true
+}
+
+// lost tells of a bundle that is gone; the last good one stays.
+func (s *Server) lost(c *sim.Ctx, file string) {
+	gone := fmt.Sprintf("%s: no such file or directory", file)
+	s.log(c, 'E', 0, "dynamic_cafile_content.go:170", sim.KV("Failed to watch CA file, will retry later", "err", "error adding watch for file "+gone))
+	s.unhandled(c, "dynamic_cafile_content.go:241", errors.New("key failed with : open "+gone))
 }
 
 // loadable tells why the bundle of that name can't be loaded (Models

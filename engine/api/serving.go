@@ -50,13 +50,15 @@ func (s *Server) listen(c *sim.Ctx, cert, key []byte) {
 }
 
 // changedFile takes a file that changed on the disk into use, as soon as the
-// kernel tells of it: the client CA bundle and the serving pair. All others are
-// read once. A pair that does not fit, as between the writing of its two
+// kernel tells of it: the CA bundles of clients and the serving pair. All others
+// are read once. A pair that does not fit, as between the writing of its two
 // files, leaves the last good one in place (golden m/3).
 func (s *Server) changedFile(c *sim.Ctx, path string) {
 	switch path {
 	case s.opts.clientCA:
 		s.reloadCA(c)
+	case s.opts.requestCA:
+		s.reloadRequestCA(c)
 	case s.opts.cert, s.opts.key:
 		cert, key, err := s.servingPair(c)
 		if err != nil {

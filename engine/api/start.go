@@ -126,6 +126,7 @@ func (s *Server) load(c *sim.Ctx) error {
 			return err
 		}
 		s.RequestCA = ca
+		c.Notify(s.opts.requestCA)
 	}
 	s.Tokens = nil
 	if s.opts.tokenFile != "" {
@@ -178,7 +179,7 @@ const (
 // creates, where they are missing (Models the post-start hooks
 // start-system-namespaces-controller and rbac/bootstrap-roles).
 func (s *Server) bootstrap(c *sim.Ctx) {
-	x := &exchange{s: s, c: c, r: &sim.Request{}, user: &user{Name: "system:apiserver", Groups: []string{masters}}}
+	x := s.itself(c)
 	for _, n := range []string{"kube-system", "kube-public", "kube-node-lease", "default"} {
 		x.ensure("namespaces", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}})
 	}
@@ -217,6 +218,11 @@ func (s *Server) bootstrap(c *sim.Ctx) {
 			x.ensure("clusterrolebindings", &rbacv1.ClusterRoleBinding{ObjectMeta: m, Subjects: subjects(b.Subjects), RoleRef: rbacv1.RoleRef{APIGroup: rbacGroup, Kind: "ClusterRole", Name: role}})
 		}
 	}
+}
+
+// itself is a request of the server's own.
+func (s *Server) itself(c *sim.Ctx) *exchange {
+	return &exchange{s: s, c: c, r: &sim.Request{}, user: &user{Name: "system:apiserver", Groups: []string{masters}}}
 }
 
 // aggregate is the union that kube-controller-manager's
