@@ -166,13 +166,13 @@ func (f *Flags) refused(e era.Era) string {
 
 // checkControllers finds names that no controller has.
 func checkControllers(e era.Era, list []string) error {
-	known := map[string]bool{"*": true}
+	known := map[string]bool{}
 	for _, c := range era.Controllers.In(e) {
 		known[c.Name], known[c.Alias] = true, true
 	}
 	var wrong []string
 	for _, name := range list {
-		if n := strings.TrimPrefix(name, "-"); n == "" || !known[n] {
+		if n := strings.TrimPrefix(name, "-"); name != "*" && (n == "" || !known[n]) {
 			wrong = append(wrong, fmt.Sprintf("%q is not in the list of known controllers", n))
 		}
 	}

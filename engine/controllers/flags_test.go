@@ -45,6 +45,7 @@ func TestRefused(t *testing.T) {
 	for args, want := range map[string]string{
 		"--controllers=x":    `"x" is not in the list of known controllers`,
 		"--controllers=*,-y": `"y" is not in the list of known controllers`,
+		"--controllers=-*":   `"*" is not in the list of known controllers`,
 		"--cluster-signing-cert-file=a --cluster-signing-kubelet-client-cert-file=b": "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time",
 		"--cluster-signing-kubelet-client-cert-file=b":                               `"cluster-signing-kube-apiserver-client": cannot specify cert without key`,
 		"--cluster-signing-legacy-unknown-key-file=b":                                `"cluster-signing-legacy-unknown": cannot specify key without cert`,
