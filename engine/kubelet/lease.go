@@ -49,6 +49,7 @@ func (k *Kubelet) leaseGot(c *sim.Ctx, a answer) {
 		k.renewLease(c)
 	case a.kind == sim.MsgResponse && a.code == 404:
 		k.Lease.Retry = retry{}
+		k.heard(c)
 		if !k.Reg.Done {
 			// A Lease without its Node as owner is not made; the next try comes
 			// with the next renewal.

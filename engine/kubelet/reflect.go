@@ -149,19 +149,22 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 	}
 }
 
-// sourceListed handles the answer to a list or a single request.
+// sourceListed handles the answer to a list or a single request: one that is
+// answered, or that there is nothing for, is over, and all else is tried again.
 func (k *Kubelet) sourceListed(c *sim.Ctx, a answer) {
 	x, _ := kindOf(a.arg)
 	s := k.Sources[a.arg]
 	switch {
-	case a.kind != sim.MsgResponse || a.code == 401 || a.code == 403:
-		k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
 	case a.code == 404 && x.create != "" && a.Method == "GET":
 		k.create(c, x)
-	case a.ok() && x.method == "":
-		k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
-	default:
+	case a.ok() && x.method != "", a.code == 404, a.code == 409:
 		s.Over = true
+	case a.ok():
+		s.Retry = retry{}
+		k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
+		k.heard(c)
+	default:
+		k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))
 	}
 }
 

@@ -1,0 +1,35 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/joinery-lab/joinery/engine"
+)
+
+// TestAJoinOutlivesFaults: whatever goes wrong for five minutes, and more, in
+// the midst of a join, the node is ready some time afterwards, serves with the
+// certificate that it asked for, and has on its disk what it uses.
+func TestAJoinOutlivesFaults(t *testing.T) {
+	for _, what := range []string{"apiserver control-1 status 503", "apiserver control-1 status 429", "apiserver control-1 drop", "apiserver control-1 stop",
+		"link node-1 control-1 drop 40%", "link node-1 control-1 cut", "disk node-1 deny-write /var/lib/kubelet", "disk node-1 full"} {
+		for _, phase := range []time.Duration{0, 10 * time.Millisecond, 30 * time.Millisecond, 500 * time.Millisecond} {
+			t.Run(fmt.Sprint(what, " after ", phase), func(t *testing.T) {
+				w := newWorld(t, engine.Config{Seed: "outlives"})
+				said(t, w, "admin", bindBootstrap)
+				said(t, w, "admin", bindApproval)
+				said(t, w, "control-1", `printf '[Service]\nEnvironment=KUBECONFIG=/etc/kubernetes/admin.conf\nExecStart=/usr/bin/kubelet-csr-approver\n' > /etc/systemd/system/approver.service; systemctl start approver`)
+				said(t, w, "node-1", "echo 'serverTLSBootstrap: true' >> /var/lib/kubelet/config.yaml")
+				fault(t, w, fmt.Sprintf("%s after %s for 6m", what, phase))
+				said(t, w, "node-1", "systemctl start kubelet")
+				after(w, 40*time.Minute)
+				require.Contains(t, said(t, w, "admin", "kubectl get nodes"), " Ready ")
+				require.Equal(t, "ok", said(t, w, "admin", "kubectl get --raw /api/v1/nodes/node-1/proxy/healthz"))
+				require.Equal(t, "2\n", said(t, w, "node-1", "cat /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem | grep -c 'BEGIN CERT'"))
+			})
+		}
+	}
+}
