@@ -239,6 +239,14 @@ func TestWhyASignerSignsNothing(t *testing.T) {
 	said(t, w, "node-1", "systemctl stop kubelet; rm /etc/kubernetes/kubelet.conf /var/lib/kubelet/pki/kubelet-client-current.pem; systemctl start kubelet")
 	after(w, 10*time.Second)
 	require.Equal(t, []string{"file"}, kinds(why().Needs))
+	for text, want := range map[string]string{"x": "data does not contain any valid RSA or ECDSA certificates", "": "missing content"} {
+		v := w.Clone()
+		said(t, v, "node-1", "printf '"+text+"' > "+ca+".crt; systemctl restart kubelet")
+		e, err := v.Why("unit/node-1/kubelet")
+		require.NoError(t, err)
+		require.Equal(t, ca+".crt", e.Needs[0].Args["path"])
+		require.Equal(t, want, e.Needs[0].Args["error"])
+	}
 	said(t, w, "control-1", "systemctl stop kube-controller-manager")
 	require.Equal(t, []string{"unit"}, kinds(why().Needs))
 	require.Equal(t, "control-1/kube-controller-manager", why().Knows[0].Args["unit"])

@@ -23,7 +23,8 @@ var ends = []struct {
 	words      *regexp.Regexp
 }{
 	{"half-pair", "unit lacks", regexp.MustCompile(`open : invalid argument|cannot specify (?:cert without key|key without cert)`)},
-	{"file", "host", regexp.MustCompile(`reading CA cert file "csr-controller::(?P<path>[^:"]+)::[^"]*": (?P<error>[^"]+)`)},
+	{"file", "host", regexp.MustCompile(`(?:reading CA cert file|loading CA bundle for) "[a-z-]+::(?P<path>[^:"]+)(?:::[^"]*)?": (?P<error>[^"]+)`)},
+	{"file", "host", regexp.MustCompile(`(?P<error>missing content) for [A-Za-z ]+ "[a-z-]+::(?P<path>[^:"]+)`)},
 	{"file", "host", regexp.MustCompile(`(?:(?:stat|open|read|mkdir|symlink) |data from ")(?P<path>/[^ :"]+)(?:" into cert/key pair)?: (?P<error>[^"]+)`)},
 	{"file", "host", regexp.MustCompile(`error loading config file "(?P<path>[^"]+)": (?P<error>.*)`)},
 	{"unknown-flag", "unit release", regexp.MustCompile(`unknown (?:shorthand )?flag: (?P<flag>[^"]+)`)},
