@@ -33,3 +33,19 @@ func TestAJoinOutlivesFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestRenewalAfterItExpired: a kubelet that could renew its certificate only with
+// its token, since the server was at fault for too long, renews the next one as
+// ever: not over the connection on which it had shown the one that expired.
+func TestRenewalAfterItExpired(t *testing.T) {
+	w := joined(t, engine.Config{Seed: "renewal"})
+	require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "cluster-signing-duration", Value: "1h"}}))
+	said(t, w, "node-1", "rm /var/lib/kubelet/pki/* /etc/kubernetes/kubelet.conf; systemctl restart kubelet")
+	after(w, 30*time.Minute)
+	fault(t, w, "apiserver control-1 status 503 for 2h")
+	after(w, 2*time.Hour+10*time.Minute)
+	refused := "journalctl -u kubelet | grep -c 'certificate signing request: Unauthorized'"
+	before := said(t, w, "node-1", refused)
+	after(w, 4*time.Hour)
+	require.Equal(t, before, said(t, w, "node-1", refused))
+}

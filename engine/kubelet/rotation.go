@@ -108,7 +108,10 @@ func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 		k.served(c, first, name)
 		return
 	}
-	c.CloseConn(conn)
+	// One that a certificate which has expired since was shown on would be refused
+	// at the next renewal; a real one is closed when it has been idle for 90 s.
+	c.CloseConn(connBootstrap)
+	c.CloseConn(connRenewal)
 	first = first && !k.Health.Had
 	k.Health.Server, k.Health.Had, k.Health.Complaints = true, true, 0
 	k.stop("lost")
