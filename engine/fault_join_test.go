@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/trace"
 )
 
 // TestAJoinOutlivesFaults: whatever goes wrong for five minutes, and more, in
@@ -48,4 +49,36 @@ func TestRenewalAfterItExpired(t *testing.T) {
 	before := said(t, w, "node-1", refused)
 	after(w, 4*time.Hour)
 	require.Equal(t, before, said(t, w, "node-1", refused))
+}
+
+// TestAUnitThatFailsForYears: it rests after an hour, and what is done to the
+// world wakes it.
+func TestAUnitThatFailsForYears(t *testing.T) {
+	w := newWorld(t, engine.Config{Seed: "years"})
+	said(t, w, "node-1", "mv /var/lib/kubelet/config.yaml /root; systemctl start kubelet")
+	w.Drain()
+	starts := func() (n int) {
+		for _, o := range w.Drain() {
+			if o.Kind == trace.Unit && o.Args["state"] == "active" {
+				n++
+			}
+		}
+		return n
+	}
+	after(w, time.Hour)
+	require.Equal(t, 360, starts(), "every 10 s")
+	after(w, 23*time.Hour)
+	require.Equal(t, 23*6, starts())
+	after(w, 365*24*time.Hour)
+	require.LessOrEqual(t, starts(), 4*365+1)
+	e, err := w.Why("unit/node-1/kubelet")
+	require.NoError(t, err)
+	require.NotEmpty(t, e.Next)
+	require.True(t, e.Next[0].At.After(w.Now()))
+	said(t, w, "admin", "true")
+	after(w, time.Minute)
+	require.Equal(t, 6, starts())
+	said(t, w, "node-1", "mv /root/config.yaml /var/lib/kubelet")
+	after(w, 11*time.Second)
+	require.Equal(t, "active\n", said(t, w, "node-1", "systemctl is-active kubelet"))
 }

@@ -187,6 +187,7 @@ func (w *World) endFault(name string) {
 		w.setClock(m, sim.Clock{}, cause)
 	}
 	w.release()
+	w.rouse()
 }
 
 // deny gives a disk what is denied on it now.

@@ -46,10 +46,15 @@ type unit struct {
 	Restarting bool      `json:"restarting,omitempty"`
 	// Restarts counts those of its init since somebody started it. PID is that of its
 	// last process, From when that began, Ended when it ended.
-	Restarts  int               `json:"restarts,omitempty"`
-	PID       int               `json:"pid,omitempty"`
-	From      time.Time         `json:"from,omitzero"`
-	Ended     time.Time         `json:"ended,omitzero"`
+	Restarts int       `json:"restarts,omitempty"`
+	PID      int       `json:"pid,omitempty"`
+	From     time.Time `json:"from,omitzero"`
+	Ended    time.Time `json:"ended,omitzero"`
+	// Next is when it is started again, Plan the number of that plan: there is one
+	// at a time. Failing is since when it has done nothing but fail.
+	Next      time.Time         `json:"next,omitzero"`
+	Plan      uint64            `json:"plan,omitempty"`
+	Failing   time.Time         `json:"failing,omitzero"`
 	Phase     string            `json:"phase,omitempty"`
 	PhaseArgs map[string]string `json:"phaseArgs,omitempty"`
 	// Beside are the last phases of what the unit does beside, by its name: of
@@ -172,7 +177,7 @@ func (e *etcd) Clone() sim.Actor { return &etcd{} }
 
 // startUnit starts a unit as somebody asks for it; the error is systemctl's.
 func (w *World) startUnit(m *machine, name string) error {
-	m.unit(name).Restarts = 0
+	m.unit(name).Restarts, m.unit(name).Failing = 0, time.Time{}
 	return w.begun(m, name)
 }
 
@@ -253,6 +258,9 @@ var exitNames = map[int]string{1: "/FAILURE", 2: "/INVALIDARGUMENT", 203: "/EXEC
 // are those of systemd 252, which Debian 12 has.
 func (w *World) ended(m *machine, name string, f *unitFile, code int) {
 	u := m.unit(name)
+	if u.Failing.IsZero() || w.Clock.Sub(u.Since) >= unitRestAfter && u.State == "active" {
+		u.Failing = w.Clock
+	}
 	u.Ended = w.Clock
 	if code == 0 {
 		w.init(m, name, name+".service: Deactivated successfully.")
@@ -266,7 +274,50 @@ func (w *World) ended(m *machine, name string, f *unitFile, code int) {
 	if f != nil && (f.Always || f.Restart && code != 0) {
 		u.State, u.Restarting = "activating", true
 		// A process needs a moment to begin and to end.
-		w.post(w.Clock.Add(max(f.RestartSec, time.Millisecond)), "", 0, sim.Msg{Kind: msgRestart, Tag: m.Name + "/" + name})
+		wait := max(f.RestartSec, time.Millisecond)
+		switch failing := w.Clock.Sub(u.Failing); {
+		case failing >= 24*time.Hour:
+			wait = max(wait, unitRestLate)
+		case failing >= unitRestAfter:
+			wait = max(wait, unitRestEvery)
+		}
+		w.plan(m, name, w.Clock.Add(wait))
+	}
+}
+
+// A unit that fails for long rests: systemd starts it every few seconds for
+// years, which nobody watches. Whatever is done to the world wakes it.
+const (
+	unitRestAfter = time.Hour
+	unitRestEvery = 10 * time.Minute
+	unitRestLate  = 6 * time.Hour
+)
+
+// plan sets when a unit that failed is started again.
+func (w *World) plan(m *machine, name string, at time.Time) {
+	u := m.unit(name)
+	u.Plan++
+	u.Next = at
+	w.post(at, "", 0, sim.Msg{Kind: msgRestart, Tag: m.Name + "/" + name, Stream: u.Plan})
+}
+
+// rouse lets units that rest fail at their own pace again: something was done that
+// may have healed them.
+func (w *World) rouse() {
+	for _, m := range w.Machines {
+		for _, name := range keys(m.Units) {
+			u := m.Units[name]
+			if !u.Restarting || w.Clock.Sub(u.Failing) < unitRestAfter {
+				continue
+			}
+			if f, err := m.readUnit(name); err == nil {
+				u.Failing = w.Clock
+				at := w.Clock.Add(max(f.RestartSec, time.Millisecond))
+				if at.Before(u.Next) {
+					w.plan(m, name, at)
+				}
+			}
+		}
 	}
 }
 

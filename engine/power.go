@@ -35,14 +35,17 @@ func (w *World) wake(m *machine) {
 	m.Asleep = time.Time{}
 	w.weigh()
 	shift := func(e *sim.Event) bool {
-		host, _ := split(e.To)
+		host, unit := split(e.To)
 		if e.To == "" && e.Msg.Kind == msgRestart {
-			host, _ = split(e.Msg.Tag)
+			host, unit = split(e.Msg.Tag)
 		} else if e.Msg.Kind != sim.MsgWake {
 			return false
 		}
 		if host == m.Name {
 			e.At = e.At.Add(slept)
+			if e.Msg.Kind == msgRestart && e.Msg.Stream == m.unit(unit).Plan {
+				m.unit(unit).Next = e.At
+			}
 		}
 		return host == m.Name
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"maps"
+	dir "path"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/joinery-lab/joinery/engine/api"
 	"github.com/joinery-lab/joinery/engine/controllers"
+	config "github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -328,7 +330,7 @@ func narrowest(groups []string) string {
 	return best
 }
 
-// whyCert explains a certificate in a file.
+// whyCert explains a certificate in a file, or that of a kubeconfig's user.
 func (w *World) whyCert(e *Explanation, host, path string) error {
 	m := w.machine(host)
 	if m == nil {
@@ -339,6 +341,11 @@ func (w *World) whyCert(e *Explanation, host, path string) error {
 		return fmt.Errorf("on %s: %w", host, err)
 	}
 	certs, err := pki.ParseCerts(b)
+	if k, broken := config.Parse(b); err != nil && broken == nil {
+		_, user := k.Current()
+		own, _ := config.Read(m.Disk.ReadFile, dir.Dir(path), nil, user)
+		certs, err = pki.ParseCerts(own.Cert)
+	}
 	if err != nil || len(certs) == 0 {
 		return fmt.Errorf("on %s: %s holds no certificate", host, path)
 	}

@@ -44,8 +44,8 @@ func (w *World) explainEnd(e *Explanation, m *machine, name string) {
 	}
 	if !u.Restarting {
 		add(&e.Needs, reason("unit", "unit", name))
-	} else if f, err := m.readUnit(name); err == nil {
-		add(&e.Next, reason("restart", "unit", addr).at(u.Since.Add(f.RestartSec)))
+	} else {
+		add(&e.Next, reason("restart", "unit", addr).at(u.Next))
 	}
 }
 

@@ -177,6 +177,7 @@ func (w *World) check(in Input) error {
 }
 
 func (w *World) do(in Input) {
+	w.rouse()
 	switch {
 	case in.Typed != nil:
 		w.post(w.Clock, in.Typed.Host+"/terminal", 0, sim.Msg{Kind: sim.MsgTyped, Line: in.Typed.Line})
@@ -356,7 +357,7 @@ func (w *World) own(m sim.Msg) {
 		w.booted(w.machine(m.Tag))
 	case msgRestart:
 		host, unit := split(m.Tag)
-		if mc := w.machine(host); mc != nil && mc.unit(unit).Restarting {
+		if mc := w.machine(host); mc != nil && mc.unit(unit).Restarting && mc.unit(unit).Plan == m.Stream {
 			if mc.away() {
 				w.Held = append(slices.Clip(w.Held), held{Event: sim.Event{At: w.Clock, Msg: m}, To: host})
 				return
