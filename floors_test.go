@@ -42,7 +42,7 @@ var floors = []floor{
 	{"engine/shell", actorFloor, "actors meet only through requests: kubectl holds no cluster knowledge"},
 	{"engine/enginetest/golden", []string{"engine/pki"}, "recordings are files: to read them and to say who replays them needs nothing of ours but certificates"},
 	{"engine/enginetest", []string{"engine", "engine/trace", "engine/sim"}, "the transcript harness sees a world from outside"},
-	{"engine", []string{"engine/api", "engine/kubelet", "engine/controllers", "engine/client", "engine/shell", "engine/sim", "engine/trace", "engine/pki", "engine/era"}, "the world is the only package that knows all actors, and nothing above itself"},
+	{"engine", []string{"engine/api", "engine/kubelet", "engine/controllers", "engine/client", "engine/shell", "engine/sim", "engine/trace", "engine/pki", "engine/era", "engine/kubeconfig"}, "the world is the only package that knows all actors, and nothing above itself"},
 	{"lessons", []string{"engine", "engine/trace", "engine/era"}, "a lesson judges views and observations, never an actor's inside"},
 	{"web/desk/...", []string{"lessons", "engine", "engine/trace", "engine/pki", "engine/era", "engine/sim", "web/desk/..."}, "the desk draws views and observations and knows no browser"},
 	{"web/...", []string{"web/...", "lessons", "engine", "engine/trace", "engine/pki", "engine/era", "engine/sim"}, "the page reaches actors by inputs alone"},

@@ -31,6 +31,19 @@ func TestWhyOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestWhyOfAKubeconfig: the certificate is its user's, in it or in a file.
+func TestWhyOfAKubeconfig(t *testing.T) {
+	w := joined(t, engine.Config{Seed: "kubeconfigs"})
+	for object, who := range map[string]string{"cert/admin/etc/kubernetes/admin.conf": "CN=kubernetes-admin,O=system:masters", "cert/node-1/etc/kubernetes/kubelet.conf": "CN=system:node:node-1,O=system:nodes"} {
+		e, err := w.Why(object)
+		require.NoError(t, err)
+		require.Equal(t, "cert-valid", e.State.Kind)
+		require.Equal(t, who, e.State.Args["subject"])
+	}
+	_, err := w.Why("cert/node-1/etc/kubernetes/bootstrap-kubelet.conf")
+	require.ErrorContains(t, err, "holds no certificate")
+}
+
 // TestAnExplanationIsPlainData: it is the same after a journey as JSON, in a
 // clone and from a snapshot, and asking changes nothing.
 func TestAnExplanationIsPlainData(t *testing.T) {
