@@ -18,8 +18,9 @@ INCALLS := github.com/... k8s.io/... sigs.k8s.io/... mvdan.cc/... go.yaml.in/...
 	crypto/tls crypto/x509/... crypto/hpke encoding/asn1 encoding/csv encoding/pem net/... mime/... text/... html/... \
 	flag log/... regexp/... go/... os/... bufio bytes compress/... container/... context embed errors fmt io/... math/big path/... reflect sort sync time unicode/... encoding/base64 encoding/hex \
 	vendor/golang.org/x/net/... vendor/golang.org/x/text/... vendor/golang.org/x/crypto/cryptobyte/...
-# The page speaks JSON: it is built of a copy of k8s.io/api without protobuf,
-# which is 1.7 MB of it.
+# The page speaks JSON: it is built of a copy of k8s.io/api without protobuf, which
+# is 1.7 MB of it, and of one of k8s.io/apimachinery that refuses CBOR, which is
+# another 0.7 MB.
 PLAIN   := .work/wasm.mod
 # All that is built for the browser is built with these, so that it is built once.
 FOR_WASM := -modfile=$(PLAIN) -trimpath $(foreach p,$(INCALLS),'-gcflags=$(p)=$(SMALL)')
@@ -36,12 +37,16 @@ run: server
 	./joinery serve --listen $(LISTEN)
 
 $(PLAIN): go.mod go.sum
-	@mkdir -p .work && rm -rf .work/api
-	$(GO) mod download k8s.io/api
-	cp -R "$$($(GO) list -m -f '{{.Dir}}' k8s.io/api)" .work/api && chmod -R u+w .work/api
+	@mkdir -p .work && rm -rf .work/api .work/apimachinery
+	$(GO) mod download k8s.io/api k8s.io/apimachinery
+	for m in api apimachinery; do cp -R "$$($(GO) list -m -f '{{.Dir}}' k8s.io/$$m)" .work/$$m && chmod -R u+w .work/$$m || exit 1; done
 	find .work/api -name generated.pb.go -delete
+	printf '%s\n' 'package direct' 'import "errors"' 'var refused = errors.New("this program speaks JSON")' \
+		'func Marshal(any) ([]byte, error) { return nil, refused }' 'func Unmarshal([]byte, any) error { return refused }' \
+		'func Diagnose([]byte) (string, error) { return "", refused }' >.work/apimachinery/pkg/runtime/serializer/cbor/direct/direct.go
+	gofmt -w .work/apimachinery/pkg/runtime/serializer/cbor/direct .work/apimachinery/third_party
 	cp go.sum .work/wasm.sum
-	cp go.mod $@ && $(GO) mod edit -replace k8s.io/api=./.work/api $@
+	cp go.mod $@ && $(GO) mod edit -replace k8s.io/api=./.work/api -replace k8s.io/apimachinery=./.work/apimachinery $@
 
 # The engine and the page for the browser.
 wasm: $(PLAIN)
