@@ -10,7 +10,6 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
-	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -108,9 +107,9 @@ func (a *attempt) claim() error {
 // slice: a node lists its own devices.
 func (a *attempt) slice() error {
 	switch {
-	case a.operation == "create" && sliceNode(a.o.(*resourcev1.ResourceSlice)) != a.node:
+	case a.operation == "create" && sliceNode(a.o.(*deviceSlice)) != a.node:
 		return errors.New("can only create ResourceSlice with the same NodeName as the requesting node")
-	case a.operation == "delete" && sliceNode(a.old.(*resourcev1.ResourceSlice)) != a.node:
+	case a.operation == "delete" && sliceNode(a.old.(*deviceSlice)) != a.node:
 		return errors.New("can only delete ResourceSlice with the same NodeName as the requesting node")
 	}
 	return nil

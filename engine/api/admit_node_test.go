@@ -82,7 +82,7 @@ func TestNodeRestrictionOfClaimsAndSlices(t *testing.T) {
 	g := nodeTown(t)
 	const claim, slices = "/api/v1/namespaces/default/persistentvolumeclaims/c", "/apis/resource.k8s.io/v1/resourceslices"
 	slice := func(name, node string) string {
-		return `{"apiVersion":"resource.k8s.io/v1","kind":"ResourceSlice","metadata":{"name":"` + name + `"},"spec":{"driver":"d.example.com","pool":{"name":"p","resourceSliceCount":1},"nodeName":"` + node + `"}}`
+		return `{"apiVersion":"resource.k8s.io/v1","kind":"ResourceSlice","metadata":{"name":"` + name + `"},"spec":{"driver":"d.example.com","pool":{"name":"p","resourceSliceCount":1},"nodeName":"` + node + `","devices":[{"name":"a","attributes":{"x":{"int":1}}}]}}`
 	}
 	g.create(slices, slice("theirs", "node-2"))
 	const pods = "/api/v1/namespaces/default/pods/"
@@ -98,6 +98,7 @@ func TestNodeRestrictionOfClaimsAndSlices(t *testing.T) {
 		{code: 201, method: "POST", url: slices, body: slice("mine", "node-1")},
 		{code: 403, method: "POST", url: slices, body: slice("x", "node-2"), message: "can only create ResourceSlice with the same NodeName as the requesting node"},
 		{code: 200, method: "GET", url: slices + "/mine"},
+		{code: 200, method: "PUT", url: slices + "/mine", body: slice("mine", "node-1")},
 		{code: 403, method: "GET", url: slices + "/theirs", message: "no relationship found between node 'node-1' and this object"},
 		{code: 403, method: "DELETE", url: slices + "/theirs", message: "no relationship found between node 'node-1' and this object"},
 		{code: 403, method: "GET", url: slices, message: "can only list/watch/deletecollection resourceslices with nodeName field selector"},

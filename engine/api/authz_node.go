@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	resourcev1 "k8s.io/api/resource/v1"
 
 	"github.com/joinery-lab/joinery/engine/era"
 )
@@ -176,7 +175,7 @@ func claimOfPods(s *Server, node string, a *attributes) (bool, string) {
 }
 
 // sliceNode is whose devices a slice lists; empty for none or several.
-func sliceNode(o *resourcev1.ResourceSlice) string {
+func sliceNode(o *deviceSlice) string {
 	if o.Spec.NodeName == nil {
 		return ""
 	}
@@ -195,7 +194,7 @@ func ownSlices(s *Server, node string, a *attributes) (bool, string) {
 		switch o := s.store.Get("resourceslices", "", a.name); {
 		case a.name == "":
 			return false, "No Object name found"
-		case o == nil || sliceNode(o.typed.(*resourcev1.ResourceSlice)) != node:
+		case o == nil || sliceNode(o.typed.(*deviceSlice)) != node:
 			return false, unrelated(node)
 		}
 		return true, ""

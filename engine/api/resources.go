@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -142,9 +141,9 @@ func registry() []*resource {
 
 		{Group: "node.k8s.io", Version: "v1", Plural: "runtimeclasses", Kind: "RuntimeClass", New: func() object { return new(nodev1.RuntimeClass) }, checkName: subdomain, validate: checkRuntimeClass, table: &plainTable},
 
-		{Group: "resource.k8s.io", Version: "v1", Plural: "resourceslices", Kind: "ResourceSlice", New: func() object { return new(resourcev1.ResourceSlice) }, checkName: subdomain, validate: resourceSlice, table: &plainTable,
-			fields: map[string]func(object) string{"spec.driver": func(o object) string { return o.(*resourcev1.ResourceSlice).Spec.Driver },
-				"spec.nodeName": func(o object) string { return sliceNode(o.(*resourcev1.ResourceSlice)) }}},
+		{Group: "resource.k8s.io", Version: "v1", Plural: "resourceslices", Kind: "ResourceSlice", New: func() object { return new(deviceSlice) }, checkName: subdomain, validate: resourceSlice, table: &plainTable,
+			fields: map[string]func(object) string{"spec.driver": func(o object) string { return o.(*deviceSlice).Spec.Driver },
+				"spec.nodeName": func(o object) string { return sliceNode(o.(*deviceSlice)) }}},
 	}
 }
 
