@@ -172,6 +172,9 @@ func (x *exchange) commit(r *resource, verb string, o object) *Object {
 // stored notes what was stored.
 func (x *exchange) stored(verb string, o *Object) *Object {
 	b := o.public()
+	shown := twin(o.typed)
+	meta(shown).ManagedFields = nil
+	sim.Remember(b, shown)
 	x.changed(verb, o, unsafe.String(unsafe.SliceData(b), len(b)))
 	return o
 }

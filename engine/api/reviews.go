@@ -67,7 +67,9 @@ func (x *exchange) review(v *review) sim.Response {
 	if errs := v.answer(x, o); len(errs) > 0 {
 		return failed(apierrors.NewInvalid(r.gk(), "", errs))
 	}
-	return x.finish(201, encode(o))
+	b := encode(o)
+	sim.Remember(b, o)
+	return x.finish(201, b)
 }
 
 func whoAmI(x *exchange, o object) field.ErrorList {

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -106,8 +105,11 @@ func (m *ControllerManager) reviewed(c *sim.Ctx, l *loop, a answer) {
 			m.finish(c, l, &failure{text: a.err()})
 			return
 		}
-		var review authzv1.SubjectAccessReview
-		json.Unmarshal(a.data, &review)
+		review, err := sim.Decode[authzv1.SubjectAccessReview](a.data)
+		if err != nil {
+			m.finish(c, l, &failure{text: err.Error()})
+			return
+		}
 		i := l.Work.Tried[len(l.Work.Tried)-1]
 		if !review.Status.Allowed {
 			m.recognize(c, l, i+1)

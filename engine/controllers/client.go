@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -80,7 +79,7 @@ func (m *ControllerManager) send(c *sim.Ctx, cl *client, x exchange, method, uri
 	msg := message{exchange: x, Account: cl.Account, Since: c.Now}
 	msg.Method, msg.URL = method, uri
 	if body != nil {
-		msg.Body, _ = json.Marshal(body)
+		msg.Body, _ = sim.Encode(body)
 	}
 	every, burst := m.Flags.interval()
 	if every == 0 || strings.Contains(uri, "watch=true") {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	certv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -350,7 +351,7 @@ func (m *ControllerManager) verdict(c *sim.Ctx, l *loop, csr *certv1.Certificate
 	reason := b.reason
 	l.Work.Rule = m.Approver.setting(b.flag)
 	x := certv1.CertificateSigningRequestCondition{Type: certv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "kubelet-serving cert validated",
-		Message: "CSR complied with kubelet-csr-approver validation process", LastUpdateTime: metav1.Time{Time: c.Clock()}}
+		Message: "CSR complied with kubelet-csr-approver validation process", LastUpdateTime: metav1.Time{Time: c.Clock().Truncate(time.Second)}}
 	if reason != "" {
 		x.Type, x.Reason, x.Message = certv1.CertificateDenied, "kubelet-serving cert denied", "CSR not complying with kubelet-csr-approver validation process. Reason: "+reason
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	authzv1 "k8s.io/api/authorization/v1"
@@ -112,7 +113,7 @@ func (m *ControllerManager) serving(c *sim.Ctx, l *loop, a answer) {
 		l.Work.Step = "approval"
 		csr := copied(l.Work.Object)
 		csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{Type: certv1.CertificateApproved, Status: corev1.ConditionTrue,
-			Reason: "Approved by Kubelet Serving Certificate Approver", Message: "Auto approving Kubelet Serving Certificate after Subject Access Review.", LastUpdateTime: metav1.Time{Time: c.Clock()}})
+			Reason: "Approved by Kubelet Serving Certificate Approver", Message: "Auto approving Kubelet Serving Certificate after Subject Access Review.", LastUpdateTime: metav1.Time{Time: c.Clock().Truncate(time.Second)}})
 		l.Work.Object = csr
 		m.ask(c, l, "PUT", csrPath+"/"+csr.Name+"/approval", csr)
 	case step == "approval" && !a.ok():
@@ -188,7 +189,7 @@ func (m *ControllerManager) servingFails(c *sim.Ctx, l *loop, line int, msg, bet
 
 // recordEvent records an Event about a CSR; nobody waits for the answer.
 func (m *ControllerManager) recordEvent(c *sim.Ctx, csr *certv1.CertificateSigningRequest, kind, reason, message string) {
-	now := metav1.Time{Time: c.Clock()}
+	now := metav1.Time{Time: c.Clock().Truncate(time.Second)}
 	m.send(c, m.own(), exchange{To: "event", Name: csr.Name}, "POST", "/api/v1/namespaces/default/events", &corev1.Event{
 		TypeMeta:       metav1.TypeMeta{Kind: "Event", APIVersion: "v1"},
 		ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", csr.Name, c.Clock().UnixNano()), Namespace: "default"},

@@ -1,7 +1,6 @@
 package kubelet
 
 import (
-	"encoding/json"
 	"time"
 
 	coordv1 "k8s.io/api/coordination/v1"
@@ -77,9 +76,11 @@ func (k *Kubelet) noLease(c *sim.Ctx, a answer) {
 }
 
 func (k *Kubelet) haveLease(c *sim.Ctx, a answer) {
-	var l coordv1.Lease
-	json.Unmarshal(a.data, &l)
-	k.Lease.Object, k.Lease.Tries = &l, 0
+	l, err := sim.Decode[coordv1.Lease](sim.Unmanaged(a.data))
+	if err != nil {
+		l = new(coordv1.Lease)
+	}
+	k.Lease.Object, k.Lease.Tries = l, 0
 	k.Lease.Retry.Resting = false
 	k.heard(c)
 	k.Lease.Retry = retry{}

@@ -78,8 +78,7 @@ func (k *Kubelet) nodeGot(c *sim.Ctx, a answer) {
 		return
 	}
 	k.log(c, lineKnown, "node", k.Node)
-	var n corev1.Node
-	if json.Unmarshal(a.data, &n) == nil {
+	if n, err := sim.Decode[corev1.Node](sim.Unmanaged(a.data)); err == nil {
 		own := k.object(c, true).Status.Addresses
 		k.Reg.Moved = own != nil && !slices.Equal(n.Status.Addresses, own) || n.Status.DaemonEndpoints.KubeletEndpoint.Port != k.portNumber()
 		k.Reg.Bare = n.Status.NodeInfo.KubeletVersion != era.KubeletPatch.In(k.era())
@@ -128,13 +127,8 @@ func (k *Kubelet) nodeSeen(c *sim.Ctx, data []byte) {
 
 // remember keeps the UID of the Node, which the Lease names as its owner.
 func (k *Kubelet) remember(a answer) {
-	var n struct {
-		Metadata struct {
-			UID string `json:"uid"`
-		} `json:"metadata"`
-	}
-	if json.Unmarshal(a.data, &n) == nil {
-		k.Reg.UID = n.Metadata.UID
+	if n, err := sim.Decode[corev1.Node](sim.Unmanaged(a.data)); err == nil {
+		k.Reg.UID = string(n.UID)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -324,7 +323,7 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 	}
 	var b []byte
 	if body != nil {
-		b, _ = json.Marshal(body)
+		b, _ = sim.Encode(body)
 		h.Set("Content-Type", "application/json")
 	}
 	for i := 0; i+1 < len(headers); i += 2 {

@@ -37,25 +37,70 @@ var seen struct {
 const mostSeen = 1 << 10
 
 func decode(data []byte, of reflect.Type) (any, error) {
-	data = bytes.TrimSuffix(data, []byte("\n")) // an answer's, which a frame has not
-	k := decoded{of, unsafe.String(unsafe.SliceData(data), len(data))}
-	seen.Lock()
-	v := seen.values[k]
-	seen.Unlock()
-	if v != nil {
+	k := named(data, of)
+	if v := recall(k); v != nil {
+		if Doubt != nil {
+			Doubt(data, v)
+		}
 		return v, nil
 	}
-	v = reflect.New(of).Interface()
+	v := reflect.New(of).Interface()
 	if err := json.Unmarshal(data, v); err != nil {
 		return nil, err
 	}
+	remember(k, v)
+	return v, nil
+}
+
+// Encode is json.Marshal of what v points to, and spares whoever gets the bytes
+// the decoding of them: v must not be changed any more.
+func Encode(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err == nil {
+		Remember(b, v)
+	}
+	return b, err
+}
+
+// Remember tells what bytes decode to; neither may be changed any more. Times in v
+// are whole seconds, as JSON has them.
+func Remember(data []byte, v any) {
+	if t := reflect.TypeOf(v); t.Kind() == reflect.Pointer {
+		remember(named(data, t.Elem()), v)
+	}
+}
+
+// Recall returns what Decode, given the same bytes, would, if it is remembered, or
+// nil. Sample points to a value of that type.
+func Recall(data []byte, sample any) any {
+	v := recall(named(data, reflect.TypeOf(sample).Elem()))
+	if v != nil && Doubt != nil {
+		Doubt(data, v)
+	}
+	return v
+}
+
+// Doubt, if it is set, is shown all that is recalled: a test looks whether it is true.
+var Doubt func(data []byte, v any)
+
+func named(data []byte, of reflect.Type) decoded {
+	data = bytes.TrimSuffix(data, []byte("\n")) // an answer's, which a frame has not
+	return decoded{of, unsafe.String(unsafe.SliceData(data), len(data))}
+}
+
+func recall(k decoded) any {
+	seen.Lock()
+	defer seen.Unlock()
+	return seen.values[k]
+}
+
+func remember(k decoded, v any) {
 	seen.Lock()
 	defer seen.Unlock()
 	if seen.values == nil || len(seen.values) >= mostSeen {
 		seen.values = map[decoded]any{}
 	}
 	seen.values[k] = v
-	return v, nil
 }
 
 // Unmanaged is an object of the API without its managedFields, which are much of it
