@@ -71,7 +71,7 @@ func TestRival(t *testing.T) {
 	if os.Getenv("JOINERY_RIVAL") == "" {
 		t.Skip("TestScale and TestYear run it")
 	}
-	engine.Tidy(1250 << 20)
+	engine.Tidy(1400 << 20)
 	crypto, chains := bareCrypto(t)
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	for {

@@ -41,7 +41,7 @@ func TestSpeed(t *testing.T) {
 	if os.Getenv("JOINERY_BENCH") == "" {
 		t.Skip("a measurement, not a check of every run: make bench sets JOINERY_BENCH")
 	}
-	engine.Tidy(1250 << 20) // as the server does
+	engine.Tidy(1400 << 20) // as the server does
 	const rounds, each, many = 15, 20, 1000
 	single, thousand := crowd(t, each), crowd(t, many)
 	var tally counts
@@ -96,7 +96,7 @@ func TestScale(t *testing.T) {
 	if os.Getenv("JOINERY_BENCH") == "" {
 		t.Skip("a measurement, not a check of every run: make bench sets JOINERY_BENCH")
 	}
-	engine.Tidy(1250 << 20) // as the server does
+	engine.Tidy(1400 << 20) // as the server does
 	const apart, turns = 20 * time.Millisecond, 50
 	per := map[int]time.Duration{}
 	sizes := []int{100, 1000, 5000}
@@ -150,7 +150,7 @@ func TestYear(t *testing.T) {
 	if os.Getenv("JOINERY_BENCH") == "" {
 		t.Skip("a measurement, not a check of every run: make bench sets JOINERY_BENCH")
 	}
-	engine.Tidy(1250 << 20) // as the server does
+	engine.Tidy(1400 << 20) // as the server does
 	const n, days = 1000, 365
 	w := crowd(t, n)
 	say := func(host, line string) (out string) {

@@ -50,7 +50,8 @@ func (w *World) wake(m *machine) {
 		return host == m.Name
 	}
 	var q sim.Queue
-	for _, e := range w.Queue.Events {
+	for _, p := range w.Queue.Events {
+		e := *p
 		shift(&e)
 		q.Push(e)
 	}

@@ -81,7 +81,7 @@ func (w *World) explainLate(e *Explanation, m *machine, use string) {
 	tag := fmt.Sprintf("rotate %s#%d", use, k.Timers["rotate "+use])
 	var at time.Time
 	for i := range w.Queue.Events {
-		if q := &w.Queue.Events[i]; q.To == addr && q.Msg.Kind == sim.MsgWake && q.Msg.Tag == tag {
+		if q := w.Queue.Events[i]; q.To == addr && q.Msg.Kind == sim.MsgWake && q.Msg.Tag == tag {
 			at = q.At
 		}
 	}

@@ -28,7 +28,7 @@ type coded struct {
 func (c coded) Unwrap() error { return c.error }
 
 func main() {
-	engine.Tidy(1250 << 20)
+	engine.Tidy(1400 << 20)
 	os.Exit(command(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -116,6 +116,7 @@ func plansOf(t reflect.Type) []plan {
 		out = append(out, p)
 	}
 	place(out, "")
+	sorted(out)
 	plans.Store(t, out)
 	return out
 }
@@ -131,6 +132,15 @@ func place(fields []plan, path string) {
 		} else {
 			place(p.fields, p.path)
 		}
+	}
+}
+
+// sorted puts fields in the order of their paths, so that little is left to sort
+// when an object is looked at.
+func sorted(fields []plan) {
+	slices.SortStableFunc(fields, func(a, b plan) int { return strings.Compare(a.step, b.step) })
+	for i := range fields {
+		sorted(fields[i].fields)
 	}
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -201,22 +202,22 @@ type Event struct {
 	Msg  Msg    `json:"msg"`
 }
 
-// Queue is a priority queue of Events by (At, Seq).
+// Queue is a priority queue of Events by (At, Seq). An Event in it never changes.
 type Queue struct {
-	Events []Event `json:"events"`
+	Events []*Event `json:"events"`
 }
 
 func (q *Queue) less(i, j int) bool {
-	a, b := &q.Events[i], &q.Events[j]
-	if !a.At.Equal(b.At) {
-		return a.At.Before(b.At)
+	a, b := q.Events[i], q.Events[j]
+	if c := a.At.Compare(b.At); c != 0 {
+		return c < 0
 	}
 	return a.Seq < b.Seq
 }
 
 // Push adds an event.
 func (q *Queue) Push(e Event) {
-	q.Events = append(q.Events, e)
+	q.Events = append(q.Events, &e)
 	for i := len(q.Events) - 1; i > 0; {
 		p := (i - 1) / 2
 		if !q.less(i, p) {
@@ -240,7 +241,7 @@ func (q *Queue) Pop() Event {
 	e := q.Events[0]
 	n := len(q.Events) - 1
 	q.Events[0] = q.Events[n]
-	q.Events[n] = Event{}
+	q.Events[n] = nil
 	q.Events = q.Events[:n]
 	for i := 0; ; {
 		l := 2*i + 1
@@ -256,10 +257,10 @@ func (q *Queue) Pop() Event {
 		q.Events[i], q.Events[l] = q.Events[l], q.Events[i]
 		i = l
 	}
-	return e
+	return *e
 }
 
-// Clone returns an independent copy. Messages are shared: they never change.
+// Clone returns an independent copy that shares the events.
 func (q *Queue) Clone() Queue {
-	return Queue{Events: append([]Event(nil), q.Events...)}
+	return Queue{Events: slices.Clone(q.Events)}
 }

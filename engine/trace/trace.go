@@ -134,15 +134,18 @@ func (d *Digest) Add(o *Observation) {
 	b = appendText(b, o.Actor)
 	b = appendText(b, string(o.Kind))
 	b = appendText(b, o.Subject)
-	var few [16]string
-	keys := few[:0]
-	for k := range o.Args {
-		keys = append(keys, k)
+	var few [16][2]string
+	args := few[:0]
+	for k, v := range o.Args { // some few, in any order
+		i := len(args)
+		args = append(args, [2]string{})
+		for ; i > 0 && args[i-1][0] > k; i-- {
+			args[i] = args[i-1]
+		}
+		args[i] = [2]string{k, v}
 	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		b = appendText(b, k)
-		b = appendText(b, o.Args[k])
+	for _, a := range args {
+		b = appendText(appendText(b, a[0]), a[1])
 	}
 	b = appendText(b, o.Payload)
 	*d = sha256.Sum256(b)
