@@ -36,7 +36,7 @@ all: server
 run: server
 	./joinery serve --listen $(LISTEN)
 
-$(PLAIN): go.mod go.sum
+$(PLAIN): go.mod go.sum Makefile
 	@mkdir -p .work && rm -rf .work/api .work/apimachinery
 	$(GO) mod download k8s.io/api k8s.io/apimachinery
 	for m in api apimachinery; do cp -R "$$($(GO) list -m -f '{{.Dir}}' k8s.io/$$m)" .work/$$m && chmod -R u+w .work/$$m || exit 1; done
