@@ -298,24 +298,30 @@ func (w *World) plan(m *machine, name string, at time.Time) {
 	u := m.unit(name)
 	u.Plan++
 	u.Next = at
+	if i, found := slices.BinarySearch(w.Failing, m.Name+"/"+name); !found {
+		w.Failing = slices.Insert(w.Failing, i, m.Name+"/"+name)
+	}
 	w.post(at, "", 0, sim.Msg{Kind: msgRestart, Tag: m.Name + "/" + name, Stream: u.Plan})
 }
 
 // rouse lets units that rest fail at their own pace again: something was done that
 // may have healed them.
 func (w *World) rouse() {
-	for _, m := range w.Machines {
-		for _, name := range keys(m.Units) {
-			u := m.Units[name]
-			if !u.Restarting || w.Clock.Sub(u.Failing) < unitRestAfter {
-				continue
-			}
-			if f, err := m.readUnit(name); err == nil {
-				u.Failing = w.Clock
-				at := w.Clock.Add(max(f.RestartSec, time.Millisecond))
-				if at.Before(u.Next) {
-					w.plan(m, name, at)
-				}
+	w.Failing = slices.DeleteFunc(w.Failing, func(addr string) bool {
+		host, name := split(addr)
+		return !w.machine(host).unit(name).Restarting
+	})
+	for _, addr := range w.Failing {
+		host, name := split(addr)
+		m := w.machine(host)
+		u := m.unit(name)
+		if w.Clock.Sub(u.Failing) < unitRestAfter {
+			continue
+		}
+		if f, err := m.readUnit(name); err == nil {
+			u.Failing = w.Clock
+			if at := w.Clock.Add(max(f.RestartSec, time.Millisecond)); at.Before(u.Next) {
+				w.plan(m, name, at)
 			}
 		}
 	}

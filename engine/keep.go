@@ -33,6 +33,7 @@ func (w *World) Clone() *World {
 		n.Troubles[client] = maps.Clone(list)
 	}
 	n.Faults, n.Held = slices.Clone(w.Faults), slices.Clone(w.Held)
+	n.Failing = slices.Clone(w.Failing)
 	n.Queue = w.Queue.Clone()
 	n.Chance = w.Chance.Clone()
 	n.Store = w.Store.Clone()

@@ -56,6 +56,8 @@ type state struct {
 	Faults []Fault `json:"faults,omitempty"`
 	Rough  bool    `json:"rough,omitempty"`
 	Held   []held  `json:"held,omitempty"`
+	// Failing are the units that failed and are started again, by address.
+	Failing []string `json:"failing,omitempty"`
 
 	// Troubles and Decisions are what goes wrong, waits or was denied, for Why: by
 	// client and aspect, and by the subject of the decision.

@@ -147,8 +147,8 @@ type gate struct {
 
 func (e Era) gate(name string) (g gate, known bool) {
 	for stage, text := range Gates.In(e) {
-		for _, word := range strings.Fields(text) {
-			if bare := strings.TrimRight(word, "+!"); bare == name {
+		for word := range strings.FieldsSeq(text) {
+			if strings.HasPrefix(word, name) && strings.TrimRight(word, "+!") == name {
 				return gate{stage, strings.Contains(word, "+"), strings.HasSuffix(word, "!")}, true
 			}
 		}

@@ -95,7 +95,10 @@ type flagRow struct{ kind, field, deprecated string }
 
 func rowOf(name string) (r flagRow, ok bool) {
 	for _, list := range flagRows {
-		for _, word := range strings.Fields(list.rows) {
+		for word := range strings.FieldsSeq(list.rows) {
+			if !strings.HasPrefix(word, name) {
+				continue
+			}
 			if n, rest, _ := strings.Cut(word, ":"); n == name {
 				r.kind, r.field, _ = strings.Cut(rest, ":")
 				r.deprecated = list.deprecated
