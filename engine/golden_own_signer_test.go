@@ -56,8 +56,14 @@ func (k *cluster) sign(t *testing.T, c recordedCommand) {
 	}
 	code, refusal := k.call(t, "alice", "PUT", csrsPath+"/my-svc/status", body)
 	require.Equal(t, 403, code, refusal)
-	code, got := k.call(t, adminName, "PUT", csrsPath+"/my-svc/status", body)
-	require.Equal(t, 200, code, got)
+	text, err := json.Marshal(body)
+	require.NoError(t, err)
+	c.stdin = string(text) + "\n"
+	said, obs := perform(t, k.w, "admin", c.typed())
+	k.obs = append(k.obs, obs...)
+	require.Empty(t, said.stderr)
+	var got map[string]any
+	require.NoError(t, json.Unmarshal([]byte(said.stdout), &got))
 	for _, o := range []map[string]any{want, got} {
 		// The managers were kubectl's commands.
 		delete(o["metadata"].(map[string]any), "managedFields")

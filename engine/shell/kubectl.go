@@ -24,7 +24,7 @@ type kubectlFlags struct {
 	files, groups, users, accounts                                      []string
 	all, watch, labels, noHeaders, force, everywhere, managed           bool
 	ignoreMissing, client, quiet                                        bool
-	clusterrole, as, container, since                                   string
+	clusterrole, as, container, since, patch, patchType                 string
 	insecureBackend, timestamps, previous, stdin, tty                   bool
 	tail                                                                int64
 	asGroups                                                            []string
@@ -39,6 +39,8 @@ var verbs = map[string]struct {
 	"describe":      {"selector field-selector all-namespaces", describe},
 	"create":        {"filename output dry-run validate clusterrole group user serviceaccount", create},
 	"apply":         {"filename validate", apply},
+	"patch":         {"patch type subresource", patch},
+	"replace":       {"filename raw validate", replace},
 	"delete":        {"filename selector field-selector all ignore-not-found output", remove},
 	"certificate":   {"force", certificate},
 	"auth":          {"as as-group all-namespaces subresource quiet output", auth},
@@ -67,6 +69,8 @@ var optional = map[string]func(f *kubectlFlags){
 	"all":                 func(f *kubectlFlags) { f.BoolVar(&f.everywhere, "all", false, "") },
 	"ignore-not-found":    func(f *kubectlFlags) { f.BoolVar(&f.ignoreMissing, "ignore-not-found", false, "") },
 	"raw":                 func(f *kubectlFlags) { f.StringVar(&f.raw, "raw", "", "") },
+	"patch":               func(f *kubectlFlags) { f.StringVarP(&f.patch, "patch", "p", "", "") },
+	"type":                func(f *kubectlFlags) { f.StringVar(&f.patchType, "type", "strategic", "") },
 	"show-managed-fields": func(f *kubectlFlags) { f.BoolVar(&f.managed, "show-managed-fields", false, "") },
 	"dry-run":             func(f *kubectlFlags) { f.StringVar(&f.dryRun, "dry-run", "none", "") },
 	"validate":            func(f *kubectlFlags) { f.StringVar(&f.validate, "validate", "strict", "") },
