@@ -55,17 +55,23 @@ func perform(t *testing.T, w *engine.World, host, line string) (c recordedComman
 	obs, err := w.Say(host, line, time.Minute)
 	require.NoError(t, err)
 	c.line = line
+	c.stdout, c.stderr, c.status = printed(obs)
+	return c, obs
+}
+
+// printed is what a command wrote to its streams, and its status, empty while it runs.
+func printed(obs []trace.Observation) (stdout, stderr, status string) {
 	for _, o := range obs {
 		switch {
 		case o.Kind == trace.Printed && o.Args["stream"] == "stderr":
-			c.stderr += o.Payload
+			stderr += o.Payload
 		case o.Kind == trace.Printed:
-			c.stdout += o.Payload
+			stdout += o.Payload
 		case o.Kind == trace.Done:
-			c.status = o.Args["status"]
+			status = o.Args["status"]
 		}
 	}
-	return c, obs
+	return stdout, stderr, status
 }
 
 // passedColumns are columns that a container runtime or an operating system fills.

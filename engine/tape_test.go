@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -170,16 +171,12 @@ func (p *tape) perform(t *testing.T, rec golden.Recording) {
 	obs, err := p.w.Say(p.host, line, 20*time.Minute)
 	require.NoError(t, err)
 	p.obs = append(p.obs, obs...)
-	got := did{status: "none"}
+	var got did
+	got.stdout, got.stderr, got.status = printed(obs)
+	got.status = cmp.Or(got.status, "none")
 	asked, users := map[uint64]string{}, map[uint64]string{}
 	for _, o := range obs {
 		switch {
-		case o.Kind == trace.Printed && o.Args["stream"] == "stderr":
-			got.stderr += o.Payload
-		case o.Kind == trace.Printed:
-			got.stdout += o.Payload
-		case o.Kind == trace.Done:
-			got.status = o.Args["status"]
 		case o.Kind == trace.Request && o.Actor == p.host+"/terminal" && strings.HasPrefix(o.Args["agent"], "kubeadm/"):
 			asked[o.ID] = strings.ToLower(o.Subject)
 		case o.Kind == trace.Authn && o.Args["verdict"] != "no":

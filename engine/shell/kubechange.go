@@ -43,13 +43,13 @@ func patch(k *kube, f *kubectlFlags, args []string) error {
 			failed = append(failed, err)
 			continue
 		}
-		_, resp, err := k.open("PATCH", target+"?fieldManager=kubectl-patch", "application/json", ctype, body)
+		is, err := k.doAs("PATCH", target+"?fieldManager=kubectl-patch", ctype, body)
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
 		how := ""
-		if bytes.Equal(was, resp.Body) {
+		if bytes.Equal(was, is) {
 			how = " (no change)"
 		}
 		k.printf("%s/%s patched%s\n", v.r.one(), v.name, how)

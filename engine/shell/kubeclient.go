@@ -197,6 +197,11 @@ func (k *kube) do(method, target string, body []byte) ([]byte, error) {
 	if method == "PATCH" {
 		ctype = "application/merge-patch+json"
 	}
+	return k.doAs(method, target, ctype, body)
+}
+
+// doAs is do with a body of another media type.
+func (k *kube) doAs(method, target, ctype string, body []byte) ([]byte, error) {
 	_, r, err := k.open(method, target, "application/json", ctype, body)
 	if err != nil {
 		return nil, err
