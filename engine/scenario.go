@@ -40,7 +40,7 @@ const MaxNodes = 5000
 // creates, and no others.
 func New(cfg Config) (*World, error) {
 	if cfg.Release == "" {
-		cfg.Release = era.Releases()[len(era.Releases())-1]
+		cfg.Release = era.Usual
 	}
 	if cfg.Nodes == 0 {
 		cfg.Nodes = 1

@@ -57,7 +57,7 @@ Exit status: 0; 1 with the first expectation that does not hold; 2 for a file th
 	}
 	f := c.Flags()
 	f.StringVar(&o.seed, "seed", "1", "what keys, names and chance are derived from")
-	f.StringVar(&o.release, "release", era.Releases()[len(era.Releases())-1], "the Kubernetes release")
+	f.StringVar(&o.release, "release", era.Usual, "the Kubernetes release")
 	f.IntVar(&o.controlPlanes, "control-planes", 1, "how many hosts run the control plane: 1, or 3 behind one address")
 	f.StringVar(&o.scenario, "scenario", "", "begin with another world: empty, hosts on which nobody has typed kubeadm; or kubeadm, a cluster as kubeadm init leaves it")
 	f.BoolVar(&o.json, "json", false, "print one observation a line, and nothing else")

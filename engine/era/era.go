@@ -14,10 +14,12 @@ import (
 // Era is one Kubernetes minor release, such as 1.36.
 type Era struct{ minor int }
 
-// Oldest and Newest are the minors of 1.x that can be chosen today.
+// Oldest and Newest are the minors of 1.x that can be chosen; Usual is the one
+// that a world has when nothing else is said: the newest that is released.
 const (
-	Oldest = 36
-	Newest = 36
+	Oldest = 7
+	Newest = 37
+	Usual  = "1.36"
 )
 
 // At returns the era of a release written "1.36". The error is one sentence
@@ -25,7 +27,7 @@ const (
 func At(release string) (Era, error) {
 	minor, err := parse(release)
 	if err != nil || minor < Oldest || minor > Newest {
-		return Era{}, fmt.Errorf("release %q is not here; choose one of %s", release, strings.Join(Releases(), ", "))
+		return Era{}, fmt.Errorf("release %q is not here; choose one of 1.%d to 1.%d", release, Oldest, Newest)
 	}
 	return Era{minor}, nil
 }
@@ -53,6 +55,9 @@ func (e Era) String() string { return "1." + strconv.Itoa(e.minor) }
 // Before is the release before it, "1.35".
 func (e Era) Before() string { return Era{e.minor - 1}.String() }
 
+// Minor is the number that /version and kubectl version tell.
+func (e Era) Minor() int { return e.minor }
+
 func parse(release string) (int, error) {
 	major, minor, ok := strings.Cut(strings.TrimPrefix(release, "v"), ".")
 	if !ok || major != "1" {
@@ -74,49 +79,59 @@ type Fact[T any] struct {
 type Row[T any] struct {
 	Name  string
 	Facts []Fact[T]
-	in    [Newest + 1]T // by minor: facts are asked at every step
+	at    [Newest + 1]uint8 // by minor, which fact holds, from 1: facts are asked at every step
 }
 
 // rows lists every Row by name, for the matrix.
-var rows = map[string]func(Era) string{}
+var rows = map[string]func(Era) (value any, source string){}
 
-// row defines a Row. It panics when the name is taken or a fact has no source.
+// row defines a Row. It panics when the name is taken, when a fact has no
+// source or no release, or when two begin with the same one.
 func row[T any](name string, facts ...Fact[T]) Row[T] {
 	if rows[name] != nil {
 		panic("era: two rows named " + name)
 	}
-	for _, f := range facts {
+	r := Row[T]{Name: name, Facts: facts}
+	begun := [Newest + 1]int{}
+	for i, f := range facts {
 		if f.Source == "" {
 			panic("era: a fact of " + name + " has no source")
 		}
+		since, until := minorOf(name, f.Since, 0), minorOf(name, f.Until, Newest+1)
+		for minor := since; minor < until; minor++ {
+			switch {
+			case r.at[minor] == 0 || begun[minor] < since:
+				r.at[minor], begun[minor] = uint8(i+1), since
+			case begun[minor] == since:
+				panic("era: two facts of " + name + " begin with the same release")
+			}
+		}
 	}
-	r := Row[T]{Name: name, Facts: facts}
-	for minor := range r.in {
-		r.in[minor] = r.find(Era{minor})
+	rows[name] = func(e Era) (any, string) {
+		if i := r.at[e.minor]; i > 0 {
+			return r.Facts[i-1].Value, r.Facts[i-1].Source
+		}
+		return r.In(e), ""
 	}
-	rows[name] = func(e Era) string { return fmt.Sprintf("%v", r.In(e)) }
 	return r
 }
 
-// In returns the row's value in an era; the zero value where no fact holds.
-func (r *Row[T]) In(e Era) T { return r.in[e.minor] }
+// minorOf is the minor that a fact begins or ends with.
+func minorOf(name, release string, otherwise int) int {
+	if release == "" {
+		return otherwise
+	}
+	minor, err := parse(release)
+	if err != nil || minor < 0 || minor > Newest+1 {
+		panic("era: a fact of " + name + " begins or ends with " + release)
+	}
+	return minor
+}
 
-func (r *Row[T]) find(e Era) (v T) {
-	best := -1
-	for _, f := range r.Facts {
-		since := 0
-		if f.Since != "" {
-			since, _ = parse(f.Since)
-		}
-		if since > e.minor || since < best {
-			continue
-		}
-		if f.Until != "" {
-			if until, _ := parse(f.Until); e.minor >= until {
-				continue
-			}
-		}
-		best, v = since, f.Value
+// In returns the row's value in an era; the zero value where no fact holds.
+func (r *Row[T]) In(e Era) (v T) {
+	if i := r.at[e.minor]; i > 0 {
+		return r.Facts[i-1].Value
 	}
 	return v
 }
@@ -133,7 +148,17 @@ func Names() []string {
 
 func Value(name string, e Era) string {
 	if f := rows[name]; f != nil {
-		return f(e)
+		v, _ := f(e)
+		return fmt.Sprintf("%v", v)
 	}
 	return ""
+}
+
+// Source is where the fact is from that a row has in an era; empty where none
+// holds.
+func Source(name string, e Era) (source string) {
+	if f := rows[name]; f != nil {
+		_, source = f(e)
+	}
+	return source
 }
