@@ -170,7 +170,7 @@ func (s *Server) elsewhere(path string) *apiService {
 // foreign are the groups that other servers answer for.
 func (s *Server) foreign() (out []string) {
 	for _, a := range s.apiServices() {
-		if !slices.Contains(groups, a.Spec.Group) && !slices.Contains(out, a.Spec.Group) {
+		if !slices.Contains(s.catalog.groups, a.Spec.Group) && !slices.Contains(out, a.Spec.Group) {
 			out = append(out, a.Spec.Group)
 		}
 	}
@@ -416,7 +416,7 @@ func (s *Server) judge(c *sim.Ctx, a *apiService, status, reason, message string
 	}
 	n.Status.Conditions = []apiServiceCondition{{Type: "Available", Status: status, Transition: at, Reason: reason, Message: message}}
 	x := &exchange{s: s, c: c, r: &sim.Request{}, user: &user{Name: "system:apiserver", Groups: []string{masters}}}
-	x.commit(resources["apiservices"], "update", &n)
+	x.commit(x.s.catalog.of["apiservices"], "update", &n)
 }
 
 // forward hands a request to the server that answers for it, in the name of who
@@ -516,7 +516,7 @@ func (s *Server) publishTrust(x *exchange) {
 		x.ensure("configmaps", o)
 	case !maps.Equal(was, o.Data):
 		s.log(x.c, 'I', 2, "cluster_authentication_trust_controller.go:169", "writing updated authentication info to  kube-system configmaps/"+authenticationMap)
-		manage(resources["configmaps"], o, old.typed, "", "kube-apiserver", x.now())
-		x.commit(resources["configmaps"], "update", o)
+		manage(x.s.catalog.of["configmaps"], o, old.typed, "", "kube-apiserver", x.now())
+		x.commit(x.s.catalog.of["configmaps"], "update", o)
 	}
 }

@@ -14,9 +14,6 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// groups is the order of API groups in discovery.
-var groups = []string{"apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io", "coordination.k8s.io", "node.k8s.io", "resource.k8s.io"}
-
 // page answers a path that is no resource.
 func (x *exchange) page() sim.Response {
 	path := strings.TrimSuffix(x.info.path, "/")
@@ -37,66 +34,41 @@ func (x *exchange) page() sim.Response {
 	x.form = f
 	switch {
 	case path == "":
-		return asJSON(200, encode(map[string][]string{"paths": paths()}))
+		return asJSON(200, encode(map[string][]string{"paths": x.s.paths()}))
 	case path == "/metrics":
 		return answer(200, sim.ExpositionType, []byte(x.s.Counts.String()))
 	case path == "/version":
 		return asJSON(200, encode(x.s.version()))
 	case path == "/api" && f.as == "APIGroupDiscoveryList":
-		return aggregated([]string{""}, nil)
+		return aggregated([]string{""}, x.s, false)
 	case path == "/apis" && f.as == "APIGroupDiscoveryList":
-		return aggregated(groups, x.s)
+		return aggregated(x.s.catalog.groups, x.s, true)
 	case path == "/api":
 		return x.finish(200, encode(metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"},
 			ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: net.JoinHostPort(x.s.address(x.c), strconv.Itoa(x.s.opts.port))}}}))
 	case path == "/apis":
 		list := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
-		for _, g := range groups {
-			list.Groups = append(list.Groups, group(g))
+		for _, g := range x.s.catalog.groups {
+			list.Groups = append(list.Groups, x.s.catalog.group(g))
 		}
 		for _, g := range x.s.foreign() {
 			list.Groups = append(list.Groups, x.s.foreignGroup(g))
 		}
 		return x.finish(200, encode(list))
 	case path == "/api/v1":
-		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList"}, GroupVersion: "v1", APIResources: listed("")}))
+		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList"}, GroupVersion: "v1", APIResources: x.s.catalog.listed("", "v1")}))
 	case parts[0] == "apis" && len(parts) == 2 && slices.Contains(x.s.foreign(), parts[1]):
 		g := x.s.foreignGroup(parts[1])
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
 		return x.finish(200, encode(g))
-	case parts[0] == "apis" && slices.Contains(groups, parts[1]) && len(parts) == 2:
-		g := group(parts[1])
+	case parts[0] == "apis" && slices.Contains(x.s.catalog.groups, parts[1]) && len(parts) == 2:
+		g := x.s.catalog.group(parts[1])
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
 		return x.finish(200, encode(g))
-	case parts[0] == "apis" && slices.Contains(groups, parts[1]) && len(parts) == 3 && parts[2] == "v1":
-		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: parts[1] + "/v1", APIResources: listed(parts[1])}))
+	case parts[0] == "apis" && slices.Contains(x.s.catalog.groups, parts[1]) && len(parts) == 3 && slices.Contains(x.s.catalog.versionsOf(parts[1]), parts[2]):
+		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: parts[1] + "/" + parts[2], APIResources: x.s.catalog.listed(parts[1], parts[2])}))
 	}
 	return text(404, "404 page not found\n")
-}
-
-func group(name string) metav1.APIGroup {
-	v := metav1.GroupVersionForDiscovery{GroupVersion: name + "/v1", Version: "v1"}
-	return metav1.APIGroup{Name: name, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v}
-}
-
-// listed are the resources of a group, with subresources, as discovery shows them.
-func listed(group string) []metav1.APIResource {
-	var out []metav1.APIResource
-	for _, r := range rows {
-		if r.Group != group {
-			continue
-		}
-		out = append(out, metav1.APIResource{Name: r.Plural, SingularName: r.singular(), Namespaced: r.Namespaced, Kind: r.Kind, Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories, StorageVersionHash: r.Hash})
-		for _, s := range r.Subs {
-			out = append(out, metav1.APIResource{Name: r.Plural + "/" + s.Name, Namespaced: r.Namespaced, Kind: s.Kind, Group: s.Group, Version: s.Vers, Verbs: s.Verbs})
-		}
-	}
-	for _, v := range reviews {
-		if v.Group == group {
-			out = append(out, metav1.APIResource{Name: v.Plural, SingularName: strings.ToLower(v.Kind), Namespaced: v.Namespaced, Kind: v.Kind, Verbs: []string{"create"}})
-		}
-	}
-	return out
 }
 
 // discoveryList and the rest are apidiscovery.k8s.io/v2, which k8s.io/api has
@@ -145,29 +117,17 @@ type discoverySub struct {
 }
 
 // aggregated is the discovery of many groups in one document.
-func aggregated(names []string, s *Server) sim.Response {
+func aggregated(names []string, s *Server, others bool) sim.Response {
 	list := discoveryList{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}
 	for _, n := range names {
 		g := discoveryGroup{}
 		g.Metadata.Name = n
-		v := discoveryVersion{Version: "v1", Freshness: "Current"}
-		for _, r := range listed(n) {
-			kind := discoveryKind{r.Group, r.Version, r.Kind}
-			if _, sub, ok := strings.Cut(r.Name, "/"); ok {
-				parent := &v.Resources[len(v.Resources)-1]
-				parent.Subresources = append(parent.Subresources, discoverySub{sub, kind, r.Verbs})
-				continue
-			}
-			d := discoveryResource{Resource: r.Name, ResponseKind: kind, Scope: "Cluster", SingularResource: r.SingularName, Verbs: r.Verbs, ShortNames: r.ShortNames, Categories: r.Categories}
-			if r.Namespaced {
-				d.Scope = "Namespaced"
-			}
-			v.Resources = append(v.Resources, d)
+		for _, version := range s.catalog.versionsOf(n) {
+			g.Versions = append(g.Versions, s.discovered(n, version))
 		}
-		g.Versions = []discoveryVersion{v}
 		list.Items = append(list.Items, g)
 	}
-	if s != nil {
+	if others {
 		for _, n := range s.foreign() {
 			list.Items = append(list.Items, s.foreignDiscovery(n))
 		}
@@ -181,10 +141,29 @@ func aggregated(names []string, s *Server) sim.Response {
 	return resp
 }
 
+// discovered is one version of a group.
+func (s *Server) discovered(group, version string) discoveryVersion {
+	v := discoveryVersion{Version: version, Freshness: "Current"}
+	for _, r := range s.catalog.listed(group, version) {
+		kind := discoveryKind{r.Group, r.Version, r.Kind}
+		if _, sub, ok := strings.Cut(r.Name, "/"); ok {
+			parent := &v.Resources[len(v.Resources)-1]
+			parent.Subresources = append(parent.Subresources, discoverySub{sub, kind, r.Verbs})
+			continue
+		}
+		d := discoveryResource{Resource: r.Name, ResponseKind: kind, Scope: "Cluster", SingularResource: r.SingularName, Verbs: r.Verbs, ShortNames: r.ShortNames, Categories: r.Categories}
+		if r.Namespaced {
+			d.Scope = "Namespaced"
+		}
+		v.Resources = append(v.Resources, d)
+	}
+	return v
+}
+
 // version is the answer of /version.
 func (s *Server) version() any {
-	_, minor, _ := strings.Cut(s.Release, ".")
-	n, _ := strconv.Atoi(minor)
+	n := s.era.Minor()
+	minor := strconv.Itoa(n)
 	return struct {
 		Major                 string `json:"major"`
 		Minor                 string `json:"minor"`
@@ -203,10 +182,13 @@ func (s *Server) version() any {
 }
 
 // paths lists what / shows: what is served here.
-func paths() []string {
+func (s *Server) paths() []string {
 	out := []string{"/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/metrics", "/readyz", "/version"}
-	for _, g := range groups {
-		out = append(out, "/apis/"+g, "/apis/"+g+"/v1")
+	for _, g := range s.catalog.groups {
+		out = append(out, "/apis/"+g)
+		for _, v := range s.catalog.versionsOf(g) {
+			out = append(out, "/apis/"+g+"/"+v)
+		}
 	}
 	slices.Sort(out)
 	return out

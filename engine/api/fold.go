@@ -71,7 +71,7 @@ func (s *Store) Lease(now time.Time, namespace, name string) *coordinationv1.Lea
 
 // renewed stores a renewal that carries the header, and folds those after it.
 func (x *exchange) renewed(o object) *Object {
-	stored := x.commit(resources["leases"], "update", o)
+	stored := x.commit(x.s.catalog.of["leases"], "update", o)
 	every, err := time.ParseDuration(x.r.Header.Get(foldHeader))
 	if err != nil || every <= 0 {
 		return stored
@@ -143,7 +143,7 @@ func (s *Server) unfold(c *sim.Ctx, folds []string) {
 		last := s.store.folded(c.Now, o)
 		s.store.unfold(key)
 		if last != o {
-			s.store.put(o.Resource, last.typed)
+			s.store.put(o.row, last.typed)
 		}
 	}
 	s.flush(c)

@@ -28,6 +28,10 @@ func (x *exchange) manage(r *resource, o, old object, sub string) {
 }
 
 func manage(r *resource, o, old object, sub, manager string, now metav1.Time) {
+	if r.unmanaged {
+		meta(o).ManagedFields = nil
+		return
+	}
 	here, there := leafRoom.Get().(*[]leaf), leafRoom.Get().(*[]leaf)
 	defer leafRoom.Put(here)
 	defer leafRoom.Put(there)

@@ -69,7 +69,7 @@ func (s *Server) endpoint(c *sim.Ctx, with func([]corev1.EndpointAddress) []core
 	if string(encode(n.Subsets)) == string(encode(old.typed.(*corev1.Endpoints).Subsets)) {
 		return
 	}
-	s.store.put("endpoints", n)
+	s.store.put(s.catalog.of["endpoints"], n)
 	s.flush(c)
 }
 

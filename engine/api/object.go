@@ -13,22 +13,22 @@ import (
 )
 
 // newObject makes the stored form of o, which it owns from now on.
-func newObject(resource string, o object, version uint64) *Object {
+func newObject(r *resource, o object, version uint64) *Object {
 	meta(o).ResourceVersion = strconv.FormatUint(version, 10)
-	return written(resource, o, version)
+	return written(r, o, version)
 }
 
 // written is o with its JSON. managedFields, which are much of it and need no
 // reflection, are written by hand into the rest.
-func written(resource string, o object, version uint64) *Object {
-	n := &Object{Resource: resource, Namespace: meta(o).Namespace, Name: meta(o).Name, Version: version, typed: o}
+func written(r *resource, o object, version uint64) *Object {
+	n := &Object{Resource: r.Plural, row: r, Namespace: meta(o).Namespace, Name: meta(o).Name, Version: version, typed: o}
 	fields := meta(o).ManagedFields
 	if len(fields) == 0 {
-		n.JSON = ended(encode(o))
+		n.JSON = ended(without(encode(o), r.unknown))
 		return n
 	}
 	meta(o).ManagedFields = nil
-	rest := encode(o)
+	rest := without(encode(o), r.unknown)
 	meta(o).ManagedFields = fields
 	at := metadataEnd(rest)
 	b := make([]byte, 0, len(rest)+1024)
@@ -113,7 +113,7 @@ func (o *Object) versioned(version uint64) *Object {
 	meta(o.typed).ResourceVersion = strconv.FormatUint(version, 10)
 	i := bytes.Index(o.JSON, []byte(was))
 	if i < 0 || i > metadataEnd(o.JSON) {
-		return written(o.Resource, o.typed, version)
+		return written(o.row, o.typed, version)
 	}
 	text := mark + meta(o.typed).ResourceVersion + `"`
 	if len(text) == len(was) { // nobody else has seen these bytes
@@ -173,7 +173,7 @@ func (o *Object) public() []byte {
 		return o.JSON
 	}
 	if o.managed[1] == 0 { // it came from a snapshot
-		o = written(o.Resource, twin(o.typed), o.Version)
+		o = written(o.row, twin(o.typed), o.Version)
 	}
 	return slices.Concat(o.JSON[:o.managed[0]], o.JSON[o.managed[1]:])
 }

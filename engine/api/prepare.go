@@ -51,7 +51,7 @@ func retireNamespace(x *exchange, r *resource, current *Object, dry bool) (sim.R
 	now := x.now()
 	n.DeletionTimestamp, n.Status.Phase = &now, corev1.NamespaceTerminating
 	if dry {
-		return x.show(200, r, written(r.Plural, n, current.Version)), true
+		return x.show(200, r, written(r, n, current.Version)), true
 	}
 	return x.show(200, r, x.commit(r, "delete", n)), true
 }

@@ -19,7 +19,7 @@ import (
 // resource is a row of the registry: what is served, and what is special about
 // it. Functions that are nil do nothing.
 type resource struct {
-	Group, Version, Plural, Kind string
+	Group, Version, Plural, Kind string // Version is that in which it is stored
 	Namespaced                   bool
 	Short, Categories            []string
 	Hash                         string // storageVersionHash of discovery
@@ -46,6 +46,13 @@ type resource struct {
 	// fields are what a fieldSelector can ask besides name and namespace.
 	fields map[string]func(o object) string
 	table  *table
+
+	// What the release makes of it (see catalogOf): the versions that are served, the
+	// fields that it does not know, whether objects link to themselves and lack
+	// managedFields.
+	versions          []string
+	unknown           []string
+	linked, unmanaged bool
 }
 
 // sub is a subresource.
@@ -194,35 +201,19 @@ func boolWord(b bool) string {
 	return "false"
 }
 
-// resources finds rows by plural; no two groups here have the same.
+// resources finds rows by plural; no two groups here have the same. What a release
+// makes of them is in its catalog.
 var resources = map[string]*resource{}
 
-// kinds tells the group versions in which each kind is registered.
-var kinds = map[schema.GroupVersionKind]bool{}
-
-// registerKinds fills the two maps; reviews.go calls it when its rows stand.
-func registerKinds() {
+// register fills the map; reviews.go calls it when its rows stand.
+func register() {
 	for _, r := range registry() {
 		if r.Verbs == nil {
 			r.Verbs = allVerbs
 		}
 		rows = append(rows, r)
 		resources[r.Plural] = r
-		kinds[r.gv().WithKind(r.Kind)] = true
 	}
-	kinds[tokenRow.gv().WithKind(tokenRow.Kind)] = true
-	for _, v := range reviews {
-		kinds[schema.GroupVersionKind{Group: v.Group, Version: "v1", Kind: v.Kind}] = true
-	}
-}
-
-// lookup finds the row of a path.
-func lookup(i *requestInfo) *resource {
-	r := resources[i.resource]
-	if r == nil || r.Group != i.group || r.Version != i.version {
-		return nil
-	}
-	return r
 }
 
 func (r *resource) serves(verb string) bool { return slices.Contains(r.Verbs, verb) }

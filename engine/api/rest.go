@@ -92,7 +92,7 @@ func (x *exchange) create(r *resource) sim.Response {
 		return failed(err)
 	}
 	o := r.New()
-	if err := x.decode(r.gv().WithKind(r.Kind), o); err != nil {
+	if err := x.decode(x.wanted(r).WithKind(r.Kind), o); err != nil {
 		return failed(err)
 	}
 	if err := x.inNamespace(r, o); err != nil {
@@ -124,7 +124,7 @@ func (x *exchange) create(r *resource) sim.Response {
 	}
 	x.manage(r, o, nil, "")
 	if dry {
-		return x.show(201, r, written(r.Plural, o, 0))
+		return x.show(201, r, written(r, o, 0))
 	}
 	return x.show(201, r, x.commit(r, "create", o))
 }
@@ -166,7 +166,7 @@ func (x *exchange) check(r *resource, o, old object, sub string) field.ErrorList
 
 // commit stores a new or changed object, notes it and tells the watchers.
 func (x *exchange) commit(r *resource, verb string, o object) *Object {
-	return x.stored(verb, x.s.store.put(r.Plural, o))
+	return x.stored(verb, x.s.store.put(r, o))
 }
 
 // stored notes what was stored.
@@ -200,7 +200,7 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	verb := "update"
 	current := x.s.store.Get(r.Plural, x.namespaceOf(r), x.info.name)
 	o := r.New()
-	want := r.gv().WithKind(r.Kind)
+	want := x.wanted(r).WithKind(r.Kind)
 	if patch == nil {
 		if err := x.decode(want, o); err != nil {
 			return failed(err)
@@ -238,7 +238,7 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		}
 	}
 	old := current.typed
-	o.GetObjectKind().SetGroupVersionKind(want)
+	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
 	if err := x.admitEarly(r, o, old, "update"); err != nil {
 		return failed(err)
 	}
@@ -273,7 +273,7 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if r.Plural == "leases" && x.r.Header.Get(foldHeader) != "" && !dry {
 		return x.show(200, r, x.renewed(o))
 	}
-	next := written(r.Plural, o, current.Version)
+	next := written(r, o, current.Version)
 	if bytes.Equal(next.JSON, current.JSON) {
 		return x.show(200, r, current) // an update that changes nothing is none
 	}
@@ -390,7 +390,7 @@ func (x *exchange) doom(r *resource, current *Object, dry bool) *Object {
 	m := meta(o)
 	m.DeletionTimestamp, m.DeletionGracePeriodSeconds = &now, new(int64)
 	if dry {
-		return written(r.Plural, o, current.Version)
+		return written(r, o, current.Version)
 	}
 	return x.commit(r, "delete", o)
 }

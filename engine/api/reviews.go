@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
@@ -23,6 +25,8 @@ type review struct {
 	check               func(o object) error // before it, nil for none
 	// bare: the answer has no managedFields.
 	bare bool
+
+	versions []string // that the release serves
 }
 
 var reviews []*review
@@ -37,26 +41,17 @@ func init() {
 		{Group: "authorization.k8s.io", Plural: "selfsubjectrulesreviews", Kind: "SelfSubjectRulesReview", new: func() object { return new(authorizationv1.SelfSubjectRulesReview) }, answer: whatMayI, bare: true},
 		{Group: "authorization.k8s.io", Plural: "subjectaccessreviews", Kind: "SubjectAccessReview", new: func() object { return new(authorizationv1.SubjectAccessReview) }, answer: mayThey},
 	}
-	registerKinds()
-}
-
-func findReview(i *requestInfo) *review {
-	for _, v := range reviews {
-		if v.Plural == i.resource && v.Group == i.group && i.version == "v1" {
-			return v
-		}
-	}
-	return nil
+	register()
 }
 
 func (x *exchange) review(v *review) sim.Response {
-	r := &resource{Group: v.Group, Version: "v1", Plural: v.Plural, Kind: v.Kind, untracked: map[string][]string{"": {"status"}}}
+	r := &resource{Group: v.Group, Version: x.info.version, versions: v.versions, Plural: v.Plural, Kind: v.Kind, untracked: map[string][]string{"": {"status"}}}
 	o := v.new()
 	if err := x.decode(r.gv().WithKind(v.Kind), o); err != nil {
 		return failed(err)
 	}
 	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(v.Kind))
-	if !v.bare {
+	if !v.bare && era.ManagedFields.In(x.s.era) {
 		x.manage(r, o, nil, "")
 	}
 	if v.check != nil {
@@ -68,8 +63,17 @@ func (x *exchange) review(v *review) sim.Response {
 		return failed(apierrors.NewInvalid(r.gk(), "", errs))
 	}
 	b := encode(o)
-	sim.Remember(b, o)
+	if x.info.version != "v1" {
+		b = groupsOf(b, `"groups":[`, `"group":[`)
+	} else {
+		sim.Remember(b, o)
+	}
 	return x.finish(201, b)
+}
+
+// groupsOf renames the groups of a SubjectAccessReview, which are "group" in v1beta1.
+func groupsOf(b []byte, from, to string) []byte {
+	return bytes.ReplaceAll(b, []byte(from), []byte(to))
 }
 
 func whoAmI(x *exchange, o object) field.ErrorList {

@@ -58,6 +58,7 @@ type Server struct {
 	Ways map[string]int `json:"ways,omitempty"`
 
 	era                  era.Era
+	catalog              *catalog
 	opts                 *options
 	store                *Store
 	defaultPlugins       []string
@@ -101,6 +102,7 @@ func (s *Server) derive() error {
 	if s.opts, err = parse(s.Args); err != nil {
 		return err
 	}
+	s.catalog = catalogOf(s.era)
 	s.defaultPlugins = era.DefaultAdmission.In(s.era)
 	s.tokenForm, s.groupForm = tokenForms(s.era)
 	for _, r := range era.DefaultRBAC.In(s.era).Roles {
@@ -124,6 +126,7 @@ func (s *Server) UnmarshalJSON(b []byte) error {
 // own copy after a Clone or a restore.
 func (s *Server) Attach(store *Store) {
 	s.store, s.rules, s.rulesSeen = store, nil, 0
+	store.of(s.catalog)
 }
 
 // Clone returns an independent copy that stands on the same store until Attach.
@@ -275,14 +278,14 @@ func (x *exchange) attributes() *attributes {
 // resource answers a request for something in the registry or for a review.
 func (x *exchange) resource() sim.Response {
 	i := &x.info
-	if review := findReview(i); review != nil {
+	if review := x.s.catalog.review(i); review != nil {
 		if i.verb != "create" || i.name != "" {
 			return notAllowed()
 		}
 		x.form, _ = negotiate(x.r.Header.Get("Accept"))
 		return x.review(review)
 	}
-	r := lookup(i)
+	r := x.s.catalog.lookup(i)
 	if r == nil || len(i.parts) > 3 && i.sub != "proxy" || i.sub != "" && r.sub(i.sub) == nil || r.Namespaced && i.nspc == "" && i.verb != "list" && i.verb != "watch" {
 		return notServed()
 	}

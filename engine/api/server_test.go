@@ -227,7 +227,7 @@ func TestWatchFromThePast(t *testing.T) {
 	g.do(admin, "GET", fmt.Sprintf("%s?watch=1&resourceVersion=%d", csrs, from), "")
 	require.Len(t, g.pushed(g.stream), 1)
 	for range 3 * historyLength {
-		g.store.put("certificatesigningrequests", twin(g.store.Get("certificatesigningrequests", "", "a").typed))
+		g.store.put(g.s.catalog.of["certificatesigningrequests"], twin(g.store.Get("certificatesigningrequests", "", "a").typed))
 	}
 	g.do(admin, "GET", fmt.Sprintf("%s?watch=1&resourceVersion=%d", csrs, from), "")
 	require.Contains(t, g.pushed(g.stream)[0], `{"type":"ERROR"`)

@@ -75,7 +75,7 @@ func (x *exchange) finish(code int, body []byte) sim.Response {
 
 // show answers with one object in the form that was asked for.
 func (x *exchange) show(code int, r *resource, o *Object) sim.Response {
-	body := []byte(o.JSON)
+	body := x.body(r, o)
 	switch x.form.as {
 	case "Table":
 		body = x.tableOf(r, []*Object{o}, meta(o.typed).ResourceVersion, true)
@@ -110,12 +110,20 @@ func (x *exchange) showList(r *resource, list []*Object) sim.Response {
 		size += len(o.JSON)
 	}
 	b := slices.Grow([]byte(nil), size)
-	b = append(b, `{"kind":"`+r.Kind+`List","apiVersion":"`+r.gv().String()+`","metadata":{"resourceVersion":"`+version+`"},"items":[`...)
+	b = append(b, `{"kind":"`+r.Kind+`List","apiVersion":"`+x.wanted(r).String()+`","metadata":{`+x.listLink(r)+`"resourceVersion":"`+version+`"},"items":[`...)
 	for i, o := range list {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, '{'), item(o.JSON)...)
+		b = append(append(b, '{'), item(x.body(r, o))...)
 	}
 	return x.finish(200, append(b, "]}"...))
+}
+
+// listLink is the selfLink of a list, where the release has one.
+func (x *exchange) listLink(r *resource) string {
+	if !r.linked {
+		return ""
+	}
+	return `"selfLink":"` + linkTo(r, x.wanted(r), x.info.nspc, "") + `",`
 }

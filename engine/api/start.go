@@ -251,7 +251,10 @@ func (x *exchange) ensure(plural string, o object) {
 	if x.s.store.Get(plural, meta(o).Namespace, meta(o).Name) != nil {
 		return
 	}
-	r := resources[plural]
+	r := x.s.catalog.of[plural]
+	if r == nil {
+		return // the release does not serve it
+	}
 	meta(o).CreationTimestamp = x.now()
 	meta(o).UID = types.UID(x.c.Chance.UUID("uid"))
 	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
@@ -259,7 +262,7 @@ func (x *exchange) ensure(plural string, o object) {
 		r.prepare(x, o, nil, "")
 	}
 	manage(r, o, nil, "", "kube-apiserver", x.now())
-	x.s.store.put(plural, o)
+	x.s.store.put(r, o)
 	x.s.flush(x.c)
 }
 

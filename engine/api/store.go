@@ -32,6 +32,7 @@ type Object struct {
 	JSON json.RawMessage `json:"json"`
 
 	typed object // the same, decoded
+	row   *resource
 	// managed is where managedFields stand in JSON, with the comma before
 	// them; zero when that is not known.
 	managed [2]int
@@ -206,8 +207,22 @@ func (s *Store) matching(sel *selection) []*Object {
 }
 
 // put stores an object, new or changed, with the next version, and returns it.
-func (s *Store) put(resource string, o object) *Object {
-	return s.keep(newObject(resource, o, s.Version+1))
+func (s *Store) put(r *resource, o object) *Object {
+	return s.keep(newObject(r, o, s.Version+1))
+}
+
+// of gives the objects of a snapshot their rows.
+func (s *Store) of(c *catalog) {
+	for plural, t := range s.Tables {
+		for _, o := range t {
+			if o.row != nil {
+				break
+			}
+			if o.row = c.of[plural]; o.row == nil {
+				o.row = resources[plural]
+			}
+		}
+	}
 }
 
 // keep stores an object that has the next version.
@@ -232,11 +247,11 @@ func (s *Store) remove(resource, namespace, name string) *Object {
 	if !found {
 		return nil
 	}
-	last := twin(s.Tables[resource][i].typed)
+	last, row := twin(s.Tables[resource][i].typed), s.Tables[resource][i].row
 	s.Tables[resource] = slices.Delete(s.Tables[resource], i, i+1)
 	s.unfold(foldKey(resource, namespace, name))
 	s.Version++
-	gone := newObject(resource, last, s.Version)
+	gone := newObject(row, last, s.Version)
 	s.remember(Event{deleted, gone})
 	return gone
 }

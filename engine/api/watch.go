@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -24,6 +25,8 @@ type watch struct {
 	Fields    string `json:"fields,omitempty"`
 	Labels    string `json:"labels,omitempty"`
 	As        string `json:"as,omitempty"`
+	// Version is that of the API, when it is not the one that is stored.
+	Version string `json:"version,omitempty"`
 	// Sent is the version of the last change that was looked at when it began.
 	Sent uint64 `json:"sent"`
 	// Headed: the columns of a Table were sent.
@@ -44,17 +47,18 @@ type watchIndex struct {
 	named map[string][]*watch // by resource and name
 	wants map[*watch]*selection
 	open  map[uint64]*watch // by stream
+	of    *catalog
 }
 
-func (w *watch) selection() *selection {
-	sel := &selection{resource: resources[w.Resource], namespace: w.Namespace}
+func (w *watch) selection(c *catalog) *selection {
+	sel := &selection{resource: c.of[w.Resource], namespace: w.Namespace}
 	sel.fields, _ = parseFields(w.Fields)
 	sel.labels, _ = labels.Parse(w.Labels)
 	return sel
 }
 
 func (x *watchIndex) add(w *watch) {
-	sel := w.selection()
+	sel := w.selection(x.of)
 	x.wants[w], x.open[w.Stream] = sel, w
 	if name := sel.fields.name(); name != "" {
 		x.named[w.Resource+"/"+name] = append(x.named[w.Resource+"/"+name], w)
@@ -79,7 +83,7 @@ func (x *watchIndex) remove(w *watch) {
 
 func (s *Server) watchers() *watchIndex {
 	if s.index == nil {
-		s.index = &watchIndex{all: map[string][]*watch{}, named: map[string][]*watch{}, wants: map[*watch]*selection{}, open: map[uint64]*watch{}}
+		s.index = &watchIndex{all: map[string][]*watch{}, named: map[string][]*watch{}, wants: map[*watch]*selection{}, open: map[uint64]*watch{}, of: s.catalog}
 		for _, w := range s.Watches {
 			s.index.add(w)
 		}
@@ -97,6 +101,9 @@ func (x *exchange) watch(r *resource) sim.Response {
 		return failed(err)
 	}
 	w := &watch{Stream: x.r.Stream, Resource: r.Plural, Namespace: x.namespaceOf(r), Fields: x.query.Get("fieldSelector"), Labels: x.query.Get("labelSelector"), As: x.form.as, Bare: x.query.Get("includeObject") == "None"}
+	if v := x.wanted(r).Version; v != r.Version {
+		w.Version = v
+	}
 	initial := x.query.Get("sendInitialEvents") == "true" || x.query.Get("sendInitialEvents") == "1"
 	from := x.query.Get("resourceVersion")
 	version, err := strconv.ParseUint(from, 10, 64)
@@ -141,7 +148,7 @@ func (s *Server) begin(c *sim.Ctx, stream uint64) {
 			s.tell(c, w, added, s.store.folded(c.Now, o))
 		}
 		if w.Mark {
-			c.Push(w.Stream, frame("BOOKMARK", bookmark(sel.resource, versionText(now))))
+			c.Push(w.Stream, frame("BOOKMARK", bookmark(sel.resource, w.gv(sel.resource), versionText(now))))
 		}
 	} else {
 		events, ok := s.store.since(w.Sent)
@@ -158,20 +165,29 @@ func (s *Server) begin(c *sim.Ctx, stream uint64) {
 	w.Sent = now
 }
 
+// gv is the version in which a watch sees objects.
+func (w *watch) gv(r *resource) schema.GroupVersion {
+	if w.Version != "" {
+		return schema.GroupVersion{Group: r.Group, Version: w.Version}
+	}
+	return r.gv()
+}
+
 // marks are bookmarks of resources, cut where their version stands.
 var marks sync.Map
 
 // bookmark says that all objects that a watch begins with were shown.
-func bookmark(r *resource, version string) []byte {
-	v, ok := marks.Load(r)
+func bookmark(r *resource, gv schema.GroupVersion, version string) []byte {
+	key := gv.WithKind(r.Kind)
+	v, ok := marks.Load(key)
 	if !ok {
 		o := r.New()
-		o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
+		o.GetObjectKind().SetGroupVersionKind(key)
 		meta(o).ResourceVersion = "VERSION"
 		meta(o).Annotations = map[string]string{"k8s.io/initial-events-end": "true"}
-		before, after, _ := bytes.Cut(encode(o), []byte("VERSION"))
+		before, after, _ := bytes.Cut(without(encode(o), r.unknown), []byte("VERSION"))
 		v = [2][]byte{before, after}
-		marks.Store(r, v)
+		marks.Store(key, v)
 	}
 	around := v.([2][]byte)
 	return slices.Concat(around[0], []byte(version), around[1])
@@ -226,6 +242,7 @@ func (s *Server) before(o *Object) *Object {
 
 // tell sends one frame in the watch's form.
 func (s *Server) tell(c *sim.Ctx, w *watch, kind string, o *Object) {
+	r := s.catalog.of[w.Resource]
 	body := []byte(o.JSON)
 	switch {
 	case w.As == "Table":
@@ -233,10 +250,13 @@ func (s *Server) tell(c *sim.Ctx, w *watch, kind string, o *Object) {
 		if w.Bare {
 			include = "None"
 		}
-		body = tableJSON(c, resources[w.Resource], []*Object{o}, meta(o.typed).ResourceVersion, include, !w.Headed)
+		body = tableJSON(c, r, []*Object{o}, meta(o.typed).ResourceVersion, include, !w.Headed)
 		w.Headed = true
 	case w.As == "PartialObjectMetadata" || w.As == "PartialObjectMetadataList":
 		body = encode(partial(o))
+	case w.Version != "" || r.linked:
+		c.Push(w.Stream, frame(kind, shaped(r, o, w.gv(r))))
+		return
 	}
 	if w.As == "" {
 		// All who watch are sent the same bytes.

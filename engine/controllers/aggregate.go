@@ -10,16 +10,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 // aggregation is the controller that writes into a ClusterRole with an
 // aggregationRule the rules of those that it selects. Models
 // k8s.io/kubernetes/pkg/controller/clusterroleaggregation.
-const (
-	aggregation = "clusterrole-aggregation-controller"
-	rolesPath   = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
-)
+const aggregation = "clusterrole-aggregation-controller"
+
+const rbacGroup = "rbac.authorization.k8s.io"
+
+// roles is where the API has ClusterRoles.
+func (m *ControllerManager) roles() string { return era.Path(m.era(), rbacGroup, "clusterroles") }
 
 // role is what is kept of a ClusterRole. Its rules are read when they are
 // gathered: most never are.
@@ -32,7 +35,7 @@ type role struct {
 func (m *ControllerManager) startAggregation(c *sim.Ctx) {
 	m.loop(&loop{Name: "ClusterRoleAggregator", Kind: kindAggregation, Controller: aggregation}, m.addClient(aggregation))
 	m.log(c, 'I', 0, "clusterroleaggregation_controller.go:193", "Starting controller", "controller", aggregation)
-	m.addFeed(c, "clusterroles", rolesPath)
+	m.addFeed(c, "clusterroles", m.roles())
 }
 
 func (m *ControllerManager) roleChanged(c *sim.Ctx, object json.RawMessage) string {
@@ -128,8 +131,8 @@ func (m *ControllerManager) aggregate(c *sim.Ctx, l *loop) {
 	case equality.Semantic.DeepEqual(rules, r.policy()):
 		m.finish(c, l, nil)
 	default:
-		m.ask(c, l, "PATCH", rolesPath+"/"+r.Name+"?fieldManager="+aggregation+"&force=true",
-			rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{Kind: "ClusterRole", APIVersion: "rbac.authorization.k8s.io/v1"}, ObjectMeta: metav1.ObjectMeta{Name: r.Name}, Rules: rules})
+		m.ask(c, l, "PATCH", m.roles()+"/"+r.Name+"?fieldManager="+aggregation+"&force=true",
+			rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{Kind: "ClusterRole", APIVersion: era.Preferred(m.era(), rbacGroup, "clusterroles")}, ObjectMeta: metav1.ObjectMeta{Name: r.Name}, Rules: rules})
 	}
 }
 
@@ -146,7 +149,7 @@ func (m *ControllerManager) aggregated(c *sim.Ctx, l *loop, a answer) {
 			m.finish(c, l, &failure{text: err.Error()})
 			return
 		}
-		m.ask(c, l, "PUT", rolesPath+"/"+r.Name, &rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{Kind: "ClusterRole", APIVersion: "rbac.authorization.k8s.io/v1"},
+		m.ask(c, l, "PUT", m.roles()+"/"+r.Name, &rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{Kind: "ClusterRole", APIVersion: era.Preferred(m.era(), rbacGroup, "clusterroles")},
 			ObjectMeta: r.ObjectMeta, AggregationRule: r.Rule, Rules: rules})
 	default:
 		m.finish(c, l, &failure{text: a.err()})

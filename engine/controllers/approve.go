@@ -9,6 +9,7 @@ import (
 	certv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -78,8 +79,8 @@ func (m *ControllerManager) recognize(c *sim.Ctx, l *loop, i int) {
 			User: csr.Spec.Username, UID: csr.Spec.UID, Groups: csr.Spec.Groups, Extra: extra,
 			ResourceAttributes: &authzv1.ResourceAttributes{Verb: "create", Group: "certificates.k8s.io", Version: "*", Resource: "certificatesigningrequests", Subresource: r.permission},
 		}}
-		review.Kind, review.APIVersion = "SubjectAccessReview", "authorization.k8s.io/v1"
-		m.ask(c, l, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+		review.Kind, review.APIVersion = "SubjectAccessReview", era.Preferred(m.era(), "authorization.k8s.io", "subjectaccessreviews")
+		m.ask(c, l, "POST", era.Path(m.era(), "authorization.k8s.io", "subjectaccessreviews"), review)
 		return
 	}
 	if len(l.Work.Tried) == 0 {
@@ -116,11 +117,11 @@ func (m *ControllerManager) reviewed(c *sim.Ctx, l *loop, a answer) {
 			return
 		}
 		l.Work.Step, l.Work.Reason, l.Work.Message = "approval", "AutoApproved", recognizers[i].message
-		csr = copied(csr)
+		csr = m.copied(csr)
 		l.Work.Object = csr
 		csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{
 			Type: certv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: l.Work.Reason, Message: l.Work.Message})
-		m.ask(c, l, "PUT", csrPath+"/"+csr.Name+"/approval", csr)
+		m.ask(c, l, "PUT", m.csrs()+"/"+csr.Name+"/approval", csr)
 	case "approval":
 		if !a.ok() {
 			m.finish(c, l, &failure{text: "error updating approval for csr: " + a.err()})
@@ -133,8 +134,8 @@ func (m *ControllerManager) reviewed(c *sim.Ctx, l *loop, a answer) {
 
 // copied is a CSR to be changed. It names its kind, which objects from a watch
 // may lack.
-func copied(csr *certv1.CertificateSigningRequest) *certv1.CertificateSigningRequest {
+func (m *ControllerManager) copied(csr *certv1.CertificateSigningRequest) *certv1.CertificateSigningRequest {
 	n := csr.DeepCopy()
-	n.Kind, n.APIVersion = "CertificateSigningRequest", "certificates.k8s.io/v1"
+	n.Kind, n.APIVersion = "CertificateSigningRequest", era.Preferred(m.era(), "certificates.k8s.io", "certificatesigningrequests")
 	return n
 }

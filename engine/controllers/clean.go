@@ -115,7 +115,7 @@ func (m *ControllerManager) clean(c *sim.Ctx) {
 		}
 		if why != "" {
 			decide(c, "csr/"+name, cleaning, "deleted", why, "")
-			m.send(c, m.Clients[m.Cleaner.Client], exchange{To: "clean", Name: name}, "DELETE", csrPath+"/"+name, nil)
+			m.send(c, m.Clients[m.Cleaner.Client], exchange{To: "clean", Name: name}, "DELETE", m.csrs()+"/"+name, nil)
 		}
 	}
 	if len(m.CSRs) > 0 {

@@ -347,7 +347,7 @@ func (m *ControllerManager) lookup(d *sim.Disk, name string) []netip.Addr {
 
 // verdict writes an approval, or a denial for a reason.
 func (m *ControllerManager) verdict(c *sim.Ctx, l *loop, csr *certv1.CertificateSigningRequest, b breach, fields []any) {
-	csr = copied(csr)
+	csr = m.copied(csr)
 	reason := b.reason
 	l.Work.Rule = m.Approver.setting(b.flag)
 	x := certv1.CertificateSigningRequestCondition{Type: certv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "kubelet-serving cert validated",
@@ -362,7 +362,7 @@ func (m *ControllerManager) verdict(c *sim.Ctx, l *loop, csr *certv1.Certificate
 		csr.Status.Conditions = append(csr.Status.Conditions, x)
 		l.Work.Step, l.Work.Reason, l.Work.Message = strings.ToLower(string(x.Type)), x.Reason, x.Message
 	}
-	m.ask(c, l, "PUT", csrPath+"/"+csr.Name+"/approval", csr)
+	m.ask(c, l, "PUT", m.csrs()+"/"+csr.Name+"/approval", csr)
 }
 
 // judged handles the answer to a verdict.

@@ -16,7 +16,10 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-const csrPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+// csrs is where the API has CertificateSigningRequests.
+func (m *ControllerManager) csrs() string {
+	return era.Path(m.era(), "certificates.k8s.io", "certificatesigningrequests")
+}
 
 // feed is a watch that fills a cache. It begins with what there is, until a
 // bookmark says that this was all; what was not named by then is gone.

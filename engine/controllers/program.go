@@ -101,7 +101,7 @@ func (m *ControllerManager) began(c *sim.Ctx) {
 		}
 		z.write(c)
 	}
-	m.addFeed(c, "csrs", csrPath)
+	m.addFeed(c, "csrs", m.csrs())
 }
 
 // runProgram is a program after it leads, if it has to.

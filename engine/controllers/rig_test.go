@@ -58,6 +58,8 @@ type rig struct {
 	watch map[string]uint64
 }
 
+const csrPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
 func newRig(t testing.TB, args ...string) *rig {
 	r := &rig{t: t, disk: sim.NewDisk(newYear), chance: &sim.Chance{Seed: "t"}, now: newYear, csrs: map[string]*certv1.CertificateSigningRequest{}, objects: map[string]object{},
 		may: func(string, string) bool { return false }, watch: map[string]uint64{}}

@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -79,7 +80,7 @@ func (m *ControllerManager) servingLine(c *sim.Ctx, l *loop, level string, line 
 // Models controller/certificatesigningrequest/controller.go Reconcile.
 func (m *ControllerManager) readServing(c *sim.Ctx, l *loop) {
 	l.Work.Step = "get"
-	m.ask(c, l, "GET", csrPath+"/"+l.Busy, nil)
+	m.ask(c, l, "GET", m.csrs()+"/"+l.Busy, nil)
 }
 
 // serving goes on with an answer.
@@ -111,11 +112,11 @@ func (m *ControllerManager) serving(c *sim.Ctx, l *loop, a answer) {
 			return
 		}
 		l.Work.Step = "approval"
-		csr := copied(l.Work.Object)
+		csr := m.copied(l.Work.Object)
 		csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{Type: certv1.CertificateApproved, Status: corev1.ConditionTrue,
 			Reason: "Approved by Kubelet Serving Certificate Approver", Message: "Auto approving Kubelet Serving Certificate after Subject Access Review.", LastUpdateTime: metav1.Time{Time: c.Clock().Truncate(time.Second)}})
 		l.Work.Object = csr
-		m.ask(c, l, "PUT", csrPath+"/"+csr.Name+"/approval", csr)
+		m.ask(c, l, "PUT", m.csrs()+"/"+csr.Name+"/approval", csr)
 	case step == "approval" && !a.ok():
 		m.servingFails(c, l, 141, "Unable to perform UpdateApproval", "(", a.err(), "Unable to perform UpdateApproval: "+a.err())
 	default:
@@ -166,8 +167,8 @@ func (m *ControllerManager) judgeServing(c *sim.Ctx, l *loop) {
 	}
 	review := &authzv1.SubjectAccessReview{Spec: authzv1.SubjectAccessReviewSpec{User: csr.Spec.Username, UID: csr.Spec.UID, Groups: csr.Spec.Groups, Extra: extra,
 		ResourceAttributes: &authzv1.ResourceAttributes{Verb: "create", Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}}}
-	review.Kind, review.APIVersion = "SubjectAccessReview", "authorization.k8s.io/v1"
-	m.ask(c, l, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+	review.Kind, review.APIVersion = "SubjectAccessReview", era.Preferred(m.era(), "authorization.k8s.io", "subjectaccessreviews")
+	m.ask(c, l, "POST", era.Path(m.era(), "authorization.k8s.io", "subjectaccessreviews"), review)
 }
 
 // servingFails logs an error, makes an Event of it and puts the CSR back: this
@@ -193,7 +194,7 @@ func (m *ControllerManager) recordEvent(c *sim.Ctx, csr *certv1.CertificateSigni
 	m.send(c, m.own(), exchange{To: "event", Name: csr.Name}, "POST", "/api/v1/namespaces/default/events", &corev1.Event{
 		TypeMeta:       metav1.TypeMeta{Kind: "Event", APIVersion: "v1"},
 		ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", csr.Name, c.Clock().UnixNano()), Namespace: "default"},
-		InvolvedObject: corev1.ObjectReference{Kind: "CertificateSigningRequest", APIVersion: "certificates.k8s.io/v1", Name: csr.Name, UID: csr.UID, ResourceVersion: csr.ResourceVersion},
+		InvolvedObject: corev1.ObjectReference{Kind: "CertificateSigningRequest", APIVersion: era.Preferred(m.era(), "certificates.k8s.io", "certificatesigningrequests"), Name: csr.Name, UID: csr.UID, ResourceVersion: csr.ResourceVersion},
 		Reason:         reason, Message: message, Type: kind, Count: 1, FirstTimestamp: now, LastTimestamp: now,
 		Source: corev1.EventSource{Component: "kubelet-serving-cert-aprover"}, ReportingController: "kubelet-serving-cert-aprover",
 	})

@@ -26,7 +26,7 @@ func (m *ControllerManager) sign(c *sim.Ctx, l *loop) {
 		m.finish(c, l, &failure{text: fmt.Sprintf("unable to parse csr %q: %v", csr.Name, err)})
 		return
 	}
-	csr = copied(csr)
+	csr = m.copied(csr)
 	l.Work.Object = csr
 	if f := checks[l.Signer]; f != nil {
 		err = f(req, csr.Spec.Usages)
@@ -45,7 +45,7 @@ func (m *ControllerManager) sign(c *sim.Ctx, l *loop) {
 		l.Work.Step, l.Work.Reason, l.Work.Message = "issued", l.Signer, "signed with "+l.CertFile
 		csr.Status.Certificate = cert
 	}
-	m.ask(c, l, "PUT", csrPath+"/"+csr.Name+"/status", csr)
+	m.ask(c, l, "PUT", m.csrs()+"/"+csr.Name+"/status", csr)
 }
 
 // signed handles the answer to a status that was written.

@@ -201,13 +201,13 @@ func (m *ControllerManager) loop(l *loop, cl *client) {
 func (m *ControllerManager) startApprover(c *sim.Ctx) {
 	m.loop(&loop{Name: "csrapproving", Kind: kindApprove, Logger: approving, Controller: approving}, m.addClient(approving))
 	m.log(c, 'I', 0, "certificate_controller.go:120", "Starting certificate controller", "name", "csrapproving")
-	m.addFeed(c, "csrs", csrPath)
+	m.addFeed(c, "csrs", m.csrs())
 }
 
 func (m *ControllerManager) startCleaner(c *sim.Ctx) {
 	m.Cleaner = cleaner{On: true, Client: m.addClient(cleaning).Index}
 	m.log(c, 'I', 0, "cleaner.go:83", "Starting CSR cleaner controller")
-	m.addFeed(c, "csrs", csrPath)
+	m.addFeed(c, "csrs", m.csrs())
 }
 
 // buildSigners adds a loop for each signer that has files. Any file that can't
@@ -244,7 +244,7 @@ func (m *ControllerManager) startSigners(c *sim.Ctx) {
 		}
 	}
 	m.watchFiles(c)
-	m.addFeed(c, "csrs", csrPath)
+	m.addFeed(c, "csrs", m.csrs())
 }
 
 func (m *ControllerManager) buildRootCA(c *sim.Ctx) (bool, error) {

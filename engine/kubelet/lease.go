@@ -14,7 +14,10 @@ import (
 // every such interval.
 const FoldHeader = "Joinery-Fold"
 
-const leasesPath = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+// leases is where the API has the Leases of nodes.
+func (k *Kubelet) leases() string {
+	return "/apis/" + era.Preferred(k.era(), "coordination.k8s.io", "leases") + "/namespaces/kube-node-lease/leases"
+}
 
 // lease is the node's heartbeat.
 type lease struct {
@@ -37,7 +40,7 @@ type lease struct {
 // k8s.io/component-helpers/apimachinery/lease.
 func (k *Kubelet) ensureLease(c *sim.Ctx) {
 	k.Lease.Object = nil
-	k.send(c, "lease.get", connAPI, "GET", leasesPath+"/"+k.Node+"?timeout=10s", nil)
+	k.send(c, "lease.get", connAPI, "GET", k.leases()+"/"+k.Node+"?timeout=10s", nil)
 }
 
 func (k *Kubelet) leaseGot(c *sim.Ctx, a answer) {
@@ -55,8 +58,8 @@ func (k *Kubelet) leaseGot(c *sim.Ctx, a answer) {
 			k.after(c, "lease", k.renewEvery())
 			return
 		}
-		k.send(c, "lease.create", connAPI, "POST", leasesPath+"?timeout=10s", k.renewal(c, &coordv1.Lease{
-			TypeMeta: metav1.TypeMeta{Kind: "Lease", APIVersion: "coordination.k8s.io/v1"},
+		k.send(c, "lease.create", connAPI, "POST", k.leases()+"?timeout=10s", k.renewal(c, &coordv1.Lease{
+			TypeMeta: metav1.TypeMeta{Kind: "Lease", APIVersion: era.Preferred(k.era(), "coordination.k8s.io", "leases")},
 			ObjectMeta: metav1.ObjectMeta{Name: k.Node, Namespace: "kube-node-lease",
 				OwnerReferences: []metav1.OwnerReference{k.owner()}},
 		}))
@@ -116,7 +119,7 @@ func (k *Kubelet) renewLease(c *sim.Ctx) {
 		return
 	}
 	k.stop("renew")
-	k.send(c, "lease.update", connAPI, "PUT", leasesPath+"/"+k.Node+"?timeout=10s", k.renewal(c, k.Lease.Object), FoldHeader, k.renewEvery().String())
+	k.send(c, "lease.update", connAPI, "PUT", k.leases()+"/"+k.Node+"?timeout=10s", k.renewal(c, k.Lease.Object), FoldHeader, k.renewEvery().String())
 }
 
 func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {

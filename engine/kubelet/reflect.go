@@ -14,9 +14,11 @@ import (
 )
 
 // kind is something that a kubelet lists and watches, or asks for until it gets
-// an answer, from its start on. NODE stands for the node's name.
+// an answer, from its start on, where the release serves it. NODE stands for the
+// node's name; path follows that of the kind.
 type kind struct {
 	name     string
+	group    string
 	path     string
 	selector string
 	// after is when it is first asked for, counted from the start, or from the
@@ -26,7 +28,7 @@ type kind struct {
 	// method is set for a single request; else it is a list and watch. create is
 	// where the object is made when the single request does not find it.
 	method  string
-	create  string
+	create  bool
 	backoff func(era.Era) era.Backoff
 }
 
@@ -36,13 +38,13 @@ var everySecond = era.Backoff{First: time.Second, Factor: 1, Max: time.Second}
 // kinds are what the recorded kubelet asks for, at the times at which it does
 // (recorded: c/kubelet-audit.json, c/restart-audit.json).
 var kinds = []kind{
-	{name: "services", path: "/api/v1/services", selector: "spec.clusterIP!=None", after: 226 * time.Millisecond, backoff: era.KubeletReflector.In},
-	{name: "nodes", path: "/api/v1/nodes", selector: "metadata.name=NODE", after: 227 * time.Millisecond, backoff: era.KubeletReflector.In},
-	{name: "csinodes", path: "/apis/storage.k8s.io/v1/csinodes/NODE?resourceVersion=0", method: "GET", create: "/apis/storage.k8s.io/v1/csinodes", after: 241 * time.Millisecond, backoff: func(era.Era) era.Backoff { return everySecond }},
-	{name: "runtimeclasses", path: "/apis/node.k8s.io/v1/runtimeclasses", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
-	{name: "csidrivers", path: "/apis/storage.k8s.io/v1/csidrivers", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
-	{name: "resourceslices", path: "/apis/resource.k8s.io/v1/resourceslices?fieldSelector=spec.nodeName%3DNODE", method: "DELETE", after: 273 * time.Millisecond, backoff: era.KubeletSliceBackoff.In},
-	{name: "pods", path: "/api/v1/pods", selector: "spec.nodeName=NODE", follows: "nodes", after: time.Second, backoff: era.KubeletReflector.In},
+	{name: "services", selector: "spec.clusterIP!=None", after: 226 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "nodes", selector: "metadata.name=NODE", after: 227 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "csinodes", group: "storage.k8s.io", path: "/NODE?resourceVersion=0", method: "GET", create: true, after: 241 * time.Millisecond, backoff: func(era.Era) era.Backoff { return everySecond }},
+	{name: "runtimeclasses", group: "node.k8s.io", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "csidrivers", group: "storage.k8s.io", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "resourceslices", group: "resource.k8s.io", path: "?fieldSelector=spec.nodeName%3DNODE", method: "DELETE", after: 273 * time.Millisecond, backoff: era.KubeletSliceBackoff.In},
+	{name: "pods", selector: "spec.nodeName=NODE", follows: "nodes", after: time.Second, backoff: era.KubeletReflector.In},
 }
 
 // timeout is that of every watch, in seconds: 68 years, so that it ends with
@@ -69,7 +71,7 @@ type source struct {
 // beginReflecting starts what begins with the process.
 func (k *Kubelet) beginReflecting(c *sim.Ctx) {
 	for _, kind := range kinds {
-		if kind.follows == "" {
+		if kind.follows == "" && era.Preferred(k.era(), kind.group, kind.name) != "" {
 			k.Sources[kind.name] = &source{}
 			k.after(c, "source "+kind.name, kind.after)
 		}
@@ -86,7 +88,7 @@ func kindOf(name string) (kind, bool) {
 }
 
 // uri is the kind's path with a query of key=value pairs, in Go's order.
-func (x kind) uri(node string, pairs ...string) string {
+func (x kind) uri(e era.Era, node string, pairs ...string) string {
 	q := url.Values{}
 	if x.selector != "" {
 		q.Set("fieldSelector", strings.ReplaceAll(x.selector, "NODE", node))
@@ -94,7 +96,7 @@ func (x kind) uri(node string, pairs ...string) string {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		q.Set(pairs[i], pairs[i+1])
 	}
-	return x.path + "?" + q.Encode()
+	return era.Path(e, x.group, x.name) + "?" + q.Encode()
 }
 
 // ask makes the next try for a kind.
@@ -104,11 +106,11 @@ func (k *Kubelet) ask(c *sim.Ctx, name string) {
 		return
 	}
 	if x.method != "" {
-		k.send(c, "source.single "+name, connAPI, x.method, strings.ReplaceAll(x.path, "NODE", k.Node), nil)
+		k.send(c, "source.single "+name, connAPI, x.method, era.Path(k.era(), x.group, x.name)+strings.ReplaceAll(x.path, "NODE", k.Node), nil)
 		return
 	}
 	k.send(c, "source.watch "+name, connAPI, "GET",
-		x.uri(k.Node, "allowWatchBookmarks", "true", "resourceVersionMatch", "NotOlderThan", "sendInitialEvents", "true", "timeoutSeconds", timeout, "watch", "true"), nil)
+		x.uri(k.era(), k.Node, "allowWatchBookmarks", "true", "resourceVersionMatch", "NotOlderThan", "sendInitialEvents", "true", "timeoutSeconds", timeout, "watch", "true"), nil)
 }
 
 // sourceWatched: a watch that is refused is followed by a list, as client-go
@@ -137,7 +139,7 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 			}
 		}
 	case a.kind == sim.MsgResponse:
-		k.send(c, "source.list "+a.arg, connAPI, "GET", x.uri(k.Node, "limit", "500", "resourceVersion", "0"), nil)
+		k.send(c, "source.list "+a.arg, connAPI, "GET", x.uri(k.era(), k.Node, "limit", "500", "resourceVersion", "0"), nil)
 	default:
 		// The connection of the heartbeats may be gone with that of the watch.
 		k.leaseDue(c)
@@ -155,7 +157,7 @@ func (k *Kubelet) sourceListed(c *sim.Ctx, a answer) {
 	x, _ := kindOf(a.arg)
 	s := k.Sources[a.arg]
 	switch {
-	case a.code == 404 && x.create != "" && a.Method == "GET":
+	case a.code == 404 && x.create && a.Method == "GET":
 		k.create(c, x)
 	case a.ok() && x.method != "", a.code == 404, a.code == 409:
 		s.Over = true
@@ -174,8 +176,8 @@ func (k *Kubelet) create(c *sim.Ctx, x kind) {
 		k.Sources[x.name].Waits = true
 		return
 	}
-	k.send(c, "source.single "+x.name, connAPI, "POST", x.create, &storagev1.CSINode{
-		TypeMeta:   metav1.TypeMeta{Kind: "CSINode", APIVersion: "storage.k8s.io/v1"},
+	k.send(c, "source.single "+x.name, connAPI, "POST", era.Path(k.era(), x.group, x.name), &storagev1.CSINode{
+		TypeMeta:   metav1.TypeMeta{Kind: "CSINode", APIVersion: era.Preferred(k.era(), x.group, x.name)},
 		ObjectMeta: metav1.ObjectMeta{Name: k.Node, OwnerReferences: []metav1.OwnerReference{k.owner()}},
 	})
 }

@@ -20,7 +20,14 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-const csrPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+// csrs is where the API has CertificateSigningRequests, csrVersion their version.
+func (k *Kubelet) csrs() string {
+	return era.Path(k.era(), "certificates.k8s.io", "certificatesigningrequests")
+}
+
+func (k *Kubelet) csrVersion() string {
+	return era.Preferred(k.era(), "certificates.k8s.io", "certificatesigningrequests")
+}
 
 // Names of the kubelet's connections: everything goes over api, but what asks
 // for certificates goes over bootstrap (with the token) or renewal (with the
@@ -76,8 +83,8 @@ func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
 	}
 	a.Conn = k.connFor(c, r)
 	k.noteLife(c, r, k.phaseOf(c, r), "try", strconv.Itoa(a.Try), "deadline", r.deadline())
-	k.send(c, "csr.create "+r.Use, a.Conn, "POST", csrPath, &certv1.CertificateSigningRequest{
-		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: "certificates.k8s.io/v1"},
+	k.send(c, "csr.create "+r.Use, a.Conn, "POST", k.csrs(), &certv1.CertificateSigningRequest{
+		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: k.csrVersion()},
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
 		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: life.signer, Usages: keyUsages(life.usages.In(k.era()))},
 	})
@@ -154,7 +161,7 @@ func (k *Kubelet) csrCreated(c *sim.Ctx, a answer) {
 	k.after(c, "overdue "+r.Use, wait)
 	k.logCert(c, r, lineCreated, "csr", csr.Name)
 	k.noteLife(c, r, k.phaseOf(c, r), "csr", csr.Name, "try", strconv.Itoa(r.Attempt.Try), "next", stamp(r.Attempt.Deadline), "deadline", r.deadline())
-	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", csrPath+"?fieldSelector="+url.QueryEscape("metadata.name="+csr.Name), nil)
+	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", k.csrs()+"?fieldSelector="+url.QueryEscape("metadata.name="+csr.Name), nil)
 }
 
 // csrListed: the list only shows that the CSR may be read; what counts is the
@@ -179,7 +186,7 @@ func (k *Kubelet) watchCSR(c *sim.Ctx, r *rotation) {
 	}
 	q := fmt.Sprintf("?allowWatchBookmarks=true&fieldSelector=%s&%s&timeout=%s&timeoutSeconds=%d&watch=true",
 		url.QueryEscape("metadata.name="+r.Attempt.Name), from, time.Duration(seconds)*time.Second, seconds)
-	k.send(c, "csr.watch "+r.Use, r.Attempt.Conn, "GET", csrPath+q, nil)
+	k.send(c, "csr.watch "+r.Use, r.Attempt.Conn, "GET", k.csrs()+q, nil)
 }
 
 func (k *Kubelet) csrWatched(c *sim.Ctx, a answer) {

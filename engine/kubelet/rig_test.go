@@ -74,6 +74,11 @@ users:
 
 const kubeletConf = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\n"
 
+const (
+	csrPath    = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+	leasesPath = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+)
+
 func newRig(t testing.TB, args ...string) *rig {
 	ca, err := pki.NewAuthority(pki.Keyring{Seed: "t"}, "ca", "kubernetes", newYear.Add(-time.Hour), newYear.AddDate(10, 0, 0))
 	require.NoError(t, err)

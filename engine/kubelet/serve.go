@@ -14,6 +14,7 @@ import (
 	authzv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
@@ -121,8 +122,8 @@ func (k *Kubelet) authenticate(c *sim.Ctx, v *visit) {
 			k.identified(c, v, known.User, "invalid bearer token")
 			return
 		}
-		k.ponder(c, v, "port.token", "/apis/authentication.k8s.io/v1/tokenreviews", &authnv1.TokenReview{
-			TypeMeta: metav1.TypeMeta{Kind: "TokenReview", APIVersion: "authentication.k8s.io/v1"}, Spec: authnv1.TokenReviewSpec{Token: token}})
+		k.ponder(c, v, "port.token", era.Path(k.era(), "authentication.k8s.io", "tokenreviews"), &authnv1.TokenReview{
+			TypeMeta: metav1.TypeMeta{Kind: "TokenReview", APIVersion: era.Preferred(k.era(), "authentication.k8s.io", "tokenreviews")}, Spec: authnv1.TokenReviewSpec{Token: token}})
 	case v.Refused == "" && k.Port.Anonymous:
 		v.User = authnv1.UserInfo{Username: "system:anonymous", Groups: []string{"system:unauthenticated"}}
 		k.authorize(c, v)
@@ -288,7 +289,7 @@ func (k *Kubelet) authorize(c *sim.Ctx, v *visit) {
 		review := k.access(v, subs[v.Try])
 		known := k.known(c, question(review))
 		if known == nil {
-			k.ponder(c, v, "port.access", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+			k.ponder(c, v, "port.access", era.Path(k.era(), "authorization.k8s.io", "subjectaccessreviews"), review)
 			return
 		}
 		if known.Yes {
@@ -309,7 +310,7 @@ func (k *Kubelet) authorize(c *sim.Ctx, v *visit) {
 
 func (k *Kubelet) access(v *visit, sub string) *authzv1.SubjectAccessReview {
 	return &authzv1.SubjectAccessReview{
-		TypeMeta: metav1.TypeMeta{Kind: "SubjectAccessReview", APIVersion: "authorization.k8s.io/v1"},
+		TypeMeta: metav1.TypeMeta{Kind: "SubjectAccessReview", APIVersion: era.Preferred(k.era(), "authorization.k8s.io", "subjectaccessreviews")},
 		Spec: authzv1.SubjectAccessReviewSpec{User: v.User.Username, UID: v.User.UID, Groups: v.User.Groups,
 			ResourceAttributes: &authzv1.ResourceAttributes{Verb: verbsOf[v.Req.Method], Version: "v1", Resource: "nodes", Subresource: sub, Name: k.Node}},
 	}

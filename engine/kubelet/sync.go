@@ -148,8 +148,8 @@ func (k *Kubelet) requestSync(c *sim.Ctx) {
 		fatal(err)
 		return
 	}
-	k.send(c, "sync.create", connBootstrap, "POST", csrPath, &certv1.CertificateSigningRequest{
-		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: "certificates.k8s.io/v1"},
+	k.send(c, "sync.create", connBootstrap, "POST", k.csrs(), &certv1.CertificateSigningRequest{
+		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: k.csrVersion()},
 		ObjectMeta: metav1.ObjectMeta{Name: r.Attempt.Name},
 		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: r.life().signer, Usages: keyUsages(usages)},
 	})
@@ -166,7 +166,7 @@ func (k *Kubelet) syncCreated(c *sim.Ctx, a answer) {
 	switch {
 	case a.kind == sim.MsgResponse && a.code == 409:
 		k.log(c, lineReusing)
-		k.send(c, "sync.get", connBootstrap, "GET", csrPath+"/"+k.Client.Attempt.Name, nil)
+		k.send(c, "sync.get", connBootstrap, "GET", k.csrs()+"/"+k.Client.Attempt.Name, nil)
 	case !a.ok():
 		k.die(c, "failed to run Kubelet: cannot create certificate signing request: "+a.err())
 	default:
@@ -236,7 +236,7 @@ func (k *Kubelet) awaitSync(c *sim.Ctx, a answer) {
 	k.log(c, lineAwaiting)
 	k.after(c, "overdue "+r.Use, wait)
 	k.noteLife(c, r, PhasePending, "csr", r.Attempt.Name, "try", strconv.Itoa(r.Attempt.Try), "next", stamp(r.Attempt.Deadline))
-	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", csrPath+"?fieldSelector=metadata.name%3D"+r.Attempt.Name, nil)
+	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", k.csrs()+"?fieldSelector=metadata.name%3D"+r.Attempt.Name, nil)
 }
 
 // synced: the certificate is stored; now the kubelet starts.
