@@ -55,7 +55,7 @@ func (s *Server) start(c *sim.Ctx) {
 func (s *Server) checkGates(c *sim.Ctx) error {
 	over, err := s.era.ReadGates(s.opts.gates)
 	for _, line := range over {
-		s.log(c, 'I', 0, "feature_gate.go:362", line)
+		s.log(c, line.Level, line.V, line.Source, line.Text)
 	}
 	return err
 }

@@ -229,7 +229,7 @@ func (k *Client) start(c *sim.Ctx) {
 		return
 	}
 	for _, line := range over {
-		k.log(c, 'I', 0, "feature_gate.go:362", line)
+		k.log(c, line.Level, line.V, line.Source, line.Text)
 	}
 	p.greet(k, c)
 	if err := k.loadAccess(c); err != nil {

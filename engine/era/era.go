@@ -136,12 +136,14 @@ func (r *Row[T]) In(e Era) (v T) {
 	return v
 }
 
-// Names lists the names of all rows, sorted; Value prints one of them.
+// Names lists the names of all rows, sorted, with gate/NAME for each feature gate;
+// Value prints one of them.
 func Names() []string {
 	var out []string
 	for n := range rows {
 		out = append(out, n)
 	}
+	out = append(out, listed()...)
 	slices.Sort(out)
 	return out
 }
@@ -151,7 +153,8 @@ func Value(name string, e Era) string {
 		v, _ := f(e)
 		return fmt.Sprintf("%v", v)
 	}
-	return ""
+	value, _ := e.listed(name)
+	return value
 }
 
 // Source is where the fact is from that a row has in an era; empty where none
@@ -159,6 +162,8 @@ func Value(name string, e Era) string {
 func Source(name string, e Era) (source string) {
 	if f := rows[name]; f != nil {
 		_, source = f(e)
+		return source
 	}
+	_, source = e.listed(name)
 	return source
 }

@@ -126,7 +126,7 @@ func (k *Kubelet) configure(c *sim.Ctx) (cfg *KubeletConfiguration, why string) 
 		return nil, gatesFailed + err.Error()
 	}
 	for _, line := range over {
-		c.Log('I', 0, "feature_gate.go:477", line)
+		c.Log(line.Level, line.V, line.Source, line.Text)
 	}
 	on := func(gate string) bool { return k.era().GateOn(gate, cfg.FeatureGates) }
 	if err := cfg.Logging.invalid(on); err != nil {
