@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/joinery-lab/joinery/engine/client"
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -98,7 +99,7 @@ func (w *World) clientFiles(ca []byte, issue issuer) (files []file, err error) {
 	}
 	for name, text := range addons {
 		for _, m := range []*machine{first, w.machine("admin")} {
-			files = append(files, file{m, "/etc/kubernetes/addons/" + name + ".yaml", 0o644, []byte(text)})
+			files = append(files, file{m, "/etc/kubernetes/addons/" + name + ".yaml", 0o644, []byte(w.manifest(text))})
 		}
 	}
 	return files, nil
@@ -282,4 +283,12 @@ func clusterBinding(name, role, namespace, account string) string {
 	return "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata:\n  name: " + name +
 		"\nroleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: " + role +
 		"\nsubjects:\n- kind: ServiceAccount\n  name: " + account + "\n  namespace: " + namespace + "\n---\n"
+}
+
+// manifest is a manifest in the versions that the release prefers.
+func (w *World) manifest(text string) string {
+	return strings.NewReplacer(
+		"apiVersion: rbac.authorization.k8s.io/v1\n", "apiVersion: "+era.Preferred(w.era, "rbac.authorization.k8s.io", "clusterroles")+"\n",
+		"apiVersion: apiregistration.k8s.io/v1\n", "apiVersion: "+era.Preferred(w.era, "apiregistration.k8s.io", "apiservices")+"\n",
+	).Replace(text)
 }

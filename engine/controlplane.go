@@ -51,7 +51,7 @@ func (w *World) servingName(m *machine) (subject pkix.Name, dns []string, ips []
 // controlUnit is the unit file of a component on a control plane. Among several
 // kube-controller-managers one leads.
 func (w *World) controlUnit(name string, m *machine) string {
-	text := strings.ReplaceAll(controlUnits[name], controlIPs[0], m.IP)
+	text := w.unitText(name, m)
 	if w.Config.controls() > 1 {
 		text = strings.ReplaceAll(text, "--leader-elect=false", "--leader-elect=true")
 	}
@@ -60,7 +60,7 @@ func (w *World) controlUnit(name string, m *machine) string {
 
 // startControl starts the control planes, component by component.
 func (w *World) startControl() error {
-	for _, u := range []string{"etcd", "kube-apiserver", "kube-controller-manager"} {
+	for _, u := range controlUnits {
 		for _, m := range w.controlHosts() {
 			if err := w.startUnit(m, u); err != nil {
 				return fmt.Errorf("the control plane does not start: %w", err)

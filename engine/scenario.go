@@ -28,6 +28,13 @@ const (
 	tokenLife   = 24 * time.Hour
 )
 
+// FileToken is the token of the user kubelet-bootstrap in the worlds of releases that
+// bootstrap with a token file, and as public.
+const (
+	FileToken = "6df3c701f979cee17732c30958745947"
+	tokenFile = FileToken + `,kubelet-bootstrap,10001,"system:bootstrappers"` + "\n"
+)
+
 // boot is how long before Start the machines are switched on.
 const boot = 30 * time.Second
 
@@ -85,6 +92,9 @@ func (w *World) usual(admin [][]byte) error {
 		return err
 	}
 	w.AdvanceTo(Start.Add(-5 * time.Second))
+	if era.TokenFile.In(w.era) {
+		return nil
+	}
 	return w.seedToken(admin)
 }
 
@@ -162,7 +172,7 @@ func (w *World) build() ([][]byte, error) {
 			file{control, "/etc/kubernetes/admin.conf", 0o600, adminConf},
 			file{control, "/etc/kubernetes/controller-manager.conf", 0o600, kubeconfig("system:kube-controller-manager", own, caPEM, kcmCert, kcmKey)},
 		)
-		for name := range controlUnits {
+		for _, name := range controlUnits {
 			files = append(files, file{control, unitDir + name + ".service", 0o644, []byte(w.controlUnit(name, control))})
 		}
 	}
@@ -170,10 +180,21 @@ func (w *World) build() ([][]byte, error) {
 		m := w.addMachine(fmt.Sprintf("node-%d", i), nodeIP(i), "node")
 		files = append(files,
 			file{m, "/etc/kubernetes/pki/ca.crt", 0o644, caPEM},
-			file{m, "/etc/kubernetes/bootstrap-kubelet.conf", 0o600, bootstrapKubeconfig(server)},
-			file{m, "/var/lib/kubelet/config.yaml", 0o644, []byte(kubeletConfig)},
-			file{m, unitDir + "kubelet.service", 0o644, []byte(fmt.Sprintf(kubeletUnit, m.Name, m.IP))},
+			file{m, "/etc/kubernetes/bootstrap-kubelet.conf", 0o600, w.bootstrapKubeconfig(server)},
+			file{m, unitDir + "kubelet.service", 0o644, []byte(w.unitText("kubelet", m))},
 		)
+	}
+	if era.KubeletConfigFile.In(w.era) {
+		for _, m := range w.Machines {
+			if m.Role == "node" {
+				files = append(files, file{m, "/var/lib/kubelet/config.yaml", 0o644, []byte(kubeletConfig)})
+			}
+		}
+	}
+	if era.TokenFile.In(w.era) {
+		for _, m := range w.controlHosts() {
+			files = append(files, file{m, "/etc/kubernetes/token.csv", 0o600, []byte(tokenFile)})
+		}
 	}
 	// What programs on these hosts resolve names with, besides the network.
 	hosts := []byte("127.0.0.1 localhost\n")
@@ -278,8 +299,13 @@ users:
 `, b64(ca), server, user, b64(cert), b64(key)))
 }
 
-// bootstrapKubeconfig is the file that kubeadm join leaves for the kubelet.
-func bootstrapKubeconfig(server string) []byte {
+// bootstrapKubeconfig is the file that kubeadm join leaves for the kubelet, or what
+// an admin wrote who has a token file.
+func (w *World) bootstrapKubeconfig(server string) []byte {
+	user, token := "tls-bootstrap-token-user", TokenID+"."+TokenSecret
+	if era.TokenFile.In(w.era) {
+		user, token = "kubelet-bootstrap", FileToken
+	}
 	return []byte(`apiVersion: v1
 clusters:
 - cluster:
@@ -289,15 +315,15 @@ clusters:
 contexts:
 - context:
     cluster: kubernetes
-    user: tls-bootstrap-token-user
-  name: tls-bootstrap-token-user@kubernetes
-current-context: tls-bootstrap-token-user@kubernetes
+    user: ` + user + `
+  name: ` + user + `@kubernetes
+current-context: ` + user + `@kubernetes
 kind: Config
 preferences: {}
 users:
-- name: tls-bootstrap-token-user
+- name: ` + user + `
   user:
-    token: ` + TokenID + "." + TokenSecret + `
+    token: ` + token + `
 `)
 }
 
@@ -315,98 +341,31 @@ authorization:
 rotateCertificates: true
 `
 
-const kubeletUnit = `[Unit]
-Description=kubelet: The Kubernetes Node Agent
-After=network-online.target
-
-[Service]
-ExecStart=/usr/bin/kubelet \
-  --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \
-  --kubeconfig=/etc/kubernetes/kubelet.conf \
-  --config=/var/lib/kubelet/config.yaml \
-  --cert-dir=/var/lib/kubelet/pki \
-  --hostname-override=%s \
-  --node-ip=%s \
-  --v=2
-Restart=always
-RestartSec=10
-
-[Install]
-WantedBy=multi-user.target
-`
-
-var controlUnits = map[string]string{
-	"etcd": `[Unit]
-Description=etcd
-
-[Service]
-ExecStart=/usr/bin/etcd \
-  --data-dir=/var/lib/etcd \
-  --listen-client-urls=https://127.0.0.1:2379
-Restart=always
-
-[Install]
-WantedBy=multi-user.target
-`,
-	"kube-apiserver": `[Unit]
-Description=Kubernetes API Server
-After=etcd.service
-
-[Service]
-ExecStart=/usr/bin/kube-apiserver \
-  --advertise-address=10.0.0.10 \
-  --secure-port=6443 \
-  --etcd-servers=https://127.0.0.1:2379 \
-  --tls-cert-file=/etc/kubernetes/pki/apiserver.crt \
-  --tls-private-key-file=/etc/kubernetes/pki/apiserver.key \
-  --client-ca-file=/etc/kubernetes/pki/ca.crt \
-  --enable-bootstrap-token-auth=true \
-  --authorization-mode=Node,RBAC \
-  --enable-admission-plugins=NodeRestriction \
-  --kubelet-client-certificate=/etc/kubernetes/pki/apiserver-kubelet-client.crt \
-  --kubelet-client-key=/etc/kubernetes/pki/apiserver-kubelet-client.key \
-  --kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname \
-  --requestheader-client-ca-file=/etc/kubernetes/pki/front-proxy-ca.crt \
-  --requestheader-allowed-names=front-proxy-client \
-  --requestheader-username-headers=X-Remote-User \
-  --requestheader-group-headers=X-Remote-Group \
-  --requestheader-extra-headers-prefix=X-Remote-Extra- \
-  --proxy-client-cert-file=/etc/kubernetes/pki/front-proxy-client.crt \
-  --proxy-client-key-file=/etc/kubernetes/pki/front-proxy-client.key \
-  --service-cluster-ip-range=10.96.0.0/12 \
-  --service-account-issuer=https://kubernetes.default.svc.cluster.local \
-  --service-account-key-file=/etc/kubernetes/pki/sa.pub \
-  --service-account-signing-key-file=/etc/kubernetes/pki/sa.key \
-  --v=3
-Restart=always
-RestartSec=10
-
-[Install]
-WantedBy=multi-user.target
-`,
-	"kube-controller-manager": `[Unit]
-Description=Kubernetes Controller Manager
-After=kube-apiserver.service
-
-[Service]
-ExecStart=/usr/bin/kube-controller-manager \
-  --kubeconfig=/etc/kubernetes/controller-manager.conf \
-  --use-service-account-credentials=true \
-  --controllers=*,bootstrapsigner,tokencleaner \
-  --cluster-signing-cert-file=/etc/kubernetes/pki/ca.crt \
-  --cluster-signing-key-file=/etc/kubernetes/pki/ca.key \
-  --cluster-signing-duration=8760h0m0s \
-  --root-ca-file=/etc/kubernetes/pki/ca.crt \
-  --service-account-private-key-file=/etc/kubernetes/pki/sa.key \
-  --leader-elect=false \
-  --v=4
-Restart=always
-RestartSec=10
-
-[Install]
-WantedBy=multi-user.target
-`,
+// unitText is the unit file of a component of the release.
+func (w *World) unitText(name string, m *machine) string {
+	about, more := name, ""
+	switch name {
+	case "kubelet":
+		about, more = "kubelet: The Kubernetes Node Agent", "After=network-online.target\n"
+	case "kube-apiserver":
+		about, more = "Kubernetes API Server", "After=etcd.service\n"
+	case "kube-controller-manager":
+		about, more = "Kubernetes Controller Manager", "After=kube-apiserver.service\n"
+	}
+	text := "[Unit]\nDescription=" + about + "\n" + more + "\n[Service]\nExecStart=/usr/bin/" + name
+	for _, flag := range era.UnitFlags(w.era, name) {
+		text += " \\\n  " + flag
+	}
+	text = strings.NewReplacer("NODE", m.Name, "ADDRESS", m.IP, controlIPs[0], m.IP).Replace(text)
+	rest := "RestartSec=10\n"
+	if name == "etcd" {
+		rest = ""
+	}
+	return text + "\nRestart=always\n" + rest + "\n[Install]\nWantedBy=multi-user.target\n"
 }
+
+// controlUnits are the components of a control plane, in the order of their start.
+var controlUnits = []string{"etcd", "kube-apiserver", "kube-controller-manager"}
 
 // seedToken lets the admin create the bootstrap token's Secret, over the API
 // as everyone else.
