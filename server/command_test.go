@@ -52,10 +52,14 @@ func TestBadArguments(t *testing.T) {
 		"run -":            "standard input:1:1: this session has no steps",
 		"run --sed 1 -":    "unknown flag: --sed",
 		"run --scenario x testdata/0-broken-manifest.session": "there is no scenario \"x\"; there is empty, kubeadm, or leave it out",
-		"site":      "site needs --out DIR",
-		"play":      `joinery has no command "play"`,
-		"era show":  `joinery era has no command "show"`,
-		"version 3": `joinery version takes no argument "3"`,
+		"site":               "site needs --out DIR",
+		"play":               `joinery has no command "play"`,
+		"era tell":           `joinery era has no command "tell"`,
+		"era show":           "joinery era show takes one release, not 0",
+		"era show 1.99":      `release "1.99" is not here; choose one of 1.7 to 1.37`,
+		"era diff 1.8":       "joinery era diff takes two releases, not 1",
+		"era diff 1.8 later": `release "later" is not here`,
+		"version 3":          `joinery version takes no argument "3"`,
 	} {
 		status, out, errs := joinery("", strings.Fields(args)...)
 		require.Equal(t, unreadable, status, args)
@@ -139,9 +143,16 @@ func TestVersion(t *testing.T) {
 	require.Equal(t, "joinery v1.2.3 built with go1", build(&debug.BuildInfo{GoVersion: "go1", Main: debug.Module{Version: "v1.2.3"}}))
 }
 
-func TestEraList(t *testing.T) {
+func TestEras(t *testing.T) {
 	status, out, _ := joinery("", "era", "list")
 	require.Zero(t, status)
-	require.Contains(t, out, "FACT")
-	require.Contains(t, out, "1.36")
+	require.Regexp(t, `(?m)^1\.7 .*the first$`, out)
+	require.Regexp(t, `(?m)^1\.36 +v1\.36\.3 +\d+ facts since 1\.35$`, out)
+	status, out, _ = joinery("", "era", "show", "1.8", "--only", "api/certificates")
+	require.Zero(t, status)
+	require.Regexp(t, `api/certificates.k8s.io/v1beta1 +certificatesigningrequests +pkg/master`, out)
+	require.NotContains(t, out, "gate/")
+	status, out, _ = joinery("", "era", "diff", "1.18", "1.19")
+	require.Zero(t, status)
+	require.Contains(t, out, "api/certificates.k8s.io/v1\n  + certificatesigningrequests\n")
 }

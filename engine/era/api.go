@@ -70,7 +70,7 @@ var TokenAudienceRestricted = row("TokenAudienceRestricted", Fact[bool]{Since: "
 
 // ClientCAReload is how often a client looks at its CA file again; zero is
 // never (gate ClientsAllowCARotation).
-var ClientCAReload = row("ClientCAReload", Fact[time.Duration]{Value: 5 * time.Minute, Source: "client-go/features, client-go/transport/ca_rotation.go"})
+var ClientCAReload = row("ClientCAReload", Fact[time.Duration]{Since: "1.36", Value: 5 * time.Minute, Source: "client-go/features, client-go/transport/ca_rotation.go"})
 
 // UpgradeNeedsCreate: a GET that switches protocols on pods/exec, attach or
 // portforward needs the verb create too (gate AuthorizePodWebsocketUpgradeCreatePermission).
@@ -78,4 +78,4 @@ var UpgradeNeedsCreate = row("UpgradeNeedsCreate", Fact[bool]{Since: "1.35", Val
 
 // ConstrainedImpersonation: impersonation may be limited to a kind of user and
 // to what is done as it (gate ConstrainedImpersonation).
-var ConstrainedImpersonation = row("ConstrainedImpersonation", Fact[bool]{Value: true, Source: "apiserver/pkg/features (beta 1.36); apiserver/pkg/endpoints/filters/impersonation"})
+var ConstrainedImpersonation = row("ConstrainedImpersonation", Fact[bool]{Since: "1.36", Value: true, Source: "apiserver/pkg/features (beta 1.36); apiserver/pkg/endpoints/filters/impersonation"})
