@@ -18,8 +18,8 @@ import (
 
 func init() {
 	for _, name := range client.Programs() {
-		binaries[name] = func(w *World, f *unitFile) (sim.Actor, error) {
-			return actor(client.New(w.era, name, f.Args[1:], f.Pod))
+		binaries[name] = func(w *World, e era.Era, f *unitFile) (sim.Actor, error) {
+			return actor(client.New(e, name, f.Args[1:], f.Pod))
 		}
 		blank[name] = func() sim.Actor { return new(client.Client) }
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/joinery-lab/joinery/engine/api"
 	"github.com/joinery-lab/joinery/engine/controllers"
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/kubelet"
 	"github.com/joinery-lab/joinery/engine/shell"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -22,10 +23,12 @@ import (
 type machine struct {
 	Name string `json:"name"`
 	// IP is its address, Also are further ones. A host without any has none.
-	IP    string    `json:"ip"`
-	Also  []string  `json:"also,omitempty"`
-	Role  string    `json:"role"`
-	Clock sim.Clock `json:"clock"`
+	IP string `json:"ip"`
+	// Release is that of its programs; empty for the world's.
+	Release string    `json:"release,omitempty"`
+	Also    []string  `json:"also,omitempty"`
+	Role    string    `json:"role"`
+	Clock   sim.Clock `json:"clock"`
 	// Asleep is when it was suspended; Off: it has no power, and Up are the
 	// units that ran before.
 	Asleep time.Time        `json:"asleep,omitzero"`
@@ -125,23 +128,23 @@ func (m *machine) log(now time.Time, name string, pid int, line string) {
 }
 
 // binaries are the programs that can be a unit.
-var binaries = map[string]func(w *World, f *unitFile) (sim.Actor, error){
-	"kube-apiserver": func(w *World, f *unitFile) (sim.Actor, error) {
-		return actor(api.New(w.era, f.Args[1:], w.Store))
+var binaries = map[string]func(w *World, e era.Era, f *unitFile) (sim.Actor, error){
+	"kube-apiserver": func(w *World, e era.Era, f *unitFile) (sim.Actor, error) {
+		return actor(api.New(e, f.Args[1:], w.Store))
 	},
-	"kube-controller-manager": func(w *World, f *unitFile) (sim.Actor, error) {
-		return actor(controllers.New(w.era, f.Args[1:]))
+	"kube-controller-manager": func(w *World, e era.Era, f *unitFile) (sim.Actor, error) {
+		return actor(controllers.New(e, f.Args[1:]))
 	},
-	"kubelet": func(w *World, f *unitFile) (sim.Actor, error) {
-		return actor(kubelet.New(w.era, f.Args[1:]))
+	"kubelet": func(w *World, e era.Era, f *unitFile) (sim.Actor, error) {
+		return actor(kubelet.New(e, f.Args[1:]))
 	},
-	"etcd": func(*World, *unitFile) (sim.Actor, error) { return &etcd{}, nil },
+	"etcd": func(*World, era.Era, *unitFile) (sim.Actor, error) { return &etcd{}, nil },
 }
 
 func init() {
 	for _, name := range controllers.Programs() {
-		binaries[name] = func(w *World, f *unitFile) (sim.Actor, error) {
-			return controllers.NewProgram(w.era, name, f.Args[1:], f.Env), nil
+		binaries[name] = func(w *World, e era.Era, f *unitFile) (sim.Actor, error) {
+			return controllers.NewProgram(e, name, f.Args[1:], f.Env), nil
 		}
 		blank[name] = func() sim.Actor { return new(controllers.ControllerManager) }
 	}
@@ -206,7 +209,7 @@ func (w *World) begun(m *machine, name string) error {
 		w.ended(m, name, f, 203)
 		return nil
 	}
-	a, err := make(w, f)
+	a, err := make(w, w.eraOf(m), f)
 	if err != nil {
 		w.refuse(m, name, pid, kind, err)
 		w.ended(m, name, f, 1)

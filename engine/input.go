@@ -13,7 +13,7 @@ const JournalVersion = 1
 
 // Config is what a world is made from.
 type Config struct {
-	// Release is "1.36"; Seed any text; Scenario a name, "" for the usual one.
+	// Release is "1.36", with which the world begins; Seed any text; Scenario a name, "" for the usual one.
 	Release  string `json:"release"`
 	Seed     string `json:"seed"`
 	Scenario string `json:"scenario,omitempty"`
@@ -34,6 +34,7 @@ type Input struct {
 	External  *External  `json:"external,omitempty"`
 	Fault     *Fault     `json:"fault,omitempty"`
 	Lift      *Lift      `json:"lift,omitempty"`
+	Upgrade   *Upgrade   `json:"upgrade,omitempty"`
 }
 
 // Typed is a line (or several: a here-document) typed at a host's terminal.

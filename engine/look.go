@@ -26,7 +26,7 @@ const explained = 20
 
 // View is the world at this moment, to be drawn.
 func (w *World) View() View {
-	v := View{V: ViewVersion, Now: w.Clock, Release: w.era.String(), Seed: w.Config.Seed, Digest: w.Digest.String(), Last: w.Obs}
+	v := View{V: ViewVersion, Now: w.Clock, Release: w.Release(), Seed: w.Config.Seed, Digest: w.Digest.String(), Last: w.Obs}
 	v.Next, _ = w.Queue.Next()
 	v.Faults = w.FaultNames()
 	for _, m := range w.Machines {

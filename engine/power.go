@@ -14,6 +14,14 @@ const booting = 30 * time.Second
 // away: the host is switched off or asleep.
 func (m *machine) away() bool { return m.Off || !m.Asleep.IsZero() }
 
+// lull is why a host is away.
+func (m *machine) lull() string {
+	if m.Off {
+		return "switched off"
+	}
+	return "asleep"
+}
+
 // suspend lets a host sleep: nobody there gets anything until it wakes.
 func (w *World) suspend(m *machine) {
 	if m.away() {

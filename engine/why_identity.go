@@ -170,7 +170,7 @@ func (w *World) explainDuration(e *Explanation, c *x509.Certificate) {
 	b, _ := w.machine(host).Disk.ReadFile(file)
 	ca := firstCert(b)
 	life := c.NotAfter.Sub(c.NotBefore)
-	backdate := era.SigningBackdate.In(w.era)
+	backdate := era.SigningBackdate.In(w.newest())
 	if ca == nil || c.NotAfter.Equal(ca.NotAfter) || c.CheckSignatureFrom(ca) != nil || life == m.Flags.Duration || life == m.Flags.Duration+backdate {
 		return
 	}

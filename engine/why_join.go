@@ -66,7 +66,7 @@ func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningR
 		w.needApprover(e, addr, m, o)
 		add(&e.Needs, reason("approval", "csr", o.Name))
 	}
-	if at, after := controllers.Cleans(w.era, o); !at.IsZero() && m != nil && m.Runs("certificatesigningrequest-cleaner-controller") {
+	if at, after := controllers.Cleans(w.newest(), o); !at.IsZero() && m != nil && m.Runs("certificatesigningrequest-cleaner-controller") {
 		add(&e.Next, reason("cleaned", "after", after.String()).at(at.UTC()))
 	}
 }

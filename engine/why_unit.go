@@ -75,7 +75,7 @@ func (w *World) endNeeds(m *machine, name, line string) Reason {
 		}
 		var args []string
 		for _, n := range strings.Fields(end.with) {
-			args = append(args, n, map[string]string{"host": m.Name, "unit": m.Name + "/" + name, "release": w.era.String(), "lacks": m.half(name)}[n])
+			args = append(args, n, map[string]string{"host": m.Name, "unit": m.Name + "/" + name, "release": w.eraOf(m).String(), "lacks": m.half(name)}[n])
 		}
 		for i, group := range end.words.SubexpNames()[1:] {
 			args = append(args, group, strings.TrimSpace(found[i+1]))

@@ -85,7 +85,7 @@ type proc struct {
 func (w *World) Now() time.Time { return w.Clock }
 
 // Release is the Kubernetes release of the cluster.
-func (w *World) Release() string { return w.era.String() }
+func (w *World) Release() string { return w.newest().String() }
 
 // Next is when the world next wants to run by itself; false when never.
 func (w *World) Next() (time.Time, bool) { return w.Queue.Next() }
@@ -157,14 +157,21 @@ func (w *World) check(in Input) error {
 	if in.Lift != nil {
 		set++
 	}
+	if in.Upgrade != nil {
+		set++
+		host = in.Upgrade.Host
+	}
 	if set != 1 {
 		return fmt.Errorf("an input does exactly one thing; this one does %d", set)
 	}
-	if in.External == nil && in.Lift == nil && w.machine(host) == nil {
+	if in.External == nil && in.Lift == nil && !(in.Upgrade != nil && host == "") && w.machine(host) == nil {
 		return fmt.Errorf("there is no host %q; there are %v", host, w.Hosts())
 	}
 	if f := in.Flag; f != nil {
 		return w.checkFlag(f)
+	}
+	if in.Upgrade != nil {
+		return w.checkUpgrade(in.Upgrade)
 	}
 	if in.Fault != nil {
 		return w.checkFault(in.Fault)
@@ -173,7 +180,7 @@ func (w *World) check(in Input) error {
 		return w.checkLift(in.Lift)
 	}
 	if m := w.machine(host); (in.Typed != nil || in.Interrupt != nil) && m.away() {
-		return fmt.Errorf("%s is %s: nothing can be typed there", host, map[bool]string{true: "switched off", false: "asleep"}[m.Off])
+		return fmt.Errorf("%s is %s: nothing can be typed there", host, m.lull())
 	}
 	return nil
 }
@@ -193,6 +200,8 @@ func (w *World) do(in Input) {
 		w.setFault(*in.Fault)
 	case in.Lift != nil:
 		w.lift(in.Lift)
+	case in.Upgrade != nil:
+		w.upgrade(in.Upgrade)
 	}
 }
 

@@ -43,6 +43,10 @@ func (s *Session) Check(hosts []string) error {
 		case Set:
 			f, _ := engine.ParseFlag(d.Text)
 			named = []string{f.Host}
+		case Upgrade:
+			if u, _ := engine.ParseUpgrade(d.Text); u.Host != "" {
+				named = []string{u.Host}
+			}
 		case Fault:
 			f, _ := engine.ParseFault(d.Text, engine.Start)
 			named = []string{f.Where.Host}
@@ -102,7 +106,7 @@ func (s *Session) Run(w *engine.World, see func(d Do, obs []trace.Observation, m
 			}
 			obs = []trace.Observation{{At: w.Now(), Kind: trace.Printed, Args: map[string]string{"stream": "stdout"}, Payload: says}}
 			last = listen(obs, "")
-		case Fault, Lift, Set:
+		case Fault, Lift, Set, Upgrade:
 			in := engine.Input{Lift: &engine.Lift{Faults: d.Text}}
 			switch d.Verb {
 			case Set:
@@ -111,6 +115,12 @@ func (s *Session) Run(w *engine.World, see func(d Do, obs []trace.Observation, m
 					return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
 				}
 				in = engine.Input{Flag: &f}
+			case Upgrade:
+				u, err := engine.ParseUpgrade(d.Text)
+				if err != nil {
+					return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
+				}
+				in = engine.Input{Upgrade: &u}
 			case Fault:
 				f, err := engine.ParseFault(d.Text, w.Now())
 				if err != nil {

@@ -45,6 +45,8 @@ const (
 	// Set sets a flag in a unit file and restarts the unit.
 	Set  Verb = "flag"
 	Lift Verb = "fault end"
+	// Upgrade installs another release, as engine.ParseUpgrade reads it.
+	Upgrade Verb = "upgrade"
 )
 
 // Do is one step of a session, at a line and column that count from 1.
@@ -125,7 +127,7 @@ func ParseSession(name, text string) (*Session, error) {
 	return s, nil
 }
 
-const unknown = "a step is `HOST$ COMMAND`, `HOST# COMMAND`, `advance 30s`, `fault add …`, `fault end …`, `flag UNIT --NAME=VALUE`, `why OBJECT`, `expect TEXT`, `refuse TEXT` or `exit N`; a comment begins with #"
+const unknown = "a step is `HOST$ COMMAND`, `HOST# COMMAND`, `advance 30s`, `fault add …`, `fault end …`, `flag UNIT --NAME=VALUE`, `upgrade RELEASE`, `why OBJECT`, `expect TEXT`, `refuse TEXT` or `exit N`; a comment begins with #"
 
 // fill makes d a step that is not typed. What it returns is the complaint.
 func (d *Do) fill(verb Verb, rest string) string {
@@ -150,6 +152,11 @@ func (d *Do) fill(verb Verb, rest string) string {
 		d.Status = n
 	case Set:
 		if _, err := engine.ParseFlag(rest); err != nil {
+			return err.Error()
+		}
+		d.Text = rest
+	case Upgrade:
+		if _, err := engine.ParseUpgrade(rest); err != nil {
 			return err.Error()
 		}
 		d.Text = rest

@@ -40,6 +40,7 @@ One step a line:
                                     let something go wrong; fault end NAME or all ends it
   flag control-1/kube-apiserver --v=5
                                     set a flag in a unit file and restart the unit; an empty value removes it
+  upgrade 1.9                       install another release on all hosts and start it; upgrade node-1 1.9 on one
   why node/node-1                   say what keeps it as it is (also csr/NAME, csr/* for the newest,
                                     unit/HOST/UNIT, cert/HOST/PATH, token/ID,
                                     apiservice/NAME; secret, lease, pod,

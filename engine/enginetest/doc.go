@@ -3,10 +3,10 @@
 //
 // A transcript is a text file of steps. A step is a line typed at a host, or
 // an advance, a fault ("fault add link node-1 control-1 drop", "fault end all"),
-// a flag ("flag control-1/kube-apiserver --v=5") or a question ("why
-// node/node-1"); then a line of dashes; then everything that was printed, up to
-// a blank line. The first step may say of what kind the world is ("world nodes=2
-// scenario=kubeadm"):
+// a flag ("flag control-1/kube-apiserver --v=5"), an upgrade ("upgrade 1.9") or a
+// question ("why node/node-1"); then a line of dashes; then everything that was printed, up to
+// a blank line. The first step may say of what kind the world is ("world release=1.8
+// nodes=2 scenario=kubeadm"):
 //
 //	# The kubelet is installed and stopped.
 //	node-1# systemctl is-active kubelet

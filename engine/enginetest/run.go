@@ -92,6 +92,11 @@ func do(t *testing.T, w *engine.World, s *step) string {
 		require.NoError(t, err)
 		require.NoError(t, w.Apply(engine.Input{Fault: &f}))
 		obs = w.Drain()
+	case s.verb == "upgrade":
+		u, err := engine.ParseUpgrade(s.arg)
+		require.NoError(t, err)
+		require.NoError(t, w.Apply(engine.Input{Upgrade: &u}))
+		obs = w.Drain()
 	case s.verb == "flag":
 		f, err := engine.ParseFlag(s.arg)
 		require.NoError(t, err)

@@ -19,7 +19,7 @@ type step struct {
 	text         string
 	prompt, host string
 	advance      time.Duration
-	// verb is "world", "advance", "fault add", "fault end", "flag" or "why"; arg
+	// verb is "world", "advance", "fault add", "fault end", "flag", "upgrade" or "why"; arg
 	// is what follows, and world what it means.
 	verb, arg string
 	world     engine.Config
@@ -93,13 +93,13 @@ func (s *step) read() (err error) {
 	}
 	s.verb, s.arg = verb, arg
 	switch verb {
-	case "why", "flag", "fault add", "fault end":
+	case "why", "flag", "fault add", "fault end", "upgrade":
 		return nil
 	case "world":
 		return s.readWorld()
 	case "advance":
 	default:
-		return fmt.Errorf("%q is no step: begin with a world, type at a host, advance, fault add, fault end, flag, or why", s.text)
+		return fmt.Errorf("%q is no step: begin with a world, type at a host, advance, fault add, fault end, flag, upgrade, or why", s.text)
 	}
 	if days, ok := strings.CutSuffix(arg, "d"); ok {
 		var n int
@@ -119,6 +119,8 @@ func (s *step) readWorld() (err error) {
 	for _, word := range strings.Fields(s.arg) {
 		key, value, _ := strings.Cut(word, "=")
 		switch key {
+		case "release":
+			s.world.Release = value
 		case "scenario":
 			s.world.Scenario = value
 		case "nodes":
@@ -126,7 +128,7 @@ func (s *step) readWorld() (err error) {
 		case "controlPlanes":
 			s.world.ControlPlanes, err = strconv.Atoi(value)
 		default:
-			err = fmt.Errorf("a world has no %q: write nodes=N, controlPlanes=N or scenario=NAME", word)
+			err = fmt.Errorf("a world has no %q: write release=1.N, nodes=N, controlPlanes=N or scenario=NAME", word)
 		}
 		if err != nil {
 			return err
