@@ -32,7 +32,26 @@ func TestGolden(t *testing.T) {
 			play(t, rec)
 		}
 	})
+	playOld(t)
 }
+
+// playOld plays the recordings of old releases.
+func playOld(t *testing.T) {
+	golden.RunOld(t, "engine", func(t *testing.T, release, folder string) golden.Play {
+		plays := map[string]golden.Play{}
+		return func(t *testing.T, rec golden.Recording) {
+			if plays[rec.Form] == nil {
+				require.Contains(t, oldForms, rec.Form, "%s is claimed in a form that is not known here", rec.Name())
+				plays[rec.Form] = oldForms[rec.Form](t, release, folder)
+			}
+			plays[rec.Form](t, rec)
+		}
+	})
+}
+
+// oldForms are the manners in which recordings of old releases are replayed here.
+// Release is that of the recording's folder, "1.7.4".
+var oldForms = map[string]func(t *testing.T, release, folder string) golden.Play{}
 
 // forms are the manners in which recordings are replayed here.
 var forms map[string]func(t *testing.T, folder string) golden.Play

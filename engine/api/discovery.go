@@ -162,8 +162,11 @@ func (s *Server) discovered(group, version string) discoveryVersion {
 
 // version is the answer of /version.
 func (s *Server) version() any {
-	n := s.era.Minor()
-	minor := strconv.Itoa(n)
+	minor, emulated, oldest := strconv.Itoa(s.era.Minor()), "", ""
+	major := ""
+	if era.EmulatedVersion.In(s.era) {
+		major, emulated, oldest = "1", minor, strconv.Itoa(s.era.Minor()-1)
+	}
 	return struct {
 		Major                 string `json:"major"`
 		Minor                 string `json:"minor"`
@@ -178,7 +181,7 @@ func (s *Server) version() any {
 		GoVersion             string `json:"goVersion"`
 		Compiler              string `json:"compiler"`
 		Platform              string `json:"platform"`
-	}{"1", minor, "1", minor, "1", strconv.Itoa(n - 1), era.GitVersion.In(s.era), "$Format:%H$", "clean", "1970-01-01T00:00:00Z", era.GoVersion.In(s.era), "gc", "linux/amd64"}
+	}{"1", minor, major, emulated, major, oldest, era.GitVersion.In(s.era), era.GitCommit.In(s.era), "clean", era.BuildDate.In(s.era), era.GoVersion.In(s.era), "gc", "linux/amd64"}
 }
 
 // paths lists what / shows: what is served here.

@@ -29,6 +29,10 @@ func (w *replay) compare(t *testing.T, want *given, got *sim.Response) {
 	require.NoError(t, json.Unmarshal(want.Body, &a))
 	require.NoError(t, json.Unmarshal(got.Body, &b), string(got.Body))
 	w.sameVersion(t, a, b)
+	if w.recorder != nil {
+		w.recorder(a)
+		w.recorder(b)
+	}
 	require.Equal(t, pretty(t, golden.Plain(a)), pretty(t, golden.Plain(b)))
 }
 

@@ -24,6 +24,7 @@ import (
 
 // replay is an API server on the state that a folder begins with.
 type replay struct {
+	era    era.Era
 	server *api.Server
 	store  *api.Store
 	disk   *sim.Disk
@@ -43,6 +44,7 @@ type replay struct {
 	token          string    // of s
 	space          string    // of k: the namespace of the test
 	testing        bool      // of k: the test makes a user
+	recorder       func(any) // takes out of a body what is the recorder's build's
 }
 
 const (
@@ -74,7 +76,28 @@ const usualFlags = `--etcd-servers=http://127.0.0.1:2379 --bind-address=127.0.0.
 // newReplay starts a server as the recordings' README says, on a fresh store.
 func newReplay(t *testing.T, folder string) *replay {
 	t.Helper()
-	w := &replay{now: time.Date(2026, 11, 23, 2, 27, 2, 0, time.UTC), chance: &sim.Chance{Seed: folder}, store: api.NewStore(),
+	w := newReplayOf(t, era.Usual, folder, usualFlags)
+	if strings.HasPrefix(folder, "j2-") {
+		w.strangers(t)
+	}
+	if strings.HasPrefix(folder, "n-") {
+		w.callKubelets(t)
+	}
+	if strings.HasPrefix(folder, "i-") {
+		w.putToken(t, "abcdef", nil)
+		w.bindings(t)
+	}
+	if strings.HasPrefix(folder, "b1-") {
+		resp := w.putToken(t, "abcdef", nil)
+		w.secret = &resp
+	}
+	return w
+}
+
+// newReplayOf is a server of a release with the recorder's flags, on a fresh store.
+func newReplayOf(t *testing.T, minor, folder, flags string) *replay {
+	t.Helper()
+	w := &replay{era: era.Must(minor), now: time.Date(2026, 11, 23, 2, 27, 2, 0, time.UTC), chance: &sim.Chance{Seed: folder}, store: api.NewStore(),
 		chains: map[string][][]byte{}, versions: map[string]string{}, back: map[string]string{}, began: map[int]int{}}
 	keys := pki.Keyring{Seed: "golden"}
 	ca, err := pki.NewAuthority(keys, "ca", "kubernetes", w.now.Add(-time.Hour), w.now.AddDate(10, 0, 0))
@@ -90,23 +113,9 @@ func newReplay(t *testing.T, folder string) *replay {
 		block, _ := pem.Decode(w.leaf(t, subject, as))
 		w.chains[as] = [][]byte{block.Bytes}
 	}
-	w.server, err = api.New(era.Must("1.36"), strings.Fields(usualFlags), w.store)
+	w.server, err = api.New(w.era, strings.Fields(flags), w.store)
 	require.NoError(t, err)
 	w.server.Step(w.ctx(), sim.Msg{Kind: sim.MsgStart})
-	if strings.HasPrefix(folder, "j2-") {
-		w.strangers(t)
-	}
-	if strings.HasPrefix(folder, "n-") {
-		w.callKubelets(t)
-	}
-	if strings.HasPrefix(folder, "i-") {
-		w.putToken(t, "abcdef", nil)
-		w.bindings(t)
-	}
-	if strings.HasPrefix(folder, "b1-") {
-		resp := w.putToken(t, "abcdef", nil)
-		w.secret = &resp
-	}
 	return w
 }
 

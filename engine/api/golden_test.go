@@ -15,6 +15,9 @@ func TestGolden(t *testing.T) {
 	golden.Run(t, "engine/api", func(t *testing.T, folder string) golden.Play {
 		return newReplay(t, folder).play
 	})
+	golden.RunOld(t, "engine/api", func(t *testing.T, release, folder string) golden.Play {
+		return newOldReplay(t, release, folder).play
+	})
 }
 
 // exchange is the form of a recorded request with its answer.

@@ -242,6 +242,9 @@ func (s *Server) ServeHTTP(c *sim.Ctx, r *sim.Request) sim.Response {
 	if x.waits {
 		return later
 	}
+	if !era.CacheControl.In(s.era) {
+		resp.Header.Del("Cache-Control")
+	}
 	s.httpLog(c, x, &resp)
 	return resp
 }

@@ -5,12 +5,6 @@ import (
 	"time"
 )
 
-// GitVersion is what /version tells. Patch releases are those recorded.
-var GitVersion = row("GitVersion", Fact[string]{Value: "v1.36.3", Source: "golden i/01"})
-
-// GoVersion is the Go that the release was built with, as /version tells it.
-var GoVersion = row("GoVersion", Fact[string]{Value: "go1.26.8", Source: "golden i/01"})
-
 // DefaultAdmission are the admission plugins of ours that run without
 // --enable-admission-plugins.
 var DefaultAdmission = row("DefaultAdmission",

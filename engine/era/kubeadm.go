@@ -25,7 +25,7 @@ const certlist = "cmd/kubeadm/app/phases/certs/certlist.go; golden r-kubeadm/02,
 
 // What kubeadm makes and how long it lasts.
 var (
-	KubeadmVersion = row("kubeadm/version", Fact[string]{Value: "v1.36.3", Source: "golden r2/03, r3/07"})
+	KubeadmVersion = row("kubeadm/version", patches("golden r2/03, r3/07")...)
 
 	// KubeadmCerts are the certificates in the order in which init makes them.
 	KubeadmCerts = row("kubeadm/certs", Fact[[]KubeadmCert]{Source: certlist, Value: []KubeadmCert{

@@ -2,7 +2,7 @@ package era
 
 // KubectlVersion is what kubectl calls itself; KustomizeVersion what is in it.
 var (
-	KubectlVersion   = row("KubectlVersion", Fact[string]{Value: "v1.36.3", Source: "golden i/142"})
+	KubectlVersion   = row("KubectlVersion", patches("golden i/142")...)
 	KustomizeVersion = row("KustomizeVersion", Fact[string]{Value: "v5.8.1", Source: "golden i/142"})
 )
 

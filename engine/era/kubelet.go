@@ -35,7 +35,7 @@ const certManager = "k8s.io/client-go/util/certificate/certificate_manager.go"
 // What a kubelet does in each release.
 var (
 	// KubeletPatch is the full version that a kubelet says it has.
-	KubeletPatch = row("kubelet/version", Fact[string]{Value: "v1.36.3", Source: "recorded: c/node.json"})
+	KubeletPatch = row("kubelet/version", patches("recorded: c/node.json")...)
 
 	// KubeletDeclares are the features that a kubelet's Node tells of.
 	KubeletDeclares = row("kubelet/declares", Fact[[]string]{Since: "1.36", Value: []string{"ExtendWebSocketsToKubelet", "InPlacePodLevelResourcesVerticalScaling",

@@ -14,6 +14,11 @@
 //		})
 //	}
 //
+// Recordings of old releases are in engine/testdata/golden-old, a folder for
+// each release, and in what JOINERY_GOLDEN_OLD names. RunOld replays them: their
+// rows are oldClaims, their exceptions engine/testdata/golden-old-exceptions.txt,
+// and the subtests RELEASE/FOLDER/FILE.
+//
 // The package's own TestGolden fails for a file that nobody claims, for a row
 // that claims nothing, and for an exception that excepts nothing.
 package golden

@@ -2,7 +2,9 @@ package golden
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -16,15 +18,22 @@ import (
 
 // Recording is a file with what a real component did.
 type Recording struct {
-	Folder, File, Path string
+	// Release is that of golden-old's folder ("1.7.4"), empty in golden.
+	Release, Folder, File, Path string
 	// Number is that of the file's name, 0 without one.
 	Number int
 	// Form is the word of the claim.
 	Form string
 }
 
-// Name is "folder/file".
-func (r Recording) Name() string { return r.Folder + "/" + r.File }
+// Name is "folder/file", in golden-old "release/folder/file".
+func (r Recording) Name() string { return path.Join(r.Release, r.Folder, r.File) }
+
+// Minor is the minor release that it was recorded of: "1.7".
+func (r Recording) Minor() string { return Minor(r.Release) }
+
+// Minor is the minor of a release: "1.7" of "1.7.4".
+func Minor(release string) string { return release[:strings.LastIndex(release, ".")] }
 
 // Text is what the file holds.
 func (r Recording) Text(t *testing.T) string {
@@ -37,19 +46,49 @@ func (r Recording) Text(t *testing.T) string {
 // Play replays one recording.
 type Play func(t *testing.T, r Recording)
 
+// A set is a folder of recordings, with who replays them.
+type set struct {
+	dir string
+	// env is the variable that names a folder with more of them. What is in it
+	// goes before a file of the same name here.
+	env    string
+	except string
+	claims []claim
+	// deep: a folder for each release goes before the others.
+	deep bool
+}
+
+var (
+	recent = set{dir: "engine/testdata/golden", env: "JOINERY_GOLDEN", except: "engine/testdata/golden-exceptions.txt", claims: claims}
+	old    = set{dir: "engine/testdata/golden-old", env: "JOINERY_GOLDEN_OLD", except: "engine/testdata/golden-old-exceptions.txt", claims: oldClaims, deep: true}
+)
+
 // Claimed are the recordings that a test claims, by folder, in the order of
 // their numbers.
 func Claimed(t *testing.T, test string) map[string][]Recording {
 	t.Helper()
+	mine := recent.claimed(t, test)
+	require.NotEmpty(t, mine, "no row of claims names %s", test)
+	return mine
+}
+
+// ClaimedOld is Claimed for the recordings of old releases: the keys are
+// "release/folder".
+func ClaimedOld(t *testing.T, test string) map[string][]Recording {
+	t.Helper()
+	return old.claimed(t, test)
+}
+
+func (s *set) claimed(t *testing.T, test string) map[string][]Recording {
 	mine := map[string][]Recording{}
-	list := exceptions(t)
-	for _, r := range recordings(t) {
-		if c := claimed(r.Name()); c != nil && c.test == test && !excepted(list, r.Name()) {
+	list := s.exceptions(t)
+	for _, r := range s.recordings(t) {
+		if c := first(s.claims, r.Name()); c != nil && c.test == test && !excepted(list, r.Name()) {
 			r.Form = c.form
-			mine[r.Folder] = append(mine[r.Folder], r)
+			at := path.Join(r.Release, r.Folder)
+			mine[at] = append(mine[at], r)
 		}
 	}
-	require.NotEmpty(t, mine, "no row of claims names %s", test)
 	return mine
 }
 
@@ -57,13 +96,30 @@ func Claimed(t *testing.T, test string) map[string][]Recording {
 // their numbers. Folder is called before the first file of each.
 func Run(t *testing.T, test string, folder func(t *testing.T, folder string) Play) {
 	t.Helper()
-	mine := Claimed(t, test)
-	folders := make([]string, 0, len(mine))
-	for f := range mine {
-		folders = append(folders, f)
+	run(t, Claimed(t, test), folder)
+}
+
+// RunOld is Run for the recordings of old releases: their subtests are
+// RELEASE/FOLDER/FILE.
+func RunOld(t *testing.T, test string, folder func(t *testing.T, release, folder string) Play) {
+	t.Helper()
+	byRelease := map[string]map[string][]Recording{}
+	for at, list := range ClaimedOld(t, test) {
+		release := path.Dir(at)
+		if byRelease[release] == nil {
+			byRelease[release] = map[string][]Recording{}
+		}
+		byRelease[release][path.Base(at)] = list
 	}
-	slices.Sort(folders)
-	for _, f := range folders {
+	for _, release := range sorted(byRelease) {
+		t.Run(release, func(t *testing.T) {
+			run(t, byRelease[release], func(t *testing.T, f string) Play { return folder(t, release, f) })
+		})
+	}
+}
+
+func run(t *testing.T, mine map[string][]Recording, folder func(t *testing.T, folder string) Play) {
+	for _, f := range sorted(mine) {
 		t.Run(f, func(t *testing.T) {
 			play := folder(t, f)
 			for _, r := range mine[f] {
@@ -72,6 +128,8 @@ func Run(t *testing.T, test string, folder func(t *testing.T, folder string) Pla
 		})
 	}
 }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // faults are what is wrong with the rows and the exceptions, a sentence each,
 // by the subtest that tells it.
@@ -98,8 +156,6 @@ func faults(files []Recording, rows []claim, list []*exception) (out [][2]string
 	}
 	return out
 }
-
-func claimed(name string) *claim { return first(claims, name) }
 
 func first(rows []claim, name string) *claim {
 	for i, c := range rows {
@@ -134,22 +190,29 @@ func root(t *testing.T) string {
 }
 
 // recordings lists all files by folder, each folder in the order of numbers.
-func recordings(t *testing.T) (out []Recording) {
+func (s *set) recordings(t *testing.T) (out []Recording) {
 	t.Helper()
 	top := root(t)
 	seen := map[string]bool{}
-	for _, dir := range []string{filepath.Join(top, "engine/testdata/golden"), os.Getenv("JOINERY_GOLDEN")} {
+	for _, dir := range []string{os.Getenv(s.env), filepath.Join(top, s.dir)} {
 		if dir == "" {
 			continue
 		}
 		if _, err := os.Stat(dir); err != nil && !filepath.IsAbs(dir) {
 			dir = filepath.Join(top, dir)
 		}
-		files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+		pattern := "*/*"
+		if s.deep {
+			pattern = "*/*/*"
+		}
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
 		require.NoError(t, err)
 		require.NotEmpty(t, files, "no recordings in %s", dir)
 		for _, f := range files {
 			r := Recording{Folder: filepath.Base(filepath.Dir(f)), File: filepath.Base(f), Path: f}
+			if s.deep {
+				r.Release = filepath.Base(filepath.Dir(filepath.Dir(f)))
+			}
 			// note.txt tells the state of its folder in words.
 			if seen[r.Name()] || r.File == "note.txt" {
 				continue
@@ -162,7 +225,7 @@ func recordings(t *testing.T) (out []Recording) {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Recording) int {
-		if c := strings.Compare(a.Folder, b.Folder); c != 0 {
+		if c := cmp.Or(strings.Compare(a.Release, b.Release), strings.Compare(a.Folder, b.Folder)); c != 0 {
 			return c
 		}
 		if a.Number != b.Number {
@@ -180,20 +243,20 @@ func recordings(t *testing.T) (out []Recording) {
 	return out
 }
 
-// exception is a line of golden-exceptions.txt.
+// exception is a line of a list of exceptions.
 type exception struct {
 	pattern, reason string
 	used            bool
 }
 
-func exceptions(t *testing.T) []*exception {
+func (s *set) exceptions(t *testing.T) []*exception {
 	t.Helper()
-	f, err := os.Open(filepath.Join(root(t), "engine/testdata/golden-exceptions.txt"))
+	f, err := os.Open(filepath.Join(root(t), s.except))
 	require.NoError(t, err)
 	defer f.Close()
 	var out []*exception
-	for s := bufio.NewScanner(f); s.Scan(); {
-		line := strings.TrimSpace(s.Text())
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		line := strings.TrimSpace(lines.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}

@@ -8,8 +8,10 @@ import (
 
 // TestGolden holds claims and exceptions against the files that are there.
 func TestGolden(t *testing.T) {
-	for _, f := range faults(recordings(t), claims, exceptions(t)) {
-		t.Run(f[0], func(t *testing.T) { t.Error(f[1]) })
+	for _, s := range []*set{&recent, &old} {
+		for _, f := range faults(s.recordings(t), s.claims, s.exceptions(t)) {
+			t.Run(f[0], func(t *testing.T) { t.Error(f[1]) })
+		}
 	}
 }
 
@@ -26,5 +28,5 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, [][2]string{{"c/1.txt", "no test claims this file, and it is not in the list of exceptions"}}, faults(files, rows, except("b/*")))
 	require.Equal(t, [][2]string{{"exceptions/d/*", "this exception (r) matches no recording"}}, faults(files, rows, except("b/*", "c/*", "d/*")))
 	require.Equal(t, [][2]string{{"claims/e/*", "the row of x (f) claims no file that is there"}}, faults(files, append(rows, claim{"e/*", "x", "f"}), except("b/*", "c/*")))
-	require.Equal(t, "run", claimed("b2-real-kubelet-refused/06-missing-bootstrap-kubeconfig.log").form)
+	require.Equal(t, "run", first(claims, "b2-real-kubelet-refused/06-missing-bootstrap-kubeconfig.log").form)
 }
