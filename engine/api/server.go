@@ -64,6 +64,7 @@ type Server struct {
 	defaultPlugins       []string
 	tokenForm, groupForm *regexp.Regexp
 	systemNode           []rbacv1.PolicyRule
+	rbac                 *era.RBACDefaults
 	// refused is why the last bootstrap token was; it is no part of the state.
 	refused refusal
 	// lastToken and lastGroup are what was read last and is good; nor are they.
@@ -105,7 +106,9 @@ func (s *Server) derive() error {
 	s.catalog = catalogOf(s.era)
 	s.defaultPlugins = era.DefaultAdmission.In(s.era)
 	s.tokenForm, s.groupForm = tokenForms(s.era)
-	for _, r := range era.DefaultRBAC.In(s.era).Roles {
+	gates, _ := s.era.GateSet(s.opts.gates) // what is wrong with them is said at the start
+	s.rbac = s.era.DefaultRBAC(gates, slices.Contains(s.opts.modes, "Node"))
+	for _, r := range s.rbac.Roles {
 		if r.Name == "system:node" {
 			s.systemNode = policyRules(r.Rules)
 		}

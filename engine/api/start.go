@@ -3,14 +3,12 @@ package api
 import (
 	"fmt"
 	"net"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
@@ -169,15 +167,9 @@ func (s *Server) loadTokenKeys(c *sim.Ctx) error {
 	return nil
 }
 
-const (
-	bootstrapLabel  = "kubernetes.io/bootstrapping"
-	autoupdate      = "rbac.authorization.kubernetes.io/autoupdate"
-	aggregatePrefix = "rbac.authorization.k8s.io/aggregate-to-"
-)
-
 // bootstrap creates the namespaces and RBAC objects that Kubernetes itself
-// creates, where they are missing (Models the post-start hooks
-// start-system-namespaces-controller and rbac/bootstrap-roles).
+// creates (Models the post-start hooks start-system-namespaces-controller and
+// rbac/bootstrap-roles).
 func (s *Server) bootstrap(c *sim.Ctx) {
 	x := s.itself(c)
 	for _, n := range []string{"kube-system", "kube-public", "kube-node-lease", "default"} {
@@ -186,63 +178,14 @@ func (s *Server) bootstrap(c *sim.Ctx) {
 	s.publishTrust(x)
 	s.publishMaster(c, x)
 	s.lookAll(c)
-	if !slices.Contains(s.opts.modes, "RBAC") {
-		return
-	}
-	d := era.DefaultRBAC.In(s.era)
-	for _, r := range d.Roles {
-		m := defaultMeta(r.Namespace, r.Name)
-		if r.Into != "" {
-			m.Labels[aggregatePrefix+r.Into] = "true"
-		}
-		if r.Namespace != "" {
-			x.ensure("roles", &rbacv1.Role{ObjectMeta: m, Rules: policyRules(r.Rules)})
-			continue
-		}
-		o := &rbacv1.ClusterRole{ObjectMeta: m, Rules: policyRules(r.Rules)}
-		if r.From != "" {
-			o.AggregationRule = &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{{MatchLabels: map[string]string{aggregatePrefix + r.From: "true"}}}}
-			o.Rules = aggregate(d.Roles, r.From)
-		}
-		x.ensure("clusterroles", o)
-	}
-	for _, b := range d.Bindings {
-		role := b.Role
-		if role == "" {
-			role = b.Name
-		}
-		m := defaultMeta(b.Namespace, b.Name)
-		if b.Namespace != "" {
-			x.ensure("rolebindings", &rbacv1.RoleBinding{ObjectMeta: m, Subjects: subjects(b.Subjects), RoleRef: rbacv1.RoleRef{APIGroup: rbacGroup, Kind: "Role", Name: role}})
-		} else {
-			x.ensure("clusterrolebindings", &rbacv1.ClusterRoleBinding{ObjectMeta: m, Subjects: subjects(b.Subjects), RoleRef: rbacv1.RoleRef{APIGroup: rbacGroup, Kind: "ClusterRole", Name: role}})
-		}
+	if slices.Contains(s.opts.modes, "RBAC") {
+		x.bootstrapRBAC(s.rbac)
 	}
 }
 
 // itself is a request of the server's own.
 func (s *Server) itself(c *sim.Ctx) *exchange {
 	return &exchange{s: s, c: c, r: &sim.Request{}, user: &user{Name: "system:apiserver", Groups: []string{masters}}}
-}
-
-// aggregate is the union that kube-controller-manager's
-// clusterrole-aggregation controller writes into admin, edit and view.
-func aggregate(roles []era.RBACRole, into string) []rbacv1.PolicyRule {
-	var out []rbacv1.PolicyRule
-	for _, r := range roles {
-		if r.Into != into {
-			continue
-		}
-		if r.From != "" {
-			out = append(out, aggregate(roles, r.From)...)
-		}
-		out = append(out, policyRules(r.Rules)...)
-	}
-	return out
-}
-
-func defaultMeta(namespace, name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{bootstrapLabel: "rbac-defaults"}, Annotations: map[string]string{autoupdate: "true"}}
 }
 
 // ensure stores an object that is missing, as the server itself: without the
@@ -264,38 +207,4 @@ func (x *exchange) ensure(plural string, o object) {
 	manage(r, o, nil, "", "kube-apiserver", x.now())
 	x.s.store.put(r, o)
 	x.s.flush(x.c)
-}
-
-// words splits a fact's words; "core" is the API group "".
-func words(text string) []string {
-	var out []string
-	for _, w := range strings.Fields(text) {
-		if w == "core" {
-			w = ""
-		}
-		out = append(out, w)
-	}
-	return out
-}
-
-// policyRules turns an era's rules into those of rbac/v1.
-func policyRules(list []era.RBACRule) []rbacv1.PolicyRule {
-	var out []rbacv1.PolicyRule
-	for _, r := range list {
-		out = append(out, rbacv1.PolicyRule{Verbs: words(r.Verbs), APIGroups: words(r.Groups), Resources: words(r.Resources), ResourceNames: words(r.Names), NonResourceURLs: words(r.URLs)})
-	}
-	return out
-}
-
-func subjects(list []string) []rbacv1.Subject {
-	var out []rbacv1.Subject
-	for _, text := range list {
-		kind, name, _ := strings.Cut(text, " ")
-		s := rbacv1.Subject{Kind: kind, Name: name, APIGroup: rbacGroup}
-		if kind == rbacv1.ServiceAccountKind {
-			s.APIGroup, s.Namespace, s.Name = "", path.Dir(name), path.Base(name)
-		}
-		out = append(out, s)
-	}
-	return out
 }

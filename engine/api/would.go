@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-
-	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // Would says what binding would have allowed a refused request: one of Roles
@@ -80,7 +78,7 @@ func (c candidate) allows(a *attributes) bool {
 // the least powerful first.
 func (s *Server) defaultRoles() []candidate {
 	out := []candidate{}
-	for _, r := range era.DefaultRBAC.In(s.era).Roles {
+	for _, r := range s.rbac.Roles {
 		if r.Namespace != "" {
 			continue
 		}

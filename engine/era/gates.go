@@ -180,6 +180,15 @@ var GatePrefixes = row("gates/prefixes", Fact[bool]{Since: "1.31", Value: true, 
 // knows prefixes kube:NAME=true. What comes back are the lines of the log. Models
 // featuregate Set and component-base/cli/flag ColonSeparatedMultimapStringString.
 func (e Era) ReadGates(values []string) (over []GateLine, err error) {
+	set, err := e.GateSet(values)
+	if err != nil {
+		return nil, err
+	}
+	return e.checkGates(set, 0)
+}
+
+// GateSet is what --feature-gates sets, whether or not it may be set so.
+func (e Era) GateSet(values []string) (map[string]bool, error) {
 	words := gateWordings.In(e)
 	of := map[string][]string{}
 	for _, pair := range strings.Split(strings.Join(values, ","), ",") {
@@ -215,7 +224,7 @@ func (e Era) ReadGates(values []string) (over []GateLine, err error) {
 			set[name] = on
 		}
 	}
-	return e.checkGates(set, 0)
+	return set, nil
 }
 
 // CheckGates refuses gates of a configuration that can't be set so, in the words of

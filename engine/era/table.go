@@ -36,7 +36,7 @@ func listed() (names []string) {
 		name, _, _ := strings.Cut(line, " ")
 		names = append(names, "gate/"+name)
 	}
-	return names
+	return append(names, rbacNames()...)
 }
 
 // listed is what a table says of a name in a release; empty when there is none.
@@ -45,6 +45,9 @@ func (e Era) listed(name string) (value, source string) {
 		if g, known := e.Gate(gate); known {
 			return g.String(), g.Source
 		}
+	}
+	if value = e.rbacListed(name); value != "" {
+		return value, rbacSource
 	}
 	return "", ""
 }
