@@ -88,7 +88,7 @@ func (x *exchange) migrate(d *era.RBACDefaults) {
 
 // reconcile makes one object what it should be at least.
 func (x *exchange) reconcile(plural string, want object) {
-	s, r := x.s, resources[plural]
+	s, r := x.s, x.s.catalog.of[plural]
 	name, in := strings.ToLower(r.Kind)+"."+rbacGroup+"/"+meta(want).Name, ""
 	if meta(want).Namespace != "" {
 		in = " in " + meta(want).Namespace
@@ -145,10 +145,9 @@ func (x *exchange) reconcile(plural string, want object) {
 		x.ensure(plural, want)
 		s.log(x.c, 'I', said, "storage_rbac.go:258", "recreated "+name+in)
 	default:
-		changed = twin(changed)
 		meta(changed).Labels, meta(changed).Annotations = labels, annotations
 		manage(r, changed, old, "", "kube-apiserver", x.now())
-		s.store.put(plural, changed)
+		s.store.put(r, changed)
 		s.flush(x.c)
 		s.log(x.c, 'I', said, "storage_rbac.go:224", fmt.Sprintf("updated %s%s with additional %s: %v", name, in, lacked, lacks))
 	}

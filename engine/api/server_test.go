@@ -41,7 +41,9 @@ var usual = strings.Fields(`--client-ca-file=/pki/ca.crt --tls-cert-file=/pki/s.
 	--enable-bootstrap-token-auth --enable-admission-plugins=NodeRestriction --etcd-servers=https://127.0.0.1:2379
 	--service-account-issuer=https://kubernetes.default.svc --service-account-key-file=/pki/sa.key --service-account-signing-key-file=/pki/sa.key`)
 
-func newRig(t testing.TB, flags string) *rig {
+func newRig(t testing.TB, flags string) *rig { return newRigAt(t, era.Usual, flags) }
+
+func newRigAt(t testing.TB, release, flags string) *rig {
 	t.Helper()
 	g := &rig{t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), chance: &sim.Chance{Seed: "rig"}, store: NewStore()}
 	var err error
@@ -52,7 +54,7 @@ func newRig(t testing.TB, flags string) *rig {
 	for n, b := range map[string][]byte{"/pki/ca.crt": g.ca.CertPEM(), "/pki/s.crt": g.cert(pkix.Name{CommonName: "kube-apiserver"}, g.now.AddDate(1, 0, 0)), "/pki/s.key": pki.KeyPEM(keys.ECDSA("leaf")), "/pki/sa.key": pki.KeyPEM(keys.RSA(0))} {
 		require.NoError(t, g.disk.WriteFile(n, b, 0o600, g.now))
 	}
-	g.s, err = New(era.Must("1.36"), append(slices.Clone(usual), strings.Fields(flags)...), g.store)
+	g.s, err = New(era.Must(release), append(slices.Clone(usual), strings.Fields(flags)...), g.store)
 	require.NoError(t, err)
 	g.step(sim.Msg{Kind: sim.MsgStart})
 	return g
