@@ -234,7 +234,7 @@ func (c rbacReader) holds(words []string) (rest []string, ok bool) {
 		case w[0] == '!':
 			ok = ok && !c.era.GateOn(w[1:], c.gates)
 		case w[0] == '-' || '0' <= w[0] && w[0] <= '9':
-			ok = ok && c.era.within(w)
+			ok = ok && c.era.spans(w)
 		default:
 			return words, ok
 		}
@@ -242,8 +242,8 @@ func (c rbacReader) holds(words []string) (rest []string, ok bool) {
 	return nil, ok
 }
 
-// within reads a span of minors: "9-", "-11", "12-19" or "16".
-func (e Era) within(span string) bool {
+// spans reads a span of minors: "9-", "-11", "12-19" or "16".
+func (e Era) spans(span string) bool {
 	since, until, open := strings.Cut(span, "-")
 	if !open {
 		until = since

@@ -131,7 +131,7 @@ func TestRBACTableKnowsTheGates(t *testing.T) {
 					span = w
 				case (w[0] == '+' || w[0] == '!') && w != "!Node":
 					for _, release := range Releases() {
-						if e := Must(release); e.within(span) && line[0] != '\t' {
+						if e := Must(release); e.spans(span) && line[0] != '\t' {
 							require.True(t, e.KnowsGate(w[1:]), "%s: %s", release, line)
 						}
 					}
