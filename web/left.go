@@ -21,7 +21,7 @@ func (c *header) Render() app.UI {
 	}
 	return app.Header().Body(
 		app.Span().Class("logo").Body(app.B().Text("Join"), app.Text("ery")),
-		app.Span().Class("chip").DataSet("test", "release").Text(c.Scene.Release),
+		c.tell.button(c.Scene.Release, "chip").Aria("pressed", fmt.Sprint(c.Scene.Release.Pressed)),
 		lesson,
 		app.Span().Class("sp"),
 		app.Span().Class("chip langs").Role("group").Aria("label", c.Scene.LangName).Body(each(c.Scene.Langs, func(b desk.Button) app.UI {
@@ -39,9 +39,12 @@ type left struct {
 
 func (c *left) Render() app.UI {
 	pad := app.Div().Class("pad").Role("tabpanel")
-	if c.Scene.Open == "flags" {
+	switch c.Scene.Open {
+	case "flags":
 		pad = pad.Body(c.flags()...)
-	} else {
+	case "release":
+		pad = pad.Body(c.releases()...)
+	default:
 		pad = pad.Body(learn(c.Scene.Learn)...)
 	}
 	return app.Aside().Class("left").Aria("label", c.Scene.Name).Body(c.tell.tabs(c.Scene.Name, c.Scene.Tabs), pad)

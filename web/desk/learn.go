@@ -52,6 +52,9 @@ func (g *goals) title(lang string) string {
 func (m *Model) left() Left {
 	t := m.text()
 	l := Left{Name: t("area.left"), Open: m.Tabs.Left, Learn: m.learn(), Flags: m.flags()}
+	if l.Open == "release" {
+		l.Release = m.releasePanel()
+	}
 	for _, n := range LeftTabs {
 		if n == "inspect" && !m.narrow() {
 			continue

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine"
@@ -41,7 +42,9 @@ type Model struct {
 	Sel    Selection
 	Tabs   Tabs
 	Goals  *goals
-	beats  map[string]beat
+	// Release is what the person looks at in the panel of releases.
+	Release looking
+	beats   map[string]beat
 	// lasting are the lives of the live world: the timeline keeps its measure
 	// while the past is looked at.
 	lasting []engine.LifeView
@@ -65,7 +68,7 @@ type Tabs struct {
 // Areas and their tabs, in the order in which they stand. "inspect" is there
 // in narrow windows only, where the inspector takes the place of the lesson.
 var (
-	LeftTabs  = []string{"learn", "flags", "inspect"}
+	LeftTabs  = []string{"learn", "flags", "release", "inspect"}
 	RightTabs = []string{"request", "certificate", "csr", "rbac", "files"}
 )
 
@@ -78,10 +81,18 @@ const realTime = 1
 // Year is what "let a year pass" lets pass.
 const Year = 365 * 24 * time.Hour
 
+// held is a lesson where it holds: nil in a release that it does not name.
+func held(l *lessons.Lesson, release string) *lessons.Lesson {
+	if l == nil || release != "" && !slices.Contains(l.Releases, release) {
+		return nil
+	}
+	return l
+}
+
 // NewModel is the desk before the engine is there.
 func NewModel(lang string, embed bool, lesson *lessons.Lesson, cfg engine.Config) *Model {
 	return &Model{Lang: lang, Embed: embed, Lesson: lesson, Config: cfg, W: 1440, H: 900, Speed: realTime,
-		Ledger: NewLedger(), beats: map[string]beat{}, Tabs: Tabs{"learn", "request", "admin"}, Goals: newGoals(lesson)}
+		Ledger: NewLedger(), beats: map[string]beat{}, Tabs: Tabs{"learn", "request", "admin"}, Goals: newGoals(held(lesson, cfg.Release))}
 }
 
 // Command is what Update wants done: one field is set.

@@ -38,10 +38,11 @@ type Actions struct {
 
 // Header is the bar at the top.
 type Header struct {
-	Release, Lesson, Tagline string
-	LangName                 string
-	Langs                    []Button
-	Reset                    Button
+	Release         Button
+	Lesson, Tagline string
+	LangName        string
+	Langs           []Button
+	Reset           Button
 }
 
 // Left is the panel of the lesson and the flags.
@@ -51,6 +52,8 @@ type Left struct {
 	Open  string
 	Learn Learn
 	Flags Flags
+	// Release is filled while its tab is open.
+	Release Release
 }
 
 // Learn is the lesson.
@@ -262,11 +265,11 @@ func (m *Model) narrow() bool { return m.layout() != "wide" }
 
 func (m *Model) header() Header {
 	t := m.text()
-	h := Header{Release: t("header.release", "release", or(m.View.Release, m.Config.Release, "1.36")), Tagline: t("header.tagline"), LangName: t("area.lang"),
+	h := Header{Release: Button{Test: "release", Label: t("header.release", "release", m.release()), Hint: t("header.release.hint"), Pressed: m.Tabs.Left == "release", Msg: Tab{"left", "release"}}, Tagline: t("header.tagline"), LangName: t("area.lang"),
 		Lesson: m.Goals.title(m.Lang),
 		Reset:  Button{Test: "reset", Label: t("header.reset"), Hint: t("header.reset.hint"), Primary: true, Msg: Drive{"reset"}}}
 	if m.layout() == "phone" {
-		h.Release = t("header.short", "release", or(m.View.Release, m.Config.Release, "1.36"))
+		h.Release.Label = t("header.short", "release", m.release())
 	}
 	for _, l := range []struct{ lang, label string }{{"en", "EN"}, {"zh", "中文"}} {
 		h.Langs = append(h.Langs, Button{Test: "lang-" + l.lang, Label: l.label, Pressed: m.Lang == l.lang, Msg: SetLang{l.lang}})

@@ -80,7 +80,7 @@ func (h Heard) apply(m *Model) []Command {
 		return []Command{{Journal: h.Journal}}
 	}
 	if h.Opened {
-		m.Ledger, m.Sel, m.Goals = NewLedger(), Selection{}, newGoals(m.Lesson)
+		m.Ledger, m.Sel, m.Goals = NewLedger(), Selection{}, newGoals(held(m.Lesson, m.Config.Release))
 		m.Ready = true
 	}
 	if h.View != nil {
