@@ -23,6 +23,8 @@ type View struct {
 	Nodes    []NodeView    `json:"nodes"`
 	Bindings []BindingView `json:"bindings"`
 	Lives    []LifeView    `json:"lives"`
+	// Trust is who trusts whom, where somebody asks for it.
+	Trust *Trust `json:"trust,omitempty"`
 	// Faults are the names of those that are set.
 	Faults []string `json:"faults,omitempty"`
 }

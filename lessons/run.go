@@ -106,6 +106,17 @@ func (s *Session) Run(w *engine.World, see func(d Do, obs []trace.Observation, m
 			}
 			obs = []trace.Observation{{At: w.Now(), Kind: trace.Printed, Args: map[string]string{"stream": "stdout"}, Payload: says}}
 			last = listen(obs, "")
+		case Trust:
+			t, err := w.Trust(d.Text)
+			if err != nil {
+				return fmt.Errorf("%s:%d: %w", s.Name, d.Line, err)
+			}
+			says := t.String()
+			if s.Trusts != nil {
+				says = s.Trusts(t)
+			}
+			obs = []trace.Observation{{At: w.Now(), Kind: trace.Printed, Args: map[string]string{"stream": "stdout"}, Payload: says}}
+			last = listen(obs, "")
 		case Fault, Lift, Set, Upgrade:
 			in := engine.Input{Lift: &engine.Lift{Faults: d.Text}}
 			switch d.Verb {

@@ -22,6 +22,8 @@ type Session struct {
 	Does []Do
 	// Words puts an explanation into words; without it, it is kinds and values.
 	Words func(engine.Explanation) string
+	// Trusts does so for who trusts whom.
+	Trusts func(*engine.Trust) string
 }
 
 // Verb says what a line of a session does.
@@ -40,7 +42,9 @@ const (
 	Exit Verb = "exit"
 	// Fault sets the fault that Text describes; Lift ends those that it names.
 	// Why asks what keeps Text as it is.
-	Why   Verb = "why"
+	Why Verb = "why"
+	// Trust asks who trusts whom, and what the end of the CA Text would break.
+	Trust Verb = "trust"
 	Fault Verb = "fault add"
 	// Set sets a flag in a unit file and restarts the unit.
 	Set  Verb = "flag"
@@ -127,7 +131,7 @@ func ParseSession(name, text string) (*Session, error) {
 	return s, nil
 }
 
-const unknown = "a step is `HOST$ COMMAND`, `HOST# COMMAND`, `advance 30s`, `fault add …`, `fault end …`, `flag UNIT --NAME=VALUE`, `upgrade RELEASE`, `why OBJECT`, `expect TEXT`, `refuse TEXT` or `exit N`; a comment begins with #"
+const unknown = "a step is `HOST$ COMMAND`, `HOST# COMMAND`, `advance 30s`, `fault add …`, `fault end …`, `flag UNIT --NAME=VALUE`, `upgrade RELEASE`, `why OBJECT`, `trust`, `expect TEXT`, `refuse TEXT` or `exit N`; a comment begins with #"
 
 // fill makes d a step that is not typed. What it returns is the complaint.
 func (d *Do) fill(verb Verb, rest string) string {
@@ -159,6 +163,8 @@ func (d *Do) fill(verb Verb, rest string) string {
 		if _, err := engine.ParseUpgrade(rest); err != nil {
 			return err.Error()
 		}
+		d.Text = rest
+	case Trust:
 		d.Text = rest
 	case Why:
 		if rest == "" {

@@ -45,6 +45,8 @@ One step a line:
                                     unit/HOST/UNIT, cert/HOST/PATH, token/ID,
                                     apiservice/NAME; secret, lease, pod,
                                     serviceaccount and configmap/NS/NAME)
+  trust                             say who trusts whom, and what would break if the old CA went now;
+                                    trust KEYID or LETTER asks about another one
   expect TEXT                       the step before printed this, on stdout or stderr
   refuse TEXT                       the step before did not print this
   exit 1                            the step before ended with this status
@@ -85,6 +87,7 @@ func (o runOptions) run(name string, in io.Reader, stdout io.Writer) error {
 		}
 	}
 	s.Words = func(e engine.Explanation) string { return desk.Explain("en", e) }
+	s.Trusts = func(t *engine.Trust) string { return desk.Trusts("en", t) }
 	out := bufio.NewWriter(stdout)
 	see := printer(out)
 	if o.json {

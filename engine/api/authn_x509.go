@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/era"
@@ -42,7 +41,9 @@ func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 	if len(r.Peer) == 0 || s.opts.clientCA == "" {
 		return nil, nil
 	}
-	s.reloadCA(c)
+	if r := era.ServingReload.In(s.era); r.ByItself && r.Within == 0 {
+		s.reloadCA(c)
+	}
 	now := c.Clock()
 	if v := s.verified[string(r.Peer[0])]; v != nil && v.bundle == s.bundleMark() && !now.Before(v.since) && !now.After(v.till) && slices.EqualFunc(v.chain, r.Peer, bytes.Equal) {
 		s.Counts.Lives.ObserveClient(v.ends.Sub(now).Seconds())
@@ -64,8 +65,8 @@ func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 	}
 	leaf := chain[0]
 	s.Counts.Lives.ObserveClient(leaf.NotAfter.Sub(now).Seconds())
-	if err := pki.Verify(chain, s.roots(), x509.ExtKeyUsageClientAuth, now); err != nil {
-		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w", leaf.SerialNumber, colons(leaf.SubjectKeyId), colons(leaf.AuthorityKeyId), err)
+	if err := pki.VerifyClient(chain, s.roots(), now); err != nil {
+		return nil, err
 	}
 	u, err := s.subject(leaf)
 	if err != nil {
@@ -130,15 +131,6 @@ func (s *Server) subject(leaf *x509.Certificate) (*user, error) {
 	return u, nil
 }
 
-// colons writes a key ID as kube-apiserver does: "B7:78:89".
-func colons(id []byte) string {
-	parts := make([]string, len(id))
-	for i, b := range id {
-		parts[i] = fmt.Sprintf("%02X", b)
-	}
-	return strings.Join(parts, ":")
-}
-
 func (s *Server) bundleMark() *byte {
 	if len(s.CA) == 0 {
 		return nil
@@ -171,7 +163,7 @@ func certificates(data []byte) []*x509.Certificate {
 	}
 }
 
-// reloadCA takes a changed --client-ca-file into use at once; text without a
+// reloadCA takes a changed --client-ca-file into use; text without a
 // certificate keeps the last good bundle (Models dynamic_cafile_content.go,
 // golden j2/28).
 func (s *Server) reloadCA(c *sim.Ctx) {

@@ -188,6 +188,10 @@ func (s *Server) Step(c *sim.Ctx, m sim.Msg) {
 			s.Poke(c)
 			return
 		}
+		if path, ok := strings.CutPrefix(m.Tag, fileTag); ok {
+			s.reread(c, path)
+			return
+		}
 		if name, ok := strings.CutPrefix(m.Tag, lookTag); ok {
 			s.lookAgain(c, name)
 			return

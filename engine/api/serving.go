@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -49,11 +50,25 @@ func (s *Server) listen(c *sim.Ctx, cert, key []byte) {
 	c.Listen(sim.Listen{Addr: net.JoinHostPort(host, strconv.Itoa(s.opts.port)), Cert: cert, Key: key, Asks: slices.Concat(s.CA, s.RequestCA), Loopback: s.Began})
 }
 
-// changedFile takes a file that changed on the disk into use, as soon as the
-// kernel tells of it: the CA bundles of clients and the serving pair. All others
-// are read once. A pair that does not fit, as between the writing of its two
-// files, leaves the last good one in place (golden m/3).
+// changedFile takes a file that changed on the disk into use, in releases that do
+// so as soon as the kernel tells of it: the CA bundles of clients and the serving
+// pair. All others are read once.
 func (s *Server) changedFile(c *sim.Ctx, path string) {
+	switch r := era.ServingReload.In(s.era); {
+	case !r.ByItself:
+	case r.Within == 0:
+		s.reread(c, path)
+	default:
+		c.Wake(c.Now.Add(r.Within-c.Clock().Sub(s.Began)%r.Within), fileTag+path)
+	}
+}
+
+// fileTag begins the tag of the wake at which a file is looked at.
+const fileTag = "file "
+
+// reread takes a file into use. A pair that does not fit, as between the writing of its two
+// files, leaves the last good one in place (golden m/3).
+func (s *Server) reread(c *sim.Ctx, path string) {
 	switch path {
 	case s.opts.clientCA:
 		s.reloadCA(c)

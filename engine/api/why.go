@@ -62,6 +62,9 @@ type Aggregated struct {
 	Looks time.Time
 	// Bundle is what is wrong with its caBundle, none when it has CAs.
 	Bundle string
+	// CAs is the caBundle; Insecure: nobody is asked to vouch for its server.
+	CAs      []byte
+	Insecure bool
 }
 
 // Aggregated finds an APIService by its name.
@@ -75,7 +78,7 @@ func (s *Server) Aggregated(name string) (out Aggregated, ok bool) {
 		return out, true
 	}
 	out.Namespace, out.Service, out.Looks = a.Spec.Service.Namespace, a.Spec.Service.Name, s.Foreign[name].Looks
-	out.Bundle = noBundle(a.Spec.CABundle)
+	out.Bundle, out.CAs, out.Insecure = noBundle(a.Spec.CABundle), a.Spec.CABundle, a.Spec.Insecure
 	if c := a.available(); c != nil {
 		out.Status, out.Reason, out.Message = c.Status, c.Reason, c.Message
 	}

@@ -204,6 +204,8 @@ func (m *ControllerManager) wake(c *sim.Ctx, tag string) {
 		m.Election.Timer(c, candidate{m}, tag)
 	case kind == "clean":
 		m.clean(c)
+	case kind == "file":
+		m.reread(c, name)
 	}
 }
 

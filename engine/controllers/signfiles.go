@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -84,9 +85,20 @@ func (m *ControllerManager) watchFiles(c *sim.Ctx) {
 	}
 }
 
-// fileChanged reads signing files again. Every signer has its own eye on them,
-// and says what it sees.
+// fileChanged reads signing files again, in releases that do so by themselves.
 func (m *ControllerManager) fileChanged(c *sim.Ctx, file string) {
+	switch r := era.SigningReload.In(m.era()); {
+	case !r.ByItself:
+	case r.Within == 0:
+		m.reread(c, file)
+	default:
+		c.Wake(c.Now.Add(r.Within-c.Now.Sub(m.Started)%r.Within), "file 0 "+file)
+	}
+}
+
+// reread reads signing files again. Every signer has its own eye on them,
+// and says what it sees.
+func (m *ControllerManager) reread(c *sim.Ctx, file string) {
 	type result struct {
 		changed bool
 		err     error

@@ -87,6 +87,8 @@ func do(t *testing.T, w *engine.World, s *step) string {
 		return ""
 	case s.verb == "why":
 		return why(t, w, s)
+	case s.verb == "trust":
+		return trust(t, w, s)
 	case s.verb == "fault add":
 		f, err := engine.ParseFault(s.arg, w.Now())
 		require.NoError(t, err)
@@ -143,4 +145,27 @@ func why(t *testing.T, w *engine.World, s *step) string {
 		return err.Error() + "\n"
 	}
 	return e.String()
+}
+
+// trust is who trusts whom: "trust CA", and after "|" the beginnings of the lines that
+// are looked at, which is all of them by default.
+func trust(t *testing.T, w *engine.World, s *step) string {
+	ca, only, some := strings.Cut(s.arg, "|")
+	got, err := w.Trust(strings.TrimSpace(ca))
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	if !some {
+		return got.String()
+	}
+	var b strings.Builder
+	for line := range strings.Lines(got.String()) {
+		for _, head := range strings.Split(only, ",") {
+			if strings.HasPrefix(line, strings.TrimSpace(head)) {
+				b.WriteString(line)
+				break
+			}
+		}
+	}
+	return b.String()
 }

@@ -19,7 +19,7 @@ type step struct {
 	text         string
 	prompt, host string
 	advance      time.Duration
-	// verb is "world", "advance", "fault add", "fault end", "flag", "upgrade" or "why"; arg
+	// verb is "world", "advance", "fault add", "fault end", "flag", "upgrade", "why" or "trust"; arg
 	// is what follows, and world what it means.
 	verb, arg string
 	world     engine.Config
@@ -93,13 +93,13 @@ func (s *step) read() (err error) {
 	}
 	s.verb, s.arg = verb, arg
 	switch verb {
-	case "why", "flag", "fault add", "fault end", "upgrade":
+	case "trust", "why", "flag", "fault add", "fault end", "upgrade":
 		return nil
 	case "world":
 		return s.readWorld()
 	case "advance":
 	default:
-		return fmt.Errorf("%q is no step: begin with a world, type at a host, advance, fault add, fault end, flag, upgrade, or why", s.text)
+		return fmt.Errorf("%q is no step: begin with a world, type at a host, advance, fault add, fault end, flag, upgrade, why, or trust", s.text)
 	}
 	if days, ok := strings.CutSuffix(arg, "d"); ok {
 		var n int

@@ -126,6 +126,7 @@ var wakes = map[string]func(k *Kubelet, c *sim.Ctx, what string){
 	"server":   alone((*Kubelet).tryServer),
 	"late":     alone((*Kubelet).serverLate),
 	"source":   (*Kubelet).ask,
+	"file":     (*Kubelet).reread,
 }
 
 func alone(f func(k *Kubelet, c *sim.Ctx)) func(*Kubelet, *sim.Ctx, string) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -270,8 +271,22 @@ func (k *Kubelet) showClientCAs(c *sim.Ctx) {
 	}
 }
 
-// changedFile takes a changed file of the port into use at once.
+// changedFile takes a changed file of the port into use, in releases that do so.
 func (k *Kubelet) changedFile(c *sim.Ctx, name string) {
+	r := era.KubeletServingReload.In(k.era())
+	if name == k.Port.ClientCA {
+		r = era.KubeletClientCAReload.In(k.era())
+	}
+	switch {
+	case !r.ByItself:
+	case r.Within == 0:
+		k.reread(c, name)
+	default:
+		k.after(c, "file "+name, r.Within-c.Now.Sub(k.Port.Opened)%r.Within)
+	}
+}
+
+func (k *Kubelet) reread(c *sim.Ctx, name string) {
 	switch name {
 	case k.Port.ClientCA:
 		k.loadClientCA(c)

@@ -154,8 +154,8 @@ func (k *Kubelet) verify(peer [][]byte, now time.Time) (*x509.Certificate, error
 	}
 	k.Port.Lives.ObserveClient(chain[0].NotAfter.Sub(now).Seconds())
 	roots, _ := pki.ParseCerts(k.Port.CAs)
-	if err := pki.Verify(chain, roots, x509.ExtKeyUsageClientAuth, now); err != nil {
-		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w", chain[0].SerialNumber, pki.Colons(chain[0].SubjectKeyId), pki.Colons(chain[0].AuthorityKeyId), err)
+	if err := pki.VerifyClient(chain, roots, now); err != nil {
+		return nil, err
 	}
 	return chain[0], nil
 }

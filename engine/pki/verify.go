@@ -1,8 +1,11 @@
 package pki
 
 import (
+	"bytes"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -71,4 +74,47 @@ func Verify(chain []*x509.Certificate, roots []*x509.Certificate, usage x509.Ext
 		verified.put(k, err)
 	}
 	return err
+}
+
+// VerifyClient checks the chain of who comes with a certificate, as servers do. The
+// words are theirs. Models k8s.io/apiserver/pkg/authentication/request/x509.
+func VerifyClient(chain []*x509.Certificate, roots []*x509.Certificate, now time.Time) error {
+	if err := Verify(chain, roots, x509.ExtKeyUsageClientAuth, now); err != nil {
+		return fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w", chain[0].SerialNumber, Colons(chain[0].SubjectKeyId), Colons(chain[0].AuthorityKeyId), err)
+	}
+	return nil
+}
+
+// VerifyServer is what a client says of a server's certificate that it does not take
+// for one of that name, in the words of crypto/tls.
+func VerifyServer(chain []*x509.Certificate, roots []*x509.Certificate, name string, now time.Time) error {
+	if len(chain) == 0 {
+		return errors.New("remote error: tls: internal error")
+	}
+	err := chain[0].VerifyHostname(name)
+	if err == nil {
+		err = Verify(chain, roots, x509.ExtKeyUsageServerAuth, now)
+	}
+	if err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: chain, Err: err}
+	}
+	return nil
+}
+
+// KeyID is the key id of a certificate: the one that it names, or that which its
+// key would be given.
+func KeyID(c *x509.Certificate) []byte {
+	if len(c.SubjectKeyId) > 0 {
+		return c.SubjectKeyId
+	}
+	return keyID(c.PublicKey)
+}
+
+var signed = newMemo[bool]()
+
+// Signed tells whether the key of a CA signed a certificate.
+func Signed(ca, x *x509.Certificate) bool {
+	return signed.get(digest("signed", ca.Raw, x.Raw), func() bool {
+		return bytes.Equal(ca.RawSubject, x.RawIssuer) && ca.CheckSignature(x.SignatureAlgorithm, x.RawTBSCertificate, x.Signature) == nil
+	})
 }

@@ -49,7 +49,9 @@ type Engine struct {
 	quiet, unkept time.Duration
 	// unheard: the page has not taken in the last of these reports.
 	unheard bool
-	fresh   []trace.Observation
+	// trust: somebody looks at who trusts whom.
+	trust bool
+	fresh []trace.Observation
 }
 
 type leap struct{ from, to time.Time }
@@ -98,6 +100,8 @@ func (e *Engine) Handle(m ToEngine) (out []FromEngine) {
 		out = e.report(true, true)
 		out[0].Cut = true
 		return out
+	case m.Trust != nil:
+		e.trust = *m.Trust
 	case m.Leap > 0:
 		e.ghost = nil
 		e.playing, e.hold = true, 0
@@ -259,7 +263,7 @@ func (e *Engine) open(o Open) []FromEngine {
 	if err != nil {
 		return []FromEngine{{Error: err.Error()}}
 	}
-	n := Engine{Wall: e.Wall, live: w, speed: time.Second, weights: map[string]int{}}
+	n := Engine{Wall: e.Wall, trust: e.trust, live: w, speed: time.Second, weights: map[string]int{}}
 	n.past.keep(w, 0)
 	left := engine.MostEvents
 	for i, in := range j.Inputs {
@@ -311,6 +315,9 @@ func (e *Engine) report(view, journal bool) []FromEngine {
 			w = e.ghost.world
 		}
 		v := w.View()
+		if e.trust {
+			v.Trust, _ = w.Trust("")
+		}
 		m.View = &v
 	}
 	if journal {

@@ -27,6 +27,7 @@ var inspectors = map[string]func(*Model, *Inspector){
 	"csr":         (*Model).inspectCSR,
 	"rbac":        (*Model).inspectRBAC,
 	"files":       (*Model).inspectFiles,
+	"trust":       (*Model).inspectTrust,
 }
 
 func (m *Model) empty(r *Inspector, key string) {

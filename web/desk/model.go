@@ -69,7 +69,7 @@ type Tabs struct {
 // in narrow windows only, where the inspector takes the place of the lesson.
 var (
 	LeftTabs  = []string{"learn", "flags", "release", "inspect"}
-	RightTabs = []string{"request", "certificate", "csr", "rbac", "files"}
+	RightTabs = []string{"request", "certificate", "csr", "rbac", "files", "trust"}
 )
 
 // Speeds are the choices of how fast time runs, as virtual time a second.

@@ -246,9 +246,20 @@ func (t Tab) apply(m *Model) []Command {
 	case "left":
 		m.Tabs.Left = t.Name
 	case "right":
-		m.Tabs.Right = t.Name
+		return m.open(t.Name)
 	case "bottom":
 		m.Tabs.Bottom = t.Name
+	}
+	return nil
+}
+
+// open opens a tab of the inspector. Who trusts whom is worked out while its tab is
+// open only.
+func (m *Model) open(tab string) []Command {
+	was := m.Tabs.Right == "trust"
+	m.Tabs.Right = tab
+	if on := tab == "trust"; on != was {
+		return []Command{m.post(ToEngine{Trust: &on})}
 	}
 	return nil
 }
@@ -276,13 +287,13 @@ func (p Pick) apply(m *Model) []Command {
 		m.Sel.Host, p.ID, _ = strings.Cut(p.ID, ":")
 	}
 	k.set(&m.Sel, p)
-	if k.tab != "" {
-		m.Tabs.Right = k.tab
-		if m.narrow() {
-			m.Tabs.Left = "inspect"
-		}
+	if k.tab == "" {
+		return nil
 	}
-	return nil
+	if m.narrow() {
+		m.Tabs.Left = "inspect"
+	}
+	return m.open(k.tab)
 }
 
 func (t TypeLine) apply(m *Model) []Command {

@@ -31,6 +31,8 @@ type ToEngine struct {
 	Heard bool `json:"heard,omitempty"`
 	// Sum asks what the live world has come to, for comparing it with another.
 	Sum bool `json:"sum,omitempty"`
+	// Trust: from now on, views tell who trusts whom, or not any more.
+	Trust *bool `json:"trust,omitempty"`
 }
 
 // Open makes a world: a new one from Config, or that of Journal when it is set.
