@@ -1,86 +1,14 @@
 package api
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/joinery-lab/joinery/engine/trace"
 )
-
-// recordedOld are what real old API servers had of default roles and bindings.
-const recordedOld = "../testdata/golden-old/"
-
-// Each role and binding that was recorded of an old release is as recorded, and
-// there are no others than those whose names were.
-func TestDefaultRBACAsRecorded(t *testing.T) {
-	for version, release := range map[string]string{"1.7.4": "1.7", "1.8.0": "1.8", "1.11.1": "1.11"} {
-		t.Run(version, func(t *testing.T) {
-			g := newRigAt(t, release, "")
-			folder := recordedOld + version + "/a-default-rbac/"
-			for file, plural := range map[string]string{"all-clusterroles.txt": "clusterroles", "all-clusterrolebindings.txt": "clusterrolebindings"} {
-				want, err := os.ReadFile(folder + file)
-				require.NoError(t, err)
-				require.Equal(t, strings.Fields(string(want)), g.names(plural))
-			}
-			files, err := filepath.Glob(folder + "*.yaml")
-			require.NoError(t, err)
-			require.NotEmpty(t, files)
-			for _, file := range files {
-				t.Run(filepath.Base(file), func(t *testing.T) {
-					b, err := os.ReadFile(file)
-					require.NoError(t, err)
-					var doc struct {
-						Kind  string
-						Items []map[string]any
-					}
-					require.NoError(t, yaml.Unmarshal(b, &doc))
-					if doc.Kind != "List" {
-						doc.Items = make([]map[string]any, 1)
-						require.NoError(t, yaml.Unmarshal(b, &doc.Items[0]))
-					}
-					require.NotEmpty(t, doc.Items)
-					for _, want := range doc.Items {
-						g.hasRecorded(t, want)
-					}
-				})
-			}
-		})
-	}
-}
-
-// hasRecorded compares an object with that of the store.
-func (g *rig) hasRecorded(t *testing.T, want map[string]any) {
-	t.Helper()
-	m := want["metadata"].(map[string]any)
-	namespace, _ := m["namespace"].(string)
-	o := g.store.Get(strings.ToLower(want["kind"].(string))+"s", namespace, m["name"].(string))
-	require.NotNil(t, o, "%s %v", want["kind"], m["name"])
-	var got map[string]any
-	require.NoError(t, json.Unmarshal(o.JSON, &got))
-	for _, k := range []string{"kind", "apiVersion", "rules", "roleRef", "aggregationRule", "subjects"} {
-		if list, ok := want[k].([]any); ok && len(list) == 0 {
-			want[k] = nil // 1.7 writes "subjects: []" of nobody
-		}
-		require.Equal(t, want[k], got[k], "%s of %v", k, m["name"])
-	}
-	gm := got["metadata"].(map[string]any)
-	require.Equal(t, m["labels"], gm["labels"])
-	require.Equal(t, m["annotations"], gm["annotations"])
-}
-
-func (g *rig) names(plural string) (out []string) {
-	for _, o := range g.store.Tables[plural] {
-		out = append(out, o.Name)
-	}
-	return out
-}
 
 // again starts the server of another release on the same store, and returns
 // what its log then says of default roles and bindings.

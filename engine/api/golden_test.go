@@ -55,17 +55,18 @@ var forms = map[string]func(w *replay, t *testing.T, r golden.Recording){
 		require.NoError(t, json.Unmarshal([]byte(r.Text(t)), &only))
 		w.compareSecret(t, &only)
 	},
-	"objects":               func(w *replay, t *testing.T, r golden.Recording) { w.objects(t, []byte(r.Text(t))) },
-	"names of ClusterRoles": func(w *replay, t *testing.T, r golden.Recording) { w.roleNames(t, r.Text(t)) },
-	"discovery":             func(w *replay, t *testing.T, r golden.Recording) { w.discovery(t, r) },
-	"calls":                 func(w *replay, t *testing.T, r golden.Recording) { w.calls(t, r) },
-	"bundle":                func(w *replay, t *testing.T, r golden.Recording) { w.reloaded(t, r) },
-	"log of a bundle":       func(w *replay, t *testing.T, r golden.Recording) { w.bundleLog(t, r) },
-	"rules of a user":       func(w *replay, t *testing.T, r golden.Recording) { w.rulesOf(t, r) },
-	"rows of bindings":      func(w *replay, t *testing.T, r golden.Recording) { w.bindingRows(t, r) },
-	"claims of a token":     func(w *replay, t *testing.T, r golden.Recording) { w.tokenClaims(t, r) },
-	"answer to a token":     func(w *replay, t *testing.T, r golden.Recording) { w.tokenAnswer(t, r) },
-	"log of a request":      func(w *replay, t *testing.T, r golden.Recording) { w.logLines(t, r, r.Text(t)) },
+	"objects":                      func(w *replay, t *testing.T, r golden.Recording) { w.objects(t, []byte(r.Text(t))) },
+	"names of clusterroles":        func(w *replay, t *testing.T, r golden.Recording) { w.names(t, "clusterroles", r.Text(t)) },
+	"names of clusterrolebindings": func(w *replay, t *testing.T, r golden.Recording) { w.names(t, "clusterrolebindings", r.Text(t)) },
+	"discovery":                    func(w *replay, t *testing.T, r golden.Recording) { w.discovery(t, r) },
+	"calls":                        func(w *replay, t *testing.T, r golden.Recording) { w.calls(t, r) },
+	"bundle":                       func(w *replay, t *testing.T, r golden.Recording) { w.reloaded(t, r) },
+	"log of a bundle":              func(w *replay, t *testing.T, r golden.Recording) { w.bundleLog(t, r) },
+	"rules of a user":              func(w *replay, t *testing.T, r golden.Recording) { w.rulesOf(t, r) },
+	"rows of bindings":             func(w *replay, t *testing.T, r golden.Recording) { w.bindingRows(t, r) },
+	"claims of a token":            func(w *replay, t *testing.T, r golden.Recording) { w.tokenClaims(t, r) },
+	"answer to a token":            func(w *replay, t *testing.T, r golden.Recording) { w.tokenAnswer(t, r) },
+	"log of a request":             func(w *replay, t *testing.T, r golden.Recording) { w.logLines(t, r, r.Text(t)) },
 }
 
 func (w *replay) play(t *testing.T, r golden.Recording) {

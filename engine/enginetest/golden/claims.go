@@ -9,7 +9,7 @@ type claim struct{ pattern, test, form string }
 var claims = []claim{
 	{"a-default-rbac/*.json", "engine/api", "exchange"},
 	{"a-default-rbac/*.yaml", "engine/api", "objects"},
-	{"a-default-rbac/all-clusterrole-names.txt", "engine/api", "names of ClusterRoles"},
+	{"a-default-rbac/all-clusterrole-names.txt", "engine/api", "names of clusterroles"},
 	{"a-default-rbac/*.txt", "engine", "kubectl"},
 	{"i-kubectl-and-discovery/*.txt", "engine", "kubectl"},
 	{"b1-bootstrap-token-api/token-secret-created.json", "engine/api", "Secret"},
