@@ -79,6 +79,9 @@ func Open() *Page {
 	if opening != nil {
 		m.Update(desk.Foretold{Opening: opening})
 	}
+	if !m.Ready {
+		begin() // nothing can be drawn before the engine is there
+	}
 	for !m.Ready && m.Error == "" {
 		for _, c := range m.Update(<-l.inbox) {
 			l.Do(c)
@@ -111,6 +114,14 @@ func (l *Link) model(o *desk.Opening) *desk.Model {
 	return m
 }
 
+// begin lets the engine begin, which waits until the page is drawn.
+func begin() {
+	if host().Get("drawn").Truthy() {
+		host().Call("drawn")
+		host().Set("drawn", js.Null())
+	}
+}
+
 func size() desk.Resize {
 	root := js.Global().Get("document").Get("documentElement")
 	return desk.Resize{W: root.Get("clientWidth").Int(), H: root.Get("clientHeight").Int()}
@@ -137,9 +148,7 @@ func (l *Link) Listen(f func(desk.Msg)) {
 		}
 		break
 	}
-	if host().Get("drawn").Truthy() {
-		host().Call("drawn")
-	}
+	begin()
 	js.Global().Call("addEventListener", "resize", js.FuncOf(func(js.Value, []js.Value) any {
 		f(size())
 		return nil
