@@ -29,7 +29,7 @@ func nodeTown(t *testing.T) *rig {
 	}
 	pod("p", "node-1", `{"name":"t","projected":{"sources":[{"serviceAccountToken":{"audience":"projected","path":"t"}}]}},{"name":"i","csi":{"driver":"inline"}},{"name":"c","persistentVolumeClaim":{"claimName":"c"}}`)
 	pod("lost", "node-1", `{"name":"c","persistentVolumeClaim":{"claimName":"gone"}},{"name":"d","csi":{"driver":"gone"}}`)
-	pod("e", "node-1", `{"name":"e","ephemeral":{"volumeClaimTemplate":{"spec":{}}}}`)
+	pod("e", "node-1", `{"name":"e","ephemeral":{"volumeClaimTemplate":{"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}}}`)
 	pod("other", "node-2", `{"name":"c","persistentVolumeClaim":{"claimName":"c"}}`)
 	return g
 }

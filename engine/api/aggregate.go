@@ -88,45 +88,45 @@ func prepareAPIService(_ *exchange, o, old object, sub string) {
 // validateAPIService models kube-aggregator/pkg/apis/apiregistration/validation. Nobody
 // looks whether a caBundle is PEM.
 func validateAPIService(_ *exchange, o, _ object, sub string) (errs field.ErrorList) {
-	a, spec := o.(*apiService), field.NewPath("spec")
+	a, top := o.(*apiService), begin(&errs)
 	if sub == "status" {
 		for i, c := range a.Status.Conditions {
-			errs = append(errs, oneOf(field.NewPath("status", "conditions").Index(i).Child("status"), c.Status, "True", "False", "Unknown")...)
+			top.in("status").item("conditions", i).oneOf("status", c.Status, "True", "False", "Unknown")
 		}
 		return errs
 	}
+	s := top.in("spec")
 	if want := a.Spec.Version + "." + a.Spec.Group; a.Name != want {
-		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), a.Name, fmt.Sprintf("must be `spec.version+\".\"+spec.group`: %q", want)))
+		top.in("metadata").bad("name", a.Name, fmt.Sprintf("must be `spec.version+\".\"+spec.group`: %q", want))
 	}
 	if a.Spec.Group == "" && a.Spec.Version != "v1" {
-		errs = append(errs, field.Required(spec.Child("group"), "only v1 may have an empty group and it better be legacy kube"))
+		s.must("group", "only v1 may have an empty group and it better be legacy kube")
 	}
 	if a.Spec.Group != "" {
-		errs = append(errs, says(spec.Child("group"), a.Spec.Group, subdomain(a.Spec.Group))...)
+		s.says("group", a.Spec.Group, subdomain(a.Spec.Group))
 	}
-	errs = append(errs, says(spec.Child("version"), a.Spec.Version, validation.IsDNS1035Label(a.Spec.Version))...)
+	s.says("version", a.Spec.Version, validation.IsDNS1035Label(a.Spec.Version))
 	if a.Spec.GroupPriority <= 0 || a.Spec.GroupPriority > 20000 {
-		errs = append(errs, field.Invalid(spec.Child("groupPriorityMinimum"), a.Spec.GroupPriority, "must be positive and less than 20000"))
+		s.bad("groupPriorityMinimum", a.Spec.GroupPriority, "must be positive and less than 20000")
 	}
 	if a.Spec.Priority <= 0 || a.Spec.Priority > 1000 {
-		errs = append(errs, field.Invalid(spec.Child("versionPriority"), a.Spec.Priority, "must be positive and less than 1000"))
+		s.bad("versionPriority", a.Spec.Priority, "must be positive and less than 1000")
 	}
 	if a.Spec.Service == nil {
 		if n := len(a.Spec.CABundle); n > 0 {
-			errs = append(errs, field.Invalid(spec.Child("caBundle"), fmt.Sprintf("%d bytes", n), "local APIServices may not have a caBundle"))
+			s.bad("caBundle", fmt.Sprintf("%d bytes", n), "local APIServices may not have a caBundle")
 		}
 		if a.Spec.Insecure {
-			errs = append(errs, field.Invalid(spec.Child("insecureSkipTLSVerify"), true, "local APIServices may not have insecureSkipTLSVerify"))
+			s.bad("insecureSkipTLSVerify", true, "local APIServices may not have insecureSkipTLSVerify")
 		}
 		return errs
 	}
-	errs = append(errs, required(spec.Child("service", "namespace"), a.Spec.Service.Namespace)...)
-	errs = append(errs, required(spec.Child("service", "name"), a.Spec.Service.Name)...)
+	s.in("service").needs("namespace", a.Spec.Service.Namespace, "name", a.Spec.Service.Name)
 	if bad := validation.IsValidPortNum(int(*a.Spec.Service.Port)); bad != nil {
-		errs = append(errs, field.Invalid(spec.Child("service", "port"), *a.Spec.Service.Port, "port is not valid: "+strings.Join(bad, ", ")))
+		s.in("service").bad("port", *a.Spec.Service.Port, "port is not valid: "+strings.Join(bad, ", "))
 	}
 	if a.Spec.Insecure && len(a.Spec.CABundle) > 0 {
-		errs = append(errs, field.Invalid(spec.Child("insecureSkipTLSVerify"), true, "may not be true if caBundle is present"))
+		s.bad("insecureSkipTLSVerify", true, "may not be true if caBundle is present")
 	}
 	return errs
 }

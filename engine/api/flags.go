@@ -18,6 +18,7 @@ type options struct {
 	clientCA, cert, key  string
 	modes                []string
 	bootstrap, anonymous bool
+	allowPrivileged      bool // containers
 	tokenFile            string
 	enable, disable      []string
 	bind, advertise      string
@@ -25,6 +26,7 @@ type options struct {
 	external             string
 	etcd                 []string
 	serviceRange         string
+	portRange            string
 
 	issuers, audiences, tokenKeys []string
 	signingKey                    string
@@ -59,14 +61,14 @@ var inert = []flagKind{
 		encryption-provider-config etcd-cafile etcd-certfile etcd-keyfile etcd-prefix emulated-version min-compatibility-version
 		logging-format oidc-ca-file oidc-client-id oidc-groups-claim oidc-groups-prefix oidc-issuer-url oidc-username-claim oidc-username-prefix
 		peer-advertise-ip peer-advertise-port peer-ca-file  runtime-config service-account-jwks-uri service-account-signing-endpoint
-		service-node-port-range show-hidden-metrics-for-version storage-backend storage-media-type tls-min-version tls-sni-cert-key tracing-config-file version vmodule
+		show-hidden-metrics-for-version storage-backend storage-media-type tls-min-version tls-sni-cert-key tracing-config-file version vmodule
 		log-json-info-buffer-size log-text-info-buffer-size`,
 		func(f *pflag.FlagSet, n string) { f.String(n, "", "") }},
 	{`admission-control cors-allowed-origins disabled-metrics etcd-servers-overrides oidc-required-claim oidc-signing-algs
 		strict-transport-security-directives
 		tls-cipher-suites watch-cache-sizes allow-metric-labels tls-curve-preferences`,
 		func(f *pflag.FlagSet, n string) { f.StringSlice(n, nil, "") }},
-	{`aggregator-reject-forwarding-redirect allow-privileged audit-log-batch-throttle-enable audit-log-compress audit-log-truncate-enabled
+	{`aggregator-reject-forwarding-redirect audit-log-batch-throttle-enable audit-log-compress audit-log-truncate-enabled
 		audit-webhook-batch-throttle-enable audit-webhook-truncate-enabled contention-profiling disable-http2-serving emulation-forward-compatible
 		enable-aggregator-routing enable-garbage-collector enable-logs-handler enable-priority-and-fairness encryption-provider-config-automatic-reload
 		log-json-split-stream log-text-split-stream permit-address-sharing permit-port-sharing profiling runtime-config-emulation-forward-compatible
@@ -141,6 +143,8 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.serviceRange, "service-cluster-ip-range", "", "")
 	f.StringVar(&o.external, "external-hostname", "", "")
 	f.StringArrayVar(&o.gates, "feature-gates", nil, "")
+	f.BoolVar(&o.allowPrivileged, "allow-privileged", false, "")
+	f.StringVar(&o.portRange, "service-node-port-range", "", "")
 	v := f.Uint32P("v", "v", 0, "")
 	for _, k := range inert {
 		for _, n := range strings.Fields(k.names) {

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"encoding/binary"
 	"maps"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -82,10 +80,14 @@ func pod(_ *exchange, o, old object, sub string) {
 	p := o.(*corev1.Pod)
 	switch {
 	case old == nil:
-		p.Status = corev1.PodStatus{Phase: corev1.PodPending}
+		dropDisabled(&p.Spec)
+		p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: qosClass(&p.Spec)}
 	case sub == "status":
-		p.Spec = old.(*corev1.Pod).Spec
+		was := old.(*corev1.Pod)
+		p.Spec, p.DeletionTimestamp, p.OwnerReferences = was.Spec, was.DeletionTimestamp, was.OwnerReferences
+		fill(&p.Status.QOSClass, was.Status.QOSClass)
 	default:
+		dropDisabled(&p.Spec)
 		p.Status = old.(*corev1.Pod).Status
 	}
 }
@@ -115,61 +117,36 @@ func volume(_ *exchange, o, old object, sub string) {
 	}
 }
 
-func service(x *exchange, o, old object, sub string) {
+// service keeps spec and status apart. What it is given, it has by now.
+func service(_ *exchange, o, old object, sub string) {
 	s := o.(*corev1.Service)
-	for i := range s.Spec.Ports {
-		if p := &s.Spec.Ports[i]; p.Protocol == "" {
-			p.Protocol = corev1.ProtocolTCP
-		}
-	}
 	switch {
 	case old == nil:
 		s.Status = corev1.ServiceStatus{}
-		if s.Spec.Type == "" {
-			s.Spec.Type = corev1.ServiceTypeClusterIP
-		}
-		if s.Spec.SessionAffinity == "" {
-			s.Spec.SessionAffinity = corev1.ServiceAffinityNone
-		}
-		if s.Spec.ClusterIP == "" && s.Spec.Type != corev1.ServiceTypeExternalName {
-			s.Spec.ClusterIP = x.freeAddress()
-		}
-		if s.Spec.ClusterIP != "" && len(s.Spec.ClusterIPs) == 0 {
-			s.Spec.ClusterIPs = []string{s.Spec.ClusterIP}
-		}
 	case sub == "status":
-		s.Spec = *old.(*corev1.Service).Spec.DeepCopy()
+		s.Spec = old.(*corev1.Service).Spec
 	default:
-		s.Status = *old.(*corev1.Service).Status.DeepCopy()
-		if was := old.(*corev1.Service).Spec; s.Spec.ClusterIP == "" && s.Spec.Type == was.Type {
-			s.Spec.ClusterIP, s.Spec.ClusterIPs = was.ClusterIP, was.ClusterIPs
+		s.Status = old.(*corev1.Service).Status
+		if s.Spec.Type != corev1.ServiceTypeLoadBalancer {
+			s.Status.LoadBalancer = corev1.LoadBalancerStatus{}
 		}
 	}
 }
 
-// freeAddress is an address of --service-cluster-ip-range that no Service has: not
-// the first, which is the API's, nor those after it, which are left for choosing
-// (Models pkg/registry/core/service/ipallocator).
-func (x *exchange) freeAddress() string {
-	p, err := netip.ParsePrefix(x.s.opts.serviceRange)
-	if err != nil || !p.Addr().Is4() {
-		return ""
+// secret turns stringData into data and gives the default type.
+func secret(_ *exchange, o, old object, _ string) {
+	s := o.(*corev1.Secret)
+	for k, v := range s.StringData {
+		if s.Data == nil {
+			s.Data = map[string][]byte{}
+		}
+		s.Data[k] = []byte(v)
 	}
-	base := binary.BigEndian.Uint32(p.Masked().Addr().AsSlice())
-	size := uint64(1) << (32 - p.Bits())
-	kept := min(max(size/16, 16), 256)
-	if size <= kept+1 {
-		return ""
-	}
-	taken := map[string]bool{}
-	for _, o := range x.s.store.in("services", "") {
-		taken[o.typed.(*corev1.Service).Spec.ClusterIP] = true
-	}
-	for {
-		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], base+uint32(kept+x.c.Chance.N("cluster-ip", size-kept-1)))
-		if a := netip.AddrFrom4(b).String(); !taken[a] {
-			return a
+	s.StringData = nil
+	if s.Type == "" {
+		s.Type = corev1.SecretTypeOpaque
+		if old != nil {
+			s.Type = old.(*corev1.Secret).Type
 		}
 	}
 }

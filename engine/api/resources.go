@@ -27,6 +27,10 @@ type resource struct {
 	Subs                         []sub
 	New                          func() object
 
+	// defaults fills in what whoever sent the object left out, allocate gives it what it
+	// asks for before anything else is looked at.
+	defaults func(o object)
+	allocate func(x *exchange, o, old object) error
 	// prepare fills in and takes away what the server decides (old is nil at a
 	// creation), validate says what is wrong, both for a subresource or "".
 	prepare  func(x *exchange, o, old object, sub string)
@@ -96,9 +100,9 @@ func registry() []*resource {
 		{Version: "v1", Plural: "configmaps", Kind: "ConfigMap", Namespaced: true, Short: []string{"cm"}, Hash: "qFsyl6wFWjQ=", New: func() object { return new(corev1.ConfigMap) },
 			checkName: subdomain, validate: configMap, table: &configMapTable},
 		{Version: "v1", Plural: "endpoints", Kind: "Endpoints", Namespaced: true, Short: []string{"ep"}, Hash: "fWeeMqaN/OA=", New: func() object { return new(corev1.Endpoints) },
-			checkName: subdomain, validate: checkEndpoints, table: &endpointsTable},
+			checkName: subdomain, defaults: defaultEndpoints, validate: checkEndpoints, table: &endpointsTable},
 		{Version: "v1", Plural: "events", Kind: "Event", Namespaced: true, Short: []string{"ev"}, Hash: "r2yiGXH7wu8=", New: func() object { return new(corev1.Event) },
-			checkName: subdomain, validate: checkEvent, table: &eventTable, fields: eventFields},
+			validate: checkEvent, table: &eventTable, fields: eventFields},
 		{Version: "v1", Plural: "namespaces", Kind: "Namespace", Short: []string{"ns"}, Hash: "Q3oi5N2YM8M=", Verbs: strings.Fields("create delete get list patch update watch"), New: func() object { return new(corev1.Namespace) },
 			Subs: []sub{{Name: "finalize", Kind: "Namespace", Verbs: []string{"update"}, served: true}, part("status", "Namespace")}, checkName: label, validate: checkNamespace, prepare: namespace, table: &namespaceTable,
 			fields: map[string]func(object) string{"status.phase": func(o object) string { return string(o.(*corev1.Namespace).Status.Phase) }},
@@ -109,11 +113,11 @@ func registry() []*resource {
 			fields:    map[string]func(object) string{"spec.unschedulable": func(o object) string { return boolWord(o.(*corev1.Node).Spec.Unschedulable) }},
 			untracked: statusApart},
 		{Version: "v1", Plural: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", returned: true, Namespaced: true, Short: []string{"pvc"}, Hash: "QWTyNDq0dC4=", New: func() object { return new(corev1.PersistentVolumeClaim) },
-			Subs: []sub{part("status", "PersistentVolumeClaim")}, checkName: subdomain, validate: checkClaim, prepare: claim, table: &plainTable, untracked: statusApart},
+			Subs: []sub{part("status", "PersistentVolumeClaim")}, checkName: subdomain, defaults: defaultClaim, validate: checkClaim, prepare: claim, table: &plainTable, untracked: statusApart},
 		{Version: "v1", Plural: "persistentvolumes", Kind: "PersistentVolume", returned: true, Short: []string{"pv"}, Hash: "HN/zwEC+JgM=", New: func() object { return new(corev1.PersistentVolume) },
-			Subs: []sub{part("status", "PersistentVolume")}, checkName: subdomain, validate: checkVolume, prepare: volume, table: &plainTable, untracked: statusApart},
+			Subs: []sub{part("status", "PersistentVolume")}, checkName: subdomain, defaults: defaultVolumeObject, validate: checkVolume, prepare: volume, table: &plainTable, untracked: statusApart},
 		{Version: "v1", Plural: "pods", Kind: "Pod", Namespaced: true, Short: []string{"po"}, Categories: []string{"all"}, Hash: "xPOwRZ+Yhw8=", New: func() object { return new(corev1.Pod) },
-			Subs: podSubs, checkName: subdomain, validate: checkPod, prepare: pod, returned: true, table: &podTable, fields: podFields, untracked: statusApart},
+			Subs: podSubs, checkName: subdomain, defaults: defaultPod, validate: checkPod, prepare: pod, returned: true, table: &podTable, fields: podFields, untracked: statusApart},
 		{Version: "v1", Plural: "secrets", Kind: "Secret", Namespaced: true, Hash: "S6u1pOWzb84=", New: func() object { return new(corev1.Secret) },
 			checkName: subdomain, prepare: secret, validate: checkSecret, table: &secretTable,
 			fields: map[string]func(object) string{"type": func(o object) string { return string(o.(*corev1.Secret).Type) }}},
@@ -121,7 +125,7 @@ func registry() []*resource {
 			Subs: []sub{{Name: "token", Kind: "TokenRequest", Verbs: []string{"create"}, Group: "authentication.k8s.io", Vers: "v1", answer: requestToken}}, checkName: subdomain, table: &serviceAccountTable},
 		{Version: "v1", Plural: "services", Kind: "Service", Namespaced: true, Short: []string{"svc"}, returned: true, Categories: []string{"all"}, Hash: "0/CO1lhkEBI=", New: func() object { return new(corev1.Service) },
 			Subs:      []sub{{Name: "proxy", Kind: "ServiceProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: serviceProxy}, part("status", "Service")},
-			checkName: label, validate: checkService, prepare: service, table: &serviceTable, fields: serviceFields, untracked: statusApart},
+			checkName: label, defaults: defaultService, allocate: (*exchange).allocateService, validate: checkService, prepare: service, table: &serviceTable, fields: serviceFields, untracked: statusApart},
 
 		{Group: "apiregistration.k8s.io", Version: "v1", Plural: "apiservices", Kind: "APIService", Categories: []string{"api-extensions"}, New: func() object { return new(apiService) },
 			Subs: []sub{part("status", "APIService")}, checkName: subdomain, prepare: prepareAPIService, validate: validateAPIService, table: &apiServiceTable, untracked: statusApart},
@@ -141,8 +145,8 @@ func registry() []*resource {
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "roles", Kind: "Role", Namespaced: true, Hash: "7FuwZcIIItM=", New: func() object { return new(rbacv1.Role) },
 			validate: checkRole, guard: guardRole, table: &roleTable},
 
-		{Group: "storage.k8s.io", Version: "v1", Plural: "csidrivers", Kind: "CSIDriver", returned: true, New: func() object { return new(storagev1.CSIDriver) }, checkName: subdomain, table: &plainTable},
-		{Group: "storage.k8s.io", Version: "v1", Plural: "csinodes", Kind: "CSINode", returned: true, New: func() object { return new(storagev1.CSINode) }, checkName: subdomain, table: &plainTable},
+		{Group: "storage.k8s.io", Version: "v1", Plural: "csidrivers", Kind: "CSIDriver", returned: true, New: func() object { return new(storagev1.CSIDriver) }, checkName: subdomain, defaults: defaultDriver, validate: checkDriver, table: &plainTable},
+		{Group: "storage.k8s.io", Version: "v1", Plural: "csinodes", Kind: "CSINode", returned: true, New: func() object { return new(storagev1.CSINode) }, checkName: subdomain, validate: checkCSINode, table: &plainTable},
 
 		{Group: "coordination.k8s.io", Version: "v1", Plural: "leases", Kind: "Lease", Namespaced: true, New: func() object { return new(coordinationv1.Lease) }, checkName: subdomain, validate: checkLease, table: &leaseTable},
 

@@ -95,6 +95,9 @@ func (x *exchange) create(r *resource) sim.Response {
 	if err := x.decode(x.wanted(r).WithKind(r.Kind), o); err != nil {
 		return failed(err)
 	}
+	if r.defaults != nil {
+		r.defaults(o)
+	}
 	if err := x.inNamespace(r, o); err != nil {
 		return failed(err)
 	}
@@ -110,6 +113,11 @@ func (x *exchange) create(r *resource) sim.Response {
 		}
 	}
 	x.fillIn(r, o)
+	if r.allocate != nil {
+		if err := r.allocate(x, o, nil); err != nil {
+			return failed(err)
+		}
+	}
 	if r.prepare != nil {
 		r.prepare(x, o, nil, "")
 	}
@@ -154,15 +162,6 @@ func (x *exchange) fillIn(r *resource, o object) {
 // conditional are the groups whose objects are changed only by who says which version
 // of them they saw. Models AllowUnconditionalUpdate of their strategies.
 var conditional = []string{"apiregistration.k8s.io", "coordination.k8s.io", "node.k8s.io", "storage.k8s.io"}
-
-// check validates the metadata and what the row adds.
-func (x *exchange) check(r *resource, o, old object, sub string) field.ErrorList {
-	errs := checkMeta(r, o, old)
-	if r.validate != nil {
-		errs = append(errs, r.validate(x, o, old, sub)...)
-	}
-	return errs
-}
 
 // commit stores a new or changed object, notes it and tells the watchers.
 func (x *exchange) commit(r *resource, verb string, o object) *Object {
@@ -238,6 +237,9 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		}
 	}
 	old := current.typed
+	if r.defaults != nil {
+		r.defaults(o)
+	}
 	o.GetObjectKind().SetGroupVersionKind(r.gv().WithKind(r.Kind))
 	if err := x.admitEarly(r, o, old, "update"); err != nil {
 		return failed(err)
@@ -259,6 +261,11 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		return failed(apierrors.NewConflict(r.gr(), x.info.name, why))
 	}
 	x.keep(o, old)
+	if r.allocate != nil && x.info.sub == "" {
+		if err := r.allocate(x, o, old); err != nil {
+			return failed(err)
+		}
+	}
 	if r.prepare != nil {
 		r.prepare(x, o, old, x.info.sub)
 	}
@@ -294,8 +301,12 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 func (x *exchange) keep(o, old object) {
 	meta(o).UID = meta(old).UID
 	meta(o).CreationTimestamp = meta(old).CreationTimestamp
-	meta(o).DeletionTimestamp = meta(old).DeletionTimestamp
-	meta(o).DeletionGracePeriodSeconds = meta(old).DeletionGracePeriodSeconds
+	if meta(old).DeletionTimestamp != nil {
+		meta(o).DeletionTimestamp = meta(old).DeletionTimestamp
+	}
+	if meta(o).DeletionGracePeriodSeconds == nil {
+		meta(o).DeletionGracePeriodSeconds = meta(old).DeletionGracePeriodSeconds
+	}
 	meta(o).SelfLink = ""
 	meta(o).Generation = meta(old).Generation
 	meta(o).GenerateName = meta(old).GenerateName

@@ -1,13 +1,12 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
-	"reflect"
+	"maps"
+	"slices"
 	"strings"
+	"unicode"
 
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -61,287 +60,184 @@ func segment(name string) []string {
 	return errs
 }
 
-// checkMeta validates metadata (Models apimachinery/pkg/api/validation ValidateObjectMeta).
-func checkMeta(r *resource, o, old object) field.ErrorList {
-	var errs field.ErrorList
-	at, m := field.NewPath("metadata"), meta(o)
-	check := r.checkName
-	if check == nil {
-		check = segment
+// check validates the metadata and what the row adds. An update's metadata are looked at
+// by what is common to all kinds, and once more by the kind, so that each of their errors
+// is there more than once among the causes (Models apiserver/pkg/registry/rest
+// BeforeCreate and BeforeUpdate).
+func (x *exchange) check(r *resource, o, old object, sub string) (errs field.ErrorList) {
+	more := func() {
+		if r.validate != nil {
+			errs = append(errs, r.validate(x, o, old, sub)...)
+		}
 	}
+	s, m := begin(&errs, "metadata"), meta(o)
 	switch {
-	case old != nil: // the name is that of the path
-	case m.Name == "":
-		errs = append(errs, field.Required(at.Child("name"), "name or generateName is required"))
-	default:
-		for _, e := range check(m.Name) {
-			errs = append(errs, field.Invalid(at.Child("name"), m.Name, e))
+	case r.Plural == "events" && old == nil: // its own check leaves the metadata out
+		if more(); len(errs) == 0 {
+			s.name(m, segment)
+			s.meta(m)
+		}
+		return errs
+	case old == nil:
+		name := r.checkName
+		if name == nil {
+			name = segment
+		}
+		s.name(m, name)
+		s.meta(m)
+		s.finalizers(m)
+	case !sameMeta(m, meta(old)):
+		s.meta(m)
+		s.change(m, meta(old))
+		switch r.Plural {
+		case "events":
+		case "leases", "csidrivers":
+			s.change(m, meta(old))
+		case "csinodes":
+			s.meta(m)
+			s.finalizers(m)
+		default:
+			s.change(m, meta(old))
+			if sub == "" {
+				s.meta(m)
+			}
+			s.finalizers(m)
 		}
 	}
-	for _, k := range sortedKeys(m.Labels) {
-		for _, e := range validation.IsQualifiedName(k) {
-			errs = append(errs, field.Invalid(at.Child("labels"), k, e))
+	more()
+	return errs
+}
+
+// sameMeta reports that an update changes nothing of the metadata that is looked at.
+func sameMeta(m, old *metav1.ObjectMeta) bool {
+	return maps.Equal(m.Labels, old.Labels) && maps.Equal(m.Annotations, old.Annotations) && slices.Equal(m.Finalizers, old.Finalizers) &&
+		len(m.OwnerReferences) == 0 && (m.DeletionTimestamp == nil) == (old.DeletionTimestamp == nil) &&
+		(m.DeletionGracePeriodSeconds == nil) == (old.DeletionGracePeriodSeconds == nil)
+}
+
+// name validates a new object's name, and what one was made from: there a dash may end it.
+func (s spot) name(m *metav1.ObjectMeta, check func(string) []string) {
+	if g := m.GenerateName; g != "" {
+		masked := g
+		if len(g) > 1 && strings.HasSuffix(g, "-") {
+			masked = g[:len(g)-2] + "a" // as the real one has it
 		}
-		if v := m.Labels[k]; v == "" || plainName(v) {
-			continue
+		s.says("generateName", g, check(masked))
+	}
+	if m.Name == "" {
+		s.must("name", "name or generateName is required")
+		return
+	}
+	s.says("name", m.Name, check(m.Name))
+}
+
+// meta models apimachinery/pkg/api/validation ValidateObjectMetaAccessor without the name.
+func (s spot) meta(m *metav1.ObjectMeta) {
+	s.natural("generation", m.Generation)
+	s.notes(m)
+	both := 0
+	for _, f := range m.Finalizers {
+		s.says("finalizers", f, qualified(f))
+		if f == metav1.FinalizerOrphanDependents {
+			both |= 1
 		}
-		for _, e := range validation.IsValidLabelValue(m.Labels[k]) {
-			errs = append(errs, field.Invalid(at.Child("labels"), m.Labels[k], e))
+		if f == metav1.FinalizerDeleteDependents {
+			both |= 2
 		}
 	}
+	if both == 3 {
+		s.bad("finalizers", m.Finalizers, fmt.Sprintf("finalizer %s and %s cannot be both set", metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents))
+	}
+}
+
+// notes are what creation and update look at in the same way.
+func (s spot) notes(m *metav1.ObjectMeta) {
+	s.labels("labels", m.Labels)
+	s.annotations("annotations", m.Annotations)
+	s.owners(m.OwnerReferences)
+}
+
+func (s spot) annotations(name string, m map[string]string) {
 	size := 0
-	for _, k := range sortedKeys(m.Annotations) {
-		for _, e := range validation.IsQualifiedName(strings.ToLower(k)) {
-			errs = append(errs, field.Invalid(at.Child("annotations"), k, e))
-		}
-		size += len(k) + len(m.Annotations[k])
+	for _, k := range sortedKeys(m) {
+		s.says(name, k, qualified(strings.ToLower(k)))
+		size += len(k) + len(m[k])
 	}
 	if size > annotationsLimit {
-		errs = append(errs, field.TooLong(at.Child("annotations"), "", annotationsLimit))
+		s.tooLong(name, annotationsLimit)
 	}
-	errs = append(errs, checkOwners(at.Child("ownerReferences"), m.OwnerReferences)...)
-	var was *metav1.ObjectMeta
-	if old != nil {
-		was = meta(old)
-	}
-	return append(errs, checkFinalizers(at.Child("finalizers"), m, was)...)
 }
 
-func checkKeys(at *field.Path, keys []string) field.ErrorList {
-	var errs field.ErrorList
-	for _, k := range keys {
-		for _, e := range validation.IsConfigMapKey(k) {
-			errs = append(errs, field.Invalid(at.Key(k), k, e))
+func (s spot) owners(list []metav1.OwnerReference) {
+	first, s := "", s.in("ownerReferences")
+	for _, r := range list {
+		if r.APIVersion == "" {
+			s.bad("apiVersion", r.APIVersion, "version must not be empty")
 		}
-	}
-	return errs
-}
-
-// secret turns stringData into data and gives the default type.
-func secret(_ *exchange, o, old object, _ string) {
-	s := o.(*corev1.Secret)
-	for k, v := range s.StringData {
-		if s.Data == nil {
-			s.Data = map[string][]byte{}
-		}
-		s.Data[k] = []byte(v)
-	}
-	s.StringData = nil
-	if s.Type == "" {
-		s.Type = corev1.SecretTypeOpaque
-		if old != nil {
-			s.Type = old.(*corev1.Secret).Type
-		}
-	}
-}
-
-const rbacGroup = "rbac.authorization.k8s.io"
-
-// completeRef and completeSubjects fill in what rbac v1 defaults (Models pkg/apis/rbac/v1 SetDefaults).
-func completeRef(r *rbacv1.RoleRef) {
-	if r.APIGroup == "" {
-		r.APIGroup = rbacGroup
-	}
-}
-
-func completeSubjects(list []rbacv1.Subject) {
-	for i := range list {
-		if s := &list[i]; s.APIGroup == "" && (s.Kind == rbacv1.UserKind || s.Kind == rbacv1.GroupKind) {
-			s.APIGroup = rbacGroup
-		}
-	}
-}
-
-func clusterRoleBinding(_ *exchange, o, _ object, _ string) {
-	b := o.(*rbacv1.ClusterRoleBinding)
-	completeRef(&b.RoleRef)
-	completeSubjects(b.Subjects)
-}
-
-func roleBinding(_ *exchange, o, _ object, _ string) {
-	b := o.(*rbacv1.RoleBinding)
-	completeRef(&b.RoleRef)
-	completeSubjects(b.Subjects)
-}
-
-func checkClusterRoleBinding(_ *exchange, o, old object, _ string) field.ErrorList {
-	b := o.(*rbacv1.ClusterRoleBinding)
-	errs := checkRef(b.RoleRef, []string{"ClusterRole"})
-	errs = append(errs, checkSubjects(b.Subjects, false)...)
-	if old != nil && old.(*rbacv1.ClusterRoleBinding).RoleRef != b.RoleRef {
-		errs = append(errs, field.Invalid(field.NewPath("roleRef"), b.RoleRef, "cannot change roleRef"))
-	}
-	return errs
-}
-
-func checkRoleBinding(_ *exchange, o, old object, _ string) field.ErrorList {
-	b := o.(*rbacv1.RoleBinding)
-	errs := checkRef(b.RoleRef, []string{"ClusterRole", "Role"})
-	errs = append(errs, checkSubjects(b.Subjects, true)...)
-	if old != nil && old.(*rbacv1.RoleBinding).RoleRef != b.RoleRef {
-		errs = append(errs, field.Invalid(field.NewPath("roleRef"), b.RoleRef, "cannot change roleRef"))
-	}
-	return errs
-}
-
-func checkRef(r rbacv1.RoleRef, kinds []string) field.ErrorList {
-	var errs field.ErrorList
-	at := field.NewPath("roleRef")
-	if r.APIGroup != rbacGroup {
-		errs = append(errs, field.NotSupported(at.Child("apiGroup"), r.APIGroup, []string{rbacGroup}))
-	}
-	if !has(kinds, r.Kind) {
-		errs = append(errs, field.NotSupported(at.Child("kind"), r.Kind, kinds))
-	}
-	if r.Name == "" {
-		return append(errs, field.Required(at.Child("name"), ""))
-	}
-	for _, e := range segment(r.Name) {
-		errs = append(errs, field.Invalid(at.Child("name"), r.Name, e))
-	}
-	return errs
-}
-
-func checkSubjects(list []rbacv1.Subject, namespaced bool) field.ErrorList {
-	var errs field.ErrorList
-	for i, s := range list {
-		at := field.NewPath("subjects").Index(i)
-		if s.Name == "" {
-			errs = append(errs, field.Required(at.Child("name"), ""))
-		}
-		switch s.Kind {
-		case rbacv1.ServiceAccountKind:
-			if s.Name != "" {
-				errs = append(errs, says(at.Child("name"), s.Name, subdomain(s.Name))...)
+		for _, f := range [][2]string{{"kind", r.Kind}, {"name", r.Name}, {"uid", string(r.UID)}} {
+			if f[1] == "" {
+				s.bad(f[0], "", "must not be empty")
 			}
-			if s.APIGroup != "" {
-				errs = append(errs, field.NotSupported(at.Child("apiGroup"), s.APIGroup, []string{""}))
-			}
-			if !namespaced && s.Namespace == "" {
-				errs = append(errs, field.Required(at.Child("namespace"), ""))
-			}
-		case rbacv1.UserKind, rbacv1.GroupKind:
-			if s.APIGroup != rbacGroup {
-				errs = append(errs, field.NotSupported(at.Child("apiGroup"), s.APIGroup, []string{rbacGroup}))
-			}
-		default:
-			errs = append(errs, field.NotSupported(at.Child("kind"), s.Kind, []string{rbacv1.ServiceAccountKind, rbacv1.UserKind, rbacv1.GroupKind}))
 		}
-	}
-	return errs
-}
-
-func checkRole(_ *exchange, o, _ object, _ string) field.ErrorList {
-	return checkRules(o.(*rbacv1.Role).Rules, true)
-}
-
-func checkClusterRole(_ *exchange, o, _ object, _ string) field.ErrorList {
-	r := o.(*rbacv1.ClusterRole)
-	errs := checkRules(r.Rules, false)
-	if a := r.AggregationRule; a != nil && len(a.ClusterRoleSelectors) == 0 {
-		errs = append(errs, field.Required(field.NewPath("aggregationRule", "clusterRoleSelectors"), "at least one clusterRoleSelector required if aggregationRule is non-nil"))
-	}
-	return errs
-}
-
-func checkRules(list []rbacv1.PolicyRule, namespaced bool) field.ErrorList {
-	var errs field.ErrorList
-	for i, r := range list {
-		at := field.NewPath("rules").Index(i)
-		if len(r.Verbs) == 0 {
-			errs = append(errs, field.Required(at.Child("verbs"), "verbs must contain at least one value"))
+		if r.APIVersion == "v1" && r.Kind == "Event" {
+			s.bad("", r, "/v1, Kind=Event is disallowed from being an owner")
 		}
-		if len(r.NonResourceURLs) > 0 {
-			if namespaced {
-				errs = append(errs, field.Invalid(at.Child("nonResourceURLs"), r.NonResourceURLs, "namespaced rules cannot apply to non-resource URLs"))
-			}
-			if len(r.APIGroups) > 0 || len(r.Resources) > 0 || len(r.ResourceNames) > 0 {
-				errs = append(errs, field.Invalid(at.Child("nonResourceURLs"), r.NonResourceURLs, "rules cannot apply to both regular resources and non-resource URLs"))
-			}
+		if r.Controller == nil || !*r.Controller {
 			continue
 		}
-		if len(r.APIGroups) == 0 {
-			errs = append(errs, field.Required(at.Child("apiGroups"), "resource rules must supply at least one api group"))
+		if first == "" {
+			first = r.Kind + "/" + r.Name
+			continue
 		}
-		if len(r.Resources) == 0 {
-			errs = append(errs, field.Required(at.Child("resources"), "resource rules must supply at least one resource"))
-		}
+		s.bad("", list, fmt.Sprintf("Only one reference can have Controller set to true. Found \"true\" in references for %v and %v", first, r.Kind+"/"+r.Name))
 	}
-	return errs
 }
 
-// deviceSlice is a ResourceSlice; the devices are kept as they came. Models
-// k8s.io/api/resource/v1, whose own types are 2 % of a page's program.
-type deviceSlice struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Spec              struct {
-		Driver string `json:"driver"`
-		Pool   struct {
-			Name               string `json:"name"`
-			Generation         int64  `json:"generation"`
-			ResourceSliceCount int64  `json:"resourceSliceCount"`
-		} `json:"pool"`
-		NodeName               *string              `json:"nodeName,omitempty"`
-		NodeSelector           *corev1.NodeSelector `json:"nodeSelector,omitempty"`
-		AllNodes               *bool                `json:"allNodes,omitempty"`
-		Devices                json.RawMessage      `json:"devices,omitempty"`
-		PerDeviceNodeSelection *bool                `json:"perDeviceNodeSelection,omitempty"`
-		SharedCounters         json.RawMessage      `json:"sharedCounters,omitempty"`
-	} `json:"spec"`
+// managerName validates who somebody says to be (Models ValidateFieldManager). Those in
+// managedFields are not looked at: what somebody sends there is sorted out before.
+func (s spot) managerName(name, value string) {
+	if len(value) > 128 {
+		s.tooLong(name, 128)
+	}
+	for i, r := range value {
+		if !unicode.IsPrint(r) {
+			s.bad(name, value, fmt.Sprintf("invalid character %#U (at position %d)", r, i))
+		}
+	}
 }
 
-// resourceSlice validates whose devices a slice lists, and in which pool; the devices
-// themselves are not looked at. Models pkg/apis/resource/validation
-// ValidateResourceSlice.
-func resourceSlice(_ *exchange, o, old object, _ string) (errs field.ErrorList) {
-	s, path := &o.(*deviceSlice).Spec, field.NewPath("spec")
-	if s.Driver == "" {
-		errs = append(errs, field.Required(path.Child("driver"), ""))
-	}
-	if s.Pool.Name == "" {
-		errs = append(errs, field.Required(path.Child("pool", "name"), ""))
-	}
-	if n := s.Pool.ResourceSliceCount; n <= 0 {
-		errs = append(errs, field.Invalid(path.Child("pool", "resourceSliceCount"), n, "must be greater than zero"))
-	}
-	if n := s.Pool.Generation; n < 0 {
-		errs = append(errs, field.Invalid(path.Child("pool", "generation"), n, "must be greater than or equal to zero"))
-	}
-	if old != nil {
-		was := &old.(*deviceSlice).Spec
-		if s.Pool.Name != was.Pool.Name {
-			errs = append(errs, field.Invalid(path.Child("pool", "name"), s.Pool.Name, immutable))
+// change models ValidateObjectMetaAccessorUpdate, as far as an update can get at it.
+func (s spot) change(m, old *metav1.ObjectMeta) {
+	if old.DeletionTimestamp != nil {
+		var extra []string
+		for _, f := range m.Finalizers {
+			if !slices.Contains(old.Finalizers, f) {
+				extra = append(extra, f)
+			}
 		}
-		if s.Driver != was.Driver {
-			errs = append(errs, field.Invalid(path.Child("driver"), s.Driver, immutable))
-		}
-		if !reflect.DeepEqual(s.NodeName, was.NodeName) {
-			errs = append(errs, field.Invalid(path.Child("nodeName"), s.NodeName, immutable))
+		if slices.Sort(extra); len(extra) > 0 {
+			s.forbid("finalizers", fmt.Sprintf("no new finalizers can be added if the object is being deleted, found new finalizers %#v", extra))
 		}
 	}
-	if s.NodeName != nil && *s.NodeName == "" {
-		errs = append(errs, field.Invalid(path.Child("nodeName"), "", "must be either unset or set to a non-empty string"))
+	if m.DeletionTimestamp != nil && old.DeletionTimestamp == nil {
+		s.bad("deletionTimestamp", m.DeletionTimestamp, immutable)
 	}
-	var set []string
-	for _, f := range []struct {
-		name string
-		on   bool
-	}{{"nodeName", s.NodeName != nil && *s.NodeName != ""}, {"nodeSelector", s.NodeSelector != nil}, {"allNodes", s.AllNodes != nil && *s.AllNodes}, {"perDeviceNodeSelection", s.PerDeviceNodeSelection != nil && *s.PerDeviceNodeSelection}} {
-		if f.on {
-			set = append(set, "`"+f.name+"`")
-		}
+	if g := m.DeletionGracePeriodSeconds; g != nil && (old.DeletionGracePeriodSeconds == nil || *g != *old.DeletionGracePeriodSeconds) {
+		s.bad("deletionGracePeriodSeconds", *g, immutable)
 	}
-	const one = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
-	switch len(set) {
-	case 0:
-		errs = append(errs, field.Required(path, one))
-	case 1:
-	default:
-		errs = append(errs, field.Invalid(path, "{"+strings.Join(set, ", ")+"}", one+", but multiple fields are set"))
-	}
-	return errs
+	s.notes(m)
 }
 
-// immutable is what is said of a field that keeps its value.
-const immutable = "field is immutable"
+// finalizers that have no domain are Kubernetes' own (Models pkg/apis/core/validation
+// validateKubeFinalizerName).
+func (s spot) finalizers(m *metav1.ObjectMeta) {
+	for i, f := range m.Finalizers {
+		s.item("finalizers", i).standardFinalizer(f)
+	}
+}
+
+func (s spot) standardFinalizer(f string) {
+	if !strings.Contains(f, "/") && !slices.Contains([]string{"kubernetes", metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents}, f) {
+		s.bad("", f, "name is neither a standard finalizer name nor is it fully qualified")
+	}
+}

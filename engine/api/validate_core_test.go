@@ -10,15 +10,20 @@ import (
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
-// TestValidation: what the API server has against an object, in its words. A row is the
-// kind, its fields besides the name, and the end of the message; with "->" the first
-// version is created, and the second one is an update of it.
-func TestValidation(t *testing.T) {
-	g := newRig(t, "")
+// invalid is a row of what the API server has against an object: the kind, its fields
+// besides the name, and the end of the message. Before | are fields of the metadata. With
+// "->" the first version is created, and the second one is an update of it; with "~>" it
+// is an update of its status.
+type invalid struct{ kind, fields, message string }
+
+func (rows refusals) run(t *testing.T, args string) {
+	g := newRig(t, args)
 	ns := func(plural string) string { return "/api/v1/namespaces/default/" + plural }
 	paths := map[string]string{"ConfigMap": ns("configmaps"), "Secret": ns("secrets"), "Pod": ns("pods"), "Service": ns("services"), "Event": ns("events"), "Endpoints": ns("endpoints"), "PersistentVolumeClaim": ns("persistentvolumeclaims"),
-		"PersistentVolume": "/api/v1/persistentvolumes", "Node": "/api/v1/nodes", "Namespace": "/api/v1/namespaces", "Lease": "/apis/coordination.k8s.io/v1/namespaces/default/leases",
+		"PersistentVolume": "/api/v1/persistentvolumes", "Node": "/api/v1/nodes", "Namespace": "/api/v1/namespaces", "Lease": "/apis/coordination.k8s.io/v1/namespaces/default/leases", "ServiceAccount": ns("serviceaccounts"),
+		"Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles", "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings",
 		"ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles", "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "RuntimeClass": "/apis/node.k8s.io/v1/runtimeclasses",
+		"CSINode": "/apis/storage.k8s.io/v1/csinodes", "CSIDriver": "/apis/storage.k8s.io/v1/csidrivers",
 		"APIService": "/apis/apiregistration.k8s.io/v1/apiservices", "ResourceSlice": "/apis/resource.k8s.io/v1/resourceslices"}
 	g.create(ns("serviceaccounts"), `{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default"}}`)
 	object := func(kind, rest, version string) string {
@@ -33,18 +38,50 @@ func TestValidation(t *testing.T) {
 		}
 		meta := `"name":"` + name + `"` + version
 		if m, r, ok := strings.Cut(rest, "|"); ok {
-			meta, rest = meta+","+m, r
+			if meta, rest = meta+","+m, r; strings.HasPrefix(m, `"generateName"`) || strings.HasPrefix(m, `"name"`) {
+				meta = m + version
+			}
 		}
 		if rest != "" {
 			rest = "," + rest
 		}
 		return `{"apiVersion":"` + group + `","kind":"` + kind + `","metadata":{` + meta + `}` + rest + `}`
 	}
+	for _, row := range rows {
+		t.Run(row.kind+" "+row.message[:min(len(row.message), 40)], func(t *testing.T) {
+			path, sub := paths[row.kind], ""
+			first, second, updates := strings.Cut(row.fields, " -> ")
+			if before, after, ok := strings.Cut(row.fields, " ~> "); ok {
+				first, second, updates, sub = before, after, true, "/status"
+			}
+			if !updates {
+				require.Contains(t, g.refused(422, g.admin(), "POST", path, object(row.kind, first, "")), row.message)
+				return
+			}
+			made := g.create(path, object(row.kind, first, ""))["metadata"].(map[string]any)
+			path += "/" + made["name"].(string)
+			defer func() {
+				g.patched("merge-patch", path, `{"metadata":{"finalizers":null}}`)
+				g.do(g.admin(), "DELETE", path, "")
+			}()
+			version := `,"resourceVersion":"` + made["resourceVersion"].(string) + `"`
+			if second == "resourceVersion is left out" {
+				second, version = first, ""
+			}
+			require.Contains(t, g.refused(422, g.admin(), "PUT", path+sub, object(row.kind, second, version)), row.message)
+		})
+	}
+}
+
+type refusals []invalid
+
+// TestValidation: what the API server has against an object, in its words.
+func TestValidation(t *testing.T) {
 	const service = `"service":{"name":"s","namespace":"n"}`
 	api := func(rest string) string {
 		return `"spec":{"group":"example.com","version":"v1","groupPriorityMinimum":1,"versionPriority":1` + rest + `}`
 	}
-	for _, row := range []struct{ kind, fields, message string }{
+	refusals{
 		{"ConfigMap", `"data":{"a":"1"},"binaryData":{"a":"Yg=="}`, `data[a]: Invalid value: "a": duplicate of key present in binaryData`},
 		{"ConfigMap", `"data":{"a":"` + strings.Repeat("x", 1<<20+1) + `"}`, `[]: Too long: may not be more than 1048576 bytes`},
 		{"ConfigMap", `"immutable":true,"data":{"a":"1"} -> "immutable":false,"data":{"a":"2"}`, "[immutable: Forbidden: field is immutable when `immutable` is set, data: Forbidden: field is immutable when `immutable` is set]"},
@@ -74,8 +111,8 @@ func TestValidation(t *testing.T) {
 		{"Pod", `"spec":{"restartPolicy":"Sometimes","containers":[{"name":"a"}]}`, `[spec.containers[0].image: Required value, spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"]`},
 		{"Pod", `"spec":{"volumes":[{"name":"v"},{"name":"v"}],"containers":[{"name":"a","image":"i","volumeMounts":[{"name":"w","mountPath":"/w"}]}]}`, `[spec.volumes[1].name: Duplicate value: "v", spec.containers[0].volumeMounts[0].name: Not found: "w"]`},
 		{"Service", `"spec":{}`, "spec.ports: Required value"},
-		{"Service", `"spec":{"type":"Moon","ports":[{"port":0,"protocol":"X"},{"port":1}]}`, `[spec.ports[0].name: Required value, spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive, spec.ports[0].protocol: Unsupported value: "X": supported values: "SCTP", "TCP", "UDP", spec.ports[1].name: Required value, spec.type: Unsupported value: "Moon": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]`},
-		{"Endpoints", `"subsets":[{},{"addresses":[{"ip":"moon"}]}]`, "[subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`, subsets[1].addresses[0].ip: Invalid value: \"moon\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)]"},
+		{"Service", `"spec":{"type":"Moon","ports":[{"port":0,"protocol":"X"},{"port":1}]}`, `[spec.ports[0].name: Required value, spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive, spec.ports[0].protocol: Unsupported value: "X": supported values: "SCTP", "TCP", "UDP", spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive, spec.ports[1].name: Required value, spec.type: Unsupported value: "Moon": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]`},
+		{"Endpoints", `"subsets":[{},{"addresses":[{"ip":"moon"}]}]`, "[subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`, subsets[1].addresses[0].ip: Invalid value: \"moon\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff), subsets[1].addresses[0].ip: Invalid value: \"moon\": must be a valid IP address]"},
 		{"PersistentVolumeClaim", `"spec":{}`, "[spec.accessModes: Required value: at least 1 access mode is required, spec.resources[storage]: Required value]"},
 		{"PersistentVolume", `"spec":{"accessModes":["Moon"],"capacity":{"storage":"1Gi"}}`, `[spec.accessModes: Unsupported value: "Moon": supported values: "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", spec: Required value: must specify a volume type]`},
 		{"ClusterRole", `"rules":[],"aggregationRule":{}`, "aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if aggregationRule is non-nil"},
@@ -87,23 +124,7 @@ func TestValidation(t *testing.T) {
 		{"APIService", api(`,"caBundle":"eA==","insecureSkipTLSVerify":true`), `[spec.caBundle: Invalid value: "1 bytes": local APIServices may not have a caBundle, spec.insecureSkipTLSVerify: Invalid value: true: local APIServices may not have insecureSkipTLSVerify]`},
 		{"APIService", api(`,"service":{"port":70000}`), `[spec.service.namespace: Required value, spec.service.name: Required value, spec.service.port: Invalid value: 70000: port is not valid: must be between 1 and 65535, inclusive]`},
 		{"APIService", api(`,"caBundle":"eA==","insecureSkipTLSVerify":true,` + service), `spec.insecureSkipTLSVerify: Invalid value: true: may not be true if caBundle is present`},
-	} {
-		t.Run(row.kind+" "+row.message[:min(len(row.message), 40)], func(t *testing.T) {
-			path, first, second := paths[row.kind], row.fields, ""
-			var updates bool
-			if first, second, updates = strings.Cut(row.fields, " -> "); updates {
-				made := g.create(path, object(row.kind, first, ""))
-				defer g.do(g.admin(), "DELETE", path+"/x", "")
-				version := `,"resourceVersion":"` + made["metadata"].(map[string]any)["resourceVersion"].(string) + `"`
-				if second == "resourceVersion is left out" {
-					second, version = first, ""
-				}
-				require.Contains(t, g.refused(422, g.admin(), "PUT", path+"/x", object(row.kind, second, version)), row.message)
-				return
-			}
-			require.Contains(t, g.refused(422, g.admin(), "POST", path, object(row.kind, first, "")), row.message)
-		})
-	}
+	}.run(t, "")
 }
 
 // TestABundleThatIsNone: nobody validates a caBundle. With one that is no PEM the
