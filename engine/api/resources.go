@@ -109,7 +109,7 @@ func registry() []*resource {
 			retire: retireNamespace, over: namespaceOver,
 			untracked: map[string][]string{"": {"status"}, "status": {"spec"}, "finalize": {"status"}}},
 		{Version: "v1", Plural: "nodes", Kind: "Node", Short: []string{"no"}, Hash: "XwShjMxG9Fs=", New: func() object { return new(corev1.Node) },
-			Subs: []sub{{Name: "proxy", Kind: "NodeProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: nodeProxy}, part("status", "Node")}, checkName: subdomain, validate: checkNode, prepare: node, table: &nodeTable,
+			Subs: []sub{{Name: "proxy", Kind: "NodeProxyOptions", Verbs: strings.Fields("create delete get patch update"), answer: nodeProxy}, part("status", "Node")}, checkName: subdomain, defaults: defaultNode, validate: checkNode, prepare: node, table: &nodeTable,
 			fields:    map[string]func(object) string{"spec.unschedulable": func(o object) string { return boolWord(o.(*corev1.Node).Spec.Unschedulable) }},
 			untracked: statusApart},
 		{Version: "v1", Plural: "persistentvolumeclaims", Kind: "PersistentVolumeClaim", returned: true, Namespaced: true, Short: []string{"pvc"}, Hash: "QWTyNDq0dC4=", New: func() object { return new(corev1.PersistentVolumeClaim) },

@@ -86,14 +86,16 @@ func (s *updatedService) keep() {
 		}
 	}
 	if onNodes(o) && onNodes(n) {
-		ports := map[string]int32{}
+		ports, used := map[string]int32{}, map[int32]bool{0: true}
+		for _, p := range n.Ports {
+			used[p.NodePort] = true
+		}
 		for _, p := range o.Ports {
 			ports[p.Name] = p.NodePort
 		}
 		for i := range n.Ports {
-			p := &n.Ports[i]
-			if was := ports[p.Name]; p.NodePort == 0 && !slices.ContainsFunc(n.Ports, func(q corev1.ServicePort) bool { return q.NodePort == was }) {
-				p.NodePort = was
+			if p := &n.Ports[i]; p.NodePort == 0 && !used[ports[p.Name]] {
+				p.NodePort = ports[p.Name]
 			}
 		}
 	}

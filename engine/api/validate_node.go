@@ -17,6 +17,13 @@ import (
 // What kube-apiserver has against Nodes and what belongs to them. Models
 // pkg/apis/core/validation, pkg/apis/node/validation and pkg/apis/storage/validation.
 
+// defaultNode models SetDefaults_NodeStatus.
+func defaultNode(o object) {
+	if s := &o.(*corev1.Node).Status; s.Allocatable == nil {
+		s.Allocatable = s.Capacity
+	}
+}
+
 // checkNode models ValidateNode and ValidateNodeUpdate; an update of the spec is looked at
 // by both.
 func checkNode(_ *exchange, o, old object, sub string) (errs field.ErrorList) {
