@@ -154,5 +154,8 @@ func TestEras(t *testing.T) {
 	require.NotContains(t, out, "gate/")
 	status, out, _ = joinery("", "era", "diff", "1.18", "1.19")
 	require.Zero(t, status)
-	require.Contains(t, out, "api/certificates.k8s.io/v1\n  + certificatesigningrequests\n")
+	require.Contains(t, out, "api/certificates.k8s.io/v1\n  + certificatesigningrequests\n  Where CSRs live.")
+	status, out, _ = joinery("", "era", "diff", "1.19", "1.18", "--lang", "zh")
+	require.Zero(t, status)
+	require.Contains(t, out, "api/certificates.k8s.io/v1\n  - certificatesigningrequests\n  CSR 所在的 API。")
 }

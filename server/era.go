@@ -3,16 +3,18 @@ package main
 import (
 	"fmt"
 	"io"
+	"sort"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/web/desk/text"
 )
 
 func eraCommand() *cobra.Command {
-	var prefix string
+	var prefix, lang string
 	c := &cobra.Command{
 		Use:   "era",
 		Short: "What each Kubernetes release does",
@@ -32,12 +34,13 @@ func eraCommand() *cobra.Command {
 		Short: "Print what differs between two releases, and what that means for a node that joins",
 		Args:  releases(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return diffEras(c.OutOrStdout(), era.Must(args[0]), era.Must(args[1]), prefix)
+			return diffEras(c.OutOrStdout(), era.Must(args[0]), era.Must(args[1]), prefix, lang)
 		},
 	}
 	for _, sub := range []*cobra.Command{show, diff} {
 		sub.Flags().StringVar(&prefix, "only", "", "only facts whose names begin so, such as kubelet/ or gate/")
 	}
+	diff.Flags().StringVar(&lang, "lang", "en", "language of the sentences: en or zh")
 	c.AddCommand(&cobra.Command{
 		Use:   "list",
 		Short: "List the releases that can be chosen",
@@ -87,9 +90,12 @@ func showEra(out io.Writer, e era.Era, prefix string) error {
 	return t.Flush()
 }
 
-// diffEras prints each fact that differs, with what was and what is.
-func diffEras(out io.Writer, from, to era.Era, prefix string) error {
-	for _, d := range era.Diff(from, to) {
+// diffEras prints each fact that differs, with what was and what is; those first that
+// mean something for a node that joins, with a sentence about it.
+func diffEras(out io.Writer, from, to era.Era, prefix, lang string) error {
+	changes := era.Diff(from, to)
+	sort.SliceStable(changes, func(i, j int) bool { return text.Has("era."+changes[i].Name) && !text.Has("era."+changes[j].Name) })
+	for _, d := range changes {
 		if !strings.HasPrefix(d.Name, prefix) {
 			continue
 		}
@@ -99,6 +105,9 @@ func diffEras(out io.Writer, from, to era.Era, prefix string) error {
 		}
 		if d.After != "" {
 			fmt.Fprintf(out, "  + %s\n", d.After)
+		}
+		if key := "era." + d.Name; text.Has(key) {
+			fmt.Fprintf(out, "  %s\n", text.Of(lang, key))
 		}
 	}
 	return nil
