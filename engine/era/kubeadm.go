@@ -42,13 +42,20 @@ var (
 	}})
 	// KubeadmKubeconfigs are those of init, in its order. A User that ends with
 	// ":" is followed by the node's name.
-	KubeadmKubeconfigs = row("kubeadm/kubeconfigs", Fact[[]KubeadmKubeconfig]{Source: "cmd/kubeadm/app/phases/kubeconfig; golden r-kubeadm/05, 06, 11", Value: []KubeadmKubeconfig{
-		{File: "admin.conf", User: "kubernetes-admin", O: "kubeadm:cluster-admins", LongName: "certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself"},
-		{File: "super-admin.conf", User: "kubernetes-super-admin", O: "system:masters", LongName: "certificate embedded in the kubeconfig file for the super-admin"},
-		{File: "kubelet.conf", User: "system:node:", O: "system:nodes", Local: true},
-		{File: "controller-manager.conf", User: "system:kube-controller-manager", Local: true, LongName: "certificate embedded in the kubeconfig file for the controller manager to use"},
-		{File: "scheduler.conf", User: "system:kube-scheduler", Local: true, LongName: "certificate embedded in the kubeconfig file for the scheduler manager to use"},
-	}})
+	KubeadmKubeconfigs = func() Row[[]KubeadmKubeconfig] {
+		const source = "cmd/kubeadm/app/phases/kubeconfig"
+		admin := KubeadmKubeconfig{File: "admin.conf", User: "kubernetes-admin", O: "system:masters", LongName: "certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself"}
+		super := KubeadmKubeconfig{File: "super-admin.conf", User: "kubernetes-super-admin", O: "system:masters", LongName: "certificate embedded in the kubeconfig file for the super-admin"}
+		others := []KubeadmKubeconfig{
+			{File: "kubelet.conf", User: "system:node:", O: "system:nodes", Local: true},
+			{File: "controller-manager.conf", User: "system:kube-controller-manager", Local: true, LongName: "certificate embedded in the kubeconfig file for the controller manager to use"},
+			{File: "scheduler.conf", User: "system:kube-scheduler", Local: true, LongName: "certificate embedded in the kubeconfig file for the scheduler manager to use"},
+		}
+		before := append([]KubeadmKubeconfig{admin}, others...)
+		admin.O = "kubeadm:cluster-admins"
+		return row("kubeadm/kubeconfigs", Fact[[]KubeadmKubeconfig]{Value: before, Source: source},
+			Fact[[]KubeadmKubeconfig]{Since: "1.29", Value: append([]KubeadmKubeconfig{admin, super}, others...), Source: source + "; golden r-kubeadm/05, 06, 11"})
+	}()
 	KubeadmCertLife = row("kubeadm/cert-life", Fact[time.Duration]{Value: 365 * 24 * time.Hour, Source: "cmd/kubeadm/app/constants CertificateValidityPeriod; golden r-kubeadm/03, r2/03"})
 	KubeadmCALife   = row("kubeadm/ca-life", Fact[time.Duration]{Value: 10 * 365 * 24 * time.Hour, Source: "cmd/kubeadm/app/constants CACertificateValidityPeriod; golden r-kubeadm/03, r2/03"})
 	// KubeadmBackdate is how much older the certificates of init say they are;
@@ -63,7 +70,7 @@ var (
 // Tokens.
 var (
 	KubeadmTokenTTL    = row("kubeadm/token-ttl", Fact[time.Duration]{Since: "1.8", Value: 24 * time.Hour, Source: "cmd/kubeadm/app/constants DefaultTokenDuration"})
-	KubeadmTokenGroup  = row("kubeadm/token-group", Fact[string]{Since: "1.9", Value: "system:bootstrappers:kubeadm:default-node-token", Source: "cmd/kubeadm/app/constants NodeBootstrapTokenAuthGroup; golden h/kubeadm-token-secret.json"})
+	KubeadmTokenGroup  = row("kubeadm/token-group", Fact[string]{Since: "1.8", Value: "system:bootstrappers:kubeadm:default-node-token", Source: "cmd/kubeadm/app/constants NodeBootstrapTokenAuthGroup; golden h/kubeadm-token-secret.json"})
 	KubeadmTokenUsages = row("kubeadm/token-usages", Fact[[]string]{Value: []string{"signing", "authentication"}, Source: "cmd/kubeadm/app/constants DefaultTokenUsages"})
 	// KubeadmInitToken describes the token that init makes when no configuration
 	// names one.
@@ -88,63 +95,3 @@ var (
 	// KubeadmRequest is what every request says of its patience.
 	KubeadmRequest = row("kubeadm/request", Fact[string]{Value: "?timeout=10s", Source: "cmd/kubeadm/app/util/kubeconfig ToClientSet; golden h/16-join-ok-audit.json"})
 )
-
-// KubeadmGrants are what init phase bootstrap-token allows, in its order, each
-// with what it says when done (nothing for the last, which lets everybody read
-// cluster-info).
-var KubeadmGrants = row("kubeadm/grants", Fact[[]KubeadmGrant]{Since: "1.36", Source: "cmd/kubeadm/app/phases/bootstraptoken; golden h/06, h/kubeadm-rbac-*", Value: []KubeadmGrant{
-	{Line: "Configured RBAC rules to allow Node Bootstrap tokens to get nodes",
-		RBACDefaults: granted(RBACRole{Name: "kubeadm:get-nodes", Rules: []RBACRule{{Verbs: "get", Groups: "core", Resources: "nodes"}}}, "", "Group system:bootstrappers:kubeadm:default-node-token")},
-	{Line: "Configured RBAC rules to allow Node Bootstrap tokens to post CSRs in order for nodes to get long term certificate credentials",
-		RBACDefaults: bound("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", "Group system:bootstrappers:kubeadm:default-node-token")},
-	{Line: "Configured RBAC rules to allow the csrapprover controller automatically approve CSRs from a Node Bootstrap Token",
-		RBACDefaults: bound("kubeadm:node-autoapprove-bootstrap", "system:certificates.k8s.io:certificatesigningrequests:nodeclient", "Group system:bootstrappers:kubeadm:default-node-token")},
-	{Line: "Configured RBAC rules to allow certificate rotation for all node client certificates in the cluster",
-		RBACDefaults: bound("kubeadm:node-autoapprove-certificate-rotation", "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", "Group system:nodes")},
-	{Line: "Configured RBAC rules to allow the API server kubelet client certificate to access the kubelet API",
-		RBACDefaults: bound("kubeadm:apiserver-kubelet-client", "system:kubelet-api-admin", "User kube-apiserver-kubelet-client")},
-	{RBACDefaults: granted(RBACRole{Namespace: "kube-public", Name: "kubeadm:bootstrap-signer-clusterinfo", Rules: []RBACRule{{Verbs: "get", Groups: "core", Resources: "configmaps", Names: "cluster-info"}}}, "", "User system:anonymous")},
-}})
-
-// KubeadmAdmins is the binding that makes admin.conf's group administrators.
-var KubeadmAdmins = row("kubeadm/admins", Fact[KubeadmGrant]{Since: "1.29", Source: "cmd/kubeadm/app/phases/kubeconfig EnsureAdminClusterRoleBinding",
-	Value: KubeadmGrant{RBACDefaults: bound("kubeadm:cluster-admins", "cluster-admin", "Group kubeadm:cluster-admins")}})
-
-// KubeadmReaders let a ConfigMap in kube-system be read by those who join; the
-// key is the ConfigMap's name.
-var KubeadmReaders = row("kubeadm/readers", Fact[map[string]KubeadmGrant]{Source: "cmd/kubeadm/app/phases/uploadconfig, phases/kubelet", Value: map[string]KubeadmGrant{
-	"kubeadm-config": {RBACDefaults: reading("kubeadm:nodes-kubeadm-config", "kubeadm-config")},
-	"kubelet-config": {RBACDefaults: reading("kubeadm:kubelet-config", "kubelet-config")},
-}})
-
-// KubeadmMarking is how a control plane's Node is marked.
-type KubeadmMarking struct {
-	Labels        []string
-	Taint, Effect string
-}
-
-// KubeadmMark is what init phase mark-control-plane adds to the Node.
-var KubeadmMark = row("kubeadm/mark", Fact[KubeadmMarking]{Since: "1.24", Source: "cmd/kubeadm/app/phases/markcontrolplane; cmd/kubeadm/app/constants ControlPlaneTaint", Value: KubeadmMarking{
-	Labels: []string{"node-role.kubernetes.io/control-plane", "node.kubernetes.io/exclude-from-external-load-balancers"},
-	Taint:  "node-role.kubernetes.io/control-plane", Effect: "NoSchedule",
-}})
-
-// KubeadmGrant is what kubeadm says, and the roles and bindings that it makes.
-type KubeadmGrant struct {
-	Line string
-	RBACDefaults
-}
-
-func bound(name, role string, subjects ...string) RBACDefaults {
-	return RBACDefaults{Bindings: []RBACBinding{{Name: name, Role: role, Subjects: subjects}}}
-}
-
-// granted is a role and the binding of the same name.
-func granted(r RBACRole, role string, subjects ...string) RBACDefaults {
-	return RBACDefaults{Roles: []RBACRole{r}, Bindings: []RBACBinding{{Namespace: r.Namespace, Name: r.Name, Role: role, Subjects: subjects}}}
-}
-
-func reading(role, configMap string) RBACDefaults {
-	return granted(RBACRole{Namespace: "kube-system", Name: role, Rules: []RBACRule{{Verbs: "get", Groups: "core", Resources: "configmaps", Names: configMap}}},
-		"", "Group system:nodes", "Group system:bootstrappers:kubeadm:default-node-token")
-}

@@ -45,23 +45,6 @@ var KubeadmStaticPods = row("kubeadm/static-pods", Fact[[]KubeadmStatic]{Source:
 
 // What kubeadm uploads for control planes that are to come.
 var (
-	KubeadmCertsTTL    = row("kubeadm/certs-ttl", Fact[time.Duration]{Value: 2 * time.Hour, Source: "cmd/kubeadm/app/constants DefaultCertTokenDuration"})
-	KubeadmCertsToken  = row("kubeadm/certs-token", Fact[string]{Value: "Proxy for managing TTL for the kubeadm-certs secret", Source: "cmd/kubeadm/app/phases/copycerts createShortLivedBootstrapToken"})
-	KubeadmCertsReader = row("kubeadm/certs-reader", Fact[KubeadmGrant]{Source: "cmd/kubeadm/app/phases/copycerts createRBAC", Value: KubeadmGrant{RBACDefaults: granted(RBACRole{Namespace: "kube-system", Name: "kubeadm:kubeadm-certs", Rules: []RBACRule{{Verbs: "get", Groups: "core", Resources: "secrets", Names: "kubeadm-certs"}}},
-		"", "Group system:bootstrappers:kubeadm:default-node-token")}})
+	KubeadmCertsTTL   = row("kubeadm/certs-ttl", Fact[time.Duration]{Value: 2 * time.Hour, Source: "cmd/kubeadm/app/constants DefaultCertTokenDuration"})
+	KubeadmCertsToken = row("kubeadm/certs-token", Fact[string]{Value: "Proxy for managing TTL for the kubeadm-certs secret", Source: "cmd/kubeadm/app/phases/copycerts createShortLivedBootstrapToken"})
 )
-
-// KubeadmAddons are the roles and bindings of the addons, by their name.
-var KubeadmAddons = row("kubeadm/addons", Fact[map[string]KubeadmGrant]{Source: "cmd/kubeadm/app/phases/addons/dns manifests.go, phases/addons/proxy", Value: map[string]KubeadmGrant{
-	"coredns": {RBACDefaults: granted(RBACRole{Name: "system:coredns", Rules: []RBACRule{
-		{Verbs: "list watch", Groups: "core", Resources: "endpoints services pods namespaces"},
-		{Verbs: "list watch", Groups: "discovery.k8s.io", Resources: "endpointslices"},
-	}}, "", "ServiceAccount kube-system/coredns")},
-	"kube-proxy": {RBACDefaults: RBACDefaults{
-		Roles: []RBACRole{{Namespace: "kube-system", Name: "kube-proxy", Rules: []RBACRule{{Verbs: "get", Groups: "core", Resources: "configmaps", Names: "kube-proxy"}}}},
-		Bindings: []RBACBinding{
-			{Name: "kubeadm:node-proxier", Role: "system:node-proxier", Subjects: []string{"ServiceAccount kube-system/kube-proxy"}},
-			{Namespace: "kube-system", Name: "kube-proxy", Subjects: []string{"Group system:bootstrappers:kubeadm:default-node-token"}},
-		},
-	}},
-}})

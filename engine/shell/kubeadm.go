@@ -165,7 +165,7 @@ func (f *admFlags) admOptional(e era.Era) map[string]func() {
 		"output":                       func() { f.StringVarP(&f.output, "output", "o", "text", "") },
 		"ttl":                          func() { f.DurationVar(&f.ttl, "ttl", era.KubeadmTokenTTL.In(e), "") },
 		"usages":                       func() { f.StringSliceVar(&f.usages, "usages", era.KubeadmTokenUsages.In(e), "") },
-		"groups":                       func() { f.StringSliceVar(&f.groups, "groups", []string{era.KubeadmTokenGroup.In(e)}, "") },
+		"groups":                       func() { f.StringSliceVar(&f.groups, "groups", strings.Fields(era.KubeadmTokenGroup.In(e)), "") },
 		"description":                  func() { f.StringVar(&f.description, "description", "", "") },
 		"print-join-command":           func() { f.BoolVar(&f.printJoin, "print-join-command", false, "") },
 		"skip-token-print":             func() { f.BoolVar(&f.skipTokenPrint, "skip-token-print", false, "") },

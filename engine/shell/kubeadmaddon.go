@@ -18,7 +18,7 @@ func phaseAddonAll(a *adm, _ []string) error {
 // phaseAddonDNS models cmd/kubeadm/app/phases/addons/dns EnsureDNSAddon, without
 // its Deployment and Service.
 func phaseAddonDNS(a *adm, _ []string) error {
-	return a.addon("coredns", "CoreDNS", func(c *admConfig, client *admClient) error {
+	return a.addon("coredns", "CoreDNS", era.KubeadmDNS.In(a.era()), func(c *admConfig, client *admClient) error {
 		domain := c.cluster.text("networking", "dnsDomain")
 		return client.putConfigMap("kube-system", "coredns", "Corefile", fmt.Sprintf(admCorefile, domain))
 	})
@@ -27,7 +27,7 @@ func phaseAddonDNS(a *adm, _ []string) error {
 // phaseAddonProxy models cmd/kubeadm/app/phases/addons/proxy EnsureProxyAddon,
 // without its DaemonSet.
 func phaseAddonProxy(a *adm, _ []string) error {
-	return a.addon("kube-proxy", "kube-proxy", func(c *admConfig, client *admClient) error {
+	return a.addon("kube-proxy", "kube-proxy", era.KubeadmProxy.In(a.era()), func(c *admConfig, client *admClient) error {
 		text := kubeconfigText(c.endpoint(), "default", "default", nil, "tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token")
 		return client.put("/api/v1/namespaces/kube-system/configmaps", "kube-proxy", object{"apiVersion": "v1", "kind": "ConfigMap",
 			"metadata": map[string]any{"name": "kube-proxy", "namespace": "kube-system", "labels": map[string]any{"app": "kube-proxy"}},
@@ -36,7 +36,7 @@ func phaseAddonProxy(a *adm, _ []string) error {
 }
 
 // addon makes an addon's ServiceAccount, roles and bindings, and what else it has.
-func (a *adm) addon(name, called string, more func(c *admConfig, client *admClient) error) error {
+func (a *adm) addon(name, called string, may era.KubeadmGrant, more func(c *admConfig, client *admClient) error) error {
 	c, err := a.initConfig()
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (a *adm) addon(name, called string, more func(c *admConfig, client *admClie
 	if err := client.put("/api/v1/namespaces/kube-system/serviceaccounts", name, account); err != nil {
 		return phase("addon/"+name, err)
 	}
-	if err := client.grant(era.KubeadmAddons.In(a.era())[name]); err != nil {
+	if err := client.grant(may); err != nil {
 		return phase("addon/"+name, err)
 	}
 	a.printf("[addons] Applied essential addon: %s\n", called)

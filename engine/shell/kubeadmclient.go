@@ -231,12 +231,12 @@ func (a *adm) adminClient() (*admClient, *kubeconfig.Config, error) {
 // EnsureAdminClusterRoleBinding.
 func (a *adm) initClient() (*admClient, *kubeconfig.Config, error) {
 	client, c, err := a.adminClient()
-	if err != nil || a.adminFile != etcKubernetes+"/admin.conf" || a.admins {
+	grant := era.KubeadmAdmins.In(a.era())
+	if err != nil || a.adminFile != etcKubernetes+"/admin.conf" || a.admins || len(grant.Bindings) == 0 {
 		return client, c, err
 	}
 	a.log('I', 1, "kubeconfig.go:657", "ensuring that the ClusterRoleBinding for the kubeadm:cluster-admins Group exists")
-	grant := era.KubeadmAdmins.In(a.era())
-	o := objectsOf(grant)[0]
+	o := objectsOf(a.era(), grant)[0]
 	a.admins = true
 	if _, err = client.do("POST", o.list, o.object); err == nil || isReason(err, "AlreadyExists") {
 		return client, c, nil

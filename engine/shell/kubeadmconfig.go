@@ -390,8 +390,11 @@ func (c *admClient) fetchConfig(prefix string, patience time.Duration) (*admConf
 	}
 	for _, x := range []struct{ name, group, key string }{
 		{"kube-proxy", "kubeproxy.config.k8s.io/v1alpha1", "config.conf"},
-		{"kubelet-config", "kubelet.config.k8s.io/v1beta1", "kubelet"},
+		{era.KubeadmKubeletConfig.In(e), "kubelet.config.k8s.io/v1beta1", "kubelet"},
 	} {
+		if x.name == "" {
+			continue
+		}
 		var last error
 		var got object
 		c.poll(era.KubeadmShortRetry.In(e), era.KubeadmShortTry.In(e), func() bool {

@@ -21,7 +21,7 @@ type granted struct {
 
 // grant makes roles and bindings.
 func (c *admClient) grant(g era.KubeadmGrant) error {
-	for _, x := range objectsOf(g) {
+	for _, x := range objectsOf(c.era(), g) {
 		if err := c.put(x.list, x.name, x.object); err != nil {
 			return err
 		}
@@ -30,9 +30,10 @@ func (c *admClient) grant(g era.KubeadmGrant) error {
 }
 
 // objectsOf are the roles and bindings of a grant.
-func objectsOf(g era.KubeadmGrant) (out []granted) {
+func objectsOf(e era.Era, g era.KubeadmGrant) (out []granted) {
+	version := rbacGroup + "/" + era.KubeadmRBAC.In(e)
 	at := func(namespace, plural string) string {
-		p := "/apis/" + rbacGroup + "/v1/"
+		p := "/apis/" + version + "/"
 		if namespace == "" {
 			return p + "cluster" + plural
 		}
@@ -60,7 +61,7 @@ func objectsOf(g era.KubeadmGrant) (out []granted) {
 			}
 			rules = append(rules, rule)
 		}
-		o := object{"apiVersion": rbacGroup + "/v1", "kind": kind(r.Namespace, "Role"), "metadata": meta(r.Namespace, r.Name), "rules": rules}
+		o := object{"apiVersion": version, "kind": kind(r.Namespace, "Role"), "metadata": meta(r.Namespace, r.Name), "rules": rules}
 		out = append(out, granted{at(r.Namespace, "roles"), r.Name, o})
 	}
 	for _, b := range g.Bindings {
@@ -77,7 +78,7 @@ func objectsOf(g era.KubeadmGrant) (out []granted) {
 			}
 			subjects = append(subjects, subject)
 		}
-		o := object{"apiVersion": rbacGroup + "/v1", "kind": kind(b.Namespace, "RoleBinding"), "metadata": meta(b.Namespace, b.Name), "subjects": subjects,
+		o := object{"apiVersion": version, "kind": kind(b.Namespace, "RoleBinding"), "metadata": meta(b.Namespace, b.Name), "subjects": subjects,
 			"roleRef": map[string]any{"apiGroup": rbacGroup, "kind": kind(b.Namespace, "Role"), "name": role}}
 		out = append(out, granted{at(b.Namespace, "rolebindings"), b.Name, o})
 	}
@@ -119,20 +120,25 @@ func phaseBootstrapToken(a *adm, _ []string) error {
 		return fmt.Errorf(phase+"%w", err)
 	}
 	defer client.close()
-	if !a.f.skipTokenPrint {
+	e := a.era()
+	if said := era.KubeadmUsingToken.In(e); said != "" && !a.f.skipTokenPrint {
 		for _, t := range tokens {
-			a.printf("[bootstrap-token] Using token: %s\n", t)
+			a.printf("%s: %s\n", said, t)
 		}
 	}
-	a.printf("[bootstrap-token] Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles\n")
+	if said := era.KubeadmConfiguring.In(e); said != "" {
+		a.printf("%s\n", said)
+	}
 	for _, t := range tokens {
 		if err := client.createToken(t, false); err != nil {
 			return fmt.Errorf(phase+"error updating or creating token: %w", err)
 		}
 	}
-	for _, g := range era.KubeadmGrants.In(a.era()) {
+	for _, g := range era.KubeadmGrants.In(e) {
 		if g.Line == "" { // cluster-info comes before who may read it
-			a.printf("[bootstrap-token] Creating the \"cluster-info\" ConfigMap in the \"kube-public\" namespace\n")
+			if said := era.KubeadmCreatingInfo.In(e); said != "" {
+				a.printf("%s the \"cluster-info\" ConfigMap in the \"kube-public\" namespace\n", said)
+			}
 			if err := client.putConfigMap("kube-public", "cluster-info", "kubeconfig", clusterInfoText(config)); err != nil {
 				return fmt.Errorf(phase+"error creating bootstrap ConfigMap: %w", err)
 			}
@@ -141,7 +147,7 @@ func phaseBootstrapToken(a *adm, _ []string) error {
 			return fmt.Errorf(phase+"%w", err)
 		}
 		if g.Line != "" {
-			a.printf("[bootstrap-token] %s\n", g.Line)
+			a.printf("%s %s\n", era.KubeadmConfigured.In(e), g.Line)
 		}
 	}
 	return nil
@@ -163,10 +169,11 @@ func phaseUploadAll(a *adm, _ []string) error {
 	return phaseUploadKubelet(a, nil)
 }
 
-// upload stores a configuration where those who join can read it.
-func (a *adm) upload(phase, line string, text func(c *admConfig) (object, error), name, key string) error {
+// upload stores a configuration where those who join can read it. A release that
+// has no name for it stores none.
+func (a *adm) upload(phase, line string, text func(c *admConfig) (object, error), name, key string, readers era.KubeadmGrant) error {
 	c, err := a.initConfig()
-	if err != nil {
+	if err != nil || name == "" {
 		return err
 	}
 	client, _, err := a.initClient()
@@ -185,7 +192,7 @@ func (a *adm) upload(phase, line string, text func(c *admConfig) (object, error)
 	}
 	err = client.putConfigMap("kube-system", name, key, string(b))
 	if err == nil {
-		err = client.grant(era.KubeadmReaders.In(a.era())[name])
+		err = client.grant(readers)
 	}
 	if err != nil {
 		return fmt.Errorf("error execution phase upload-config/%s: error uploading the %s ConfigMap: %w", phase, name, err)
@@ -194,13 +201,18 @@ func (a *adm) upload(phase, line string, text func(c *admConfig) (object, error)
 }
 
 func phaseUploadKubeadm(a *adm, _ []string) error {
-	return a.upload("kubeadm", `[upload-config] Storing the configuration used in ConfigMap "kubeadm-config" in the "kube-system" Namespace`,
-		func(c *admConfig) (object, error) { return c.cluster, nil }, "kubeadm-config", "ClusterConfiguration")
+	said, name := era.KubeadmStoring.In(a.era()), "kubeadm-config"
+	if said == "" {
+		name = ""
+	}
+	return a.upload("kubeadm", said+` the configuration used in ConfigMap "kubeadm-config" in the "kube-system" Namespace`,
+		func(c *admConfig) (object, error) { return c.cluster, nil }, name, "ClusterConfiguration", era.KubeadmConfigReader.In(a.era()))
 }
 
 func phaseUploadKubelet(a *adm, _ []string) error {
-	return a.upload("kubelet", `[kubelet] Creating a ConfigMap "kubelet-config" in namespace kube-system with the configuration for the kubelets in the cluster`,
-		func(c *admConfig) (object, error) { return c.kubeletDefaults() }, "kubelet-config", "kubelet")
+	name := era.KubeadmKubeletConfig.In(a.era())
+	return a.upload("kubelet", fmt.Sprintf("[kubelet] Creating a ConfigMap %q in namespace kube-system with the configuration for the kubelets in the cluster", name),
+		func(c *admConfig) (object, error) { return c.kubeletDefaults() }, name, "kubelet", era.KubeadmKubeletReader.In(a.era()))
 }
 
 // kubeletDefaults is the cluster's KubeletConfiguration: what kubeadm wants of

@@ -173,13 +173,18 @@ func (a *adm) markNode(name string) error {
 	}
 	defer client.close()
 	mark := era.KubeadmMark.In(a.era())
-	a.printf("[mark-control-plane] Marking the node %s as control-plane by adding the labels: [%s]\n", name, strings.Join(mark.Labels, " "))
-	a.printf("[mark-control-plane] Marking the node %s as control-plane by adding the taints [%s:%s]\n", name, mark.Taint, mark.Effect)
+	say := func(text string) { a.printf("%s", strings.ReplaceAll(text, "NODE", name)) }
+	say(mark.Before)
 	labels := map[string]any{}
 	for _, l := range mark.Labels {
 		labels[l] = ""
 	}
-	body := object{"metadata": map[string]any{"labels": labels}, "spec": map[string]any{"taints": []any{map[string]any{"key": mark.Taint, "effect": mark.Effect}}}}
+	var taints []any
+	for _, t := range mark.Taints {
+		key, effect, _ := strings.Cut(t, ":")
+		taints = append(taints, map[string]any{"key": key, "effect": effect})
+	}
+	body := object{"metadata": map[string]any{"labels": labels}, "spec": map[string]any{"taints": taints}}
 	var last error
 	client.poll(era.KubeadmAPIRetry.In(a.era()), era.KubeadmAPICall.In(a.era()), func() bool {
 		_, last = client.do("PATCH", "/api/v1/nodes/"+name, body)
@@ -188,6 +193,7 @@ func (a *adm) markNode(name string) error {
 	if last != nil {
 		return fmt.Errorf("error patching Node %q: %w", name, last)
 	}
+	say(mark.After)
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (a *adm) wanted(c *admConfig) ([]bootToken, error) {
 	if a.tokens != nil {
 		return a.tokens, nil
 	}
-	plain := bootToken{usages: era.KubeadmTokenUsages.In(a.era()), groups: []string{era.KubeadmTokenGroup.In(a.era())}, expires: a.expiry(era.KubeadmTokenTTL.In(a.era()))}
+	plain := bootToken{usages: era.KubeadmTokenUsages.In(a.era()), groups: strings.Fields(era.KubeadmTokenGroup.In(a.era())), expires: a.expiry(era.KubeadmTokenTTL.In(a.era()))}
 	var out []bootToken
 	for _, x := range c.init.list("bootstrapTokens") {
 		m, _ := x.(map[string]any)
