@@ -56,7 +56,7 @@ func (x *exchange) page() sim.Response {
 		}
 		return x.finish(200, encode(list))
 	case path == "/api/v1":
-		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList"}, GroupVersion: "v1", APIResources: x.s.catalog.listed("", "v1")}))
+		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList"}, GroupVersion: "v1", APIResources: x.s.core()}))
 	case parts[0] == "apis" && len(parts) == 2 && slices.Contains(x.s.foreign(), parts[1]):
 		g := x.s.foreignGroup(parts[1])
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}

@@ -97,7 +97,7 @@ var defaultAddresses = []string{"Hostname", "InternalDNS", "InternalIP", "Extern
 
 // parse reads a command line. The error is pflag's: "unknown flag: --x", or
 // "invalid argument …".
-func parse(args []string) (*options, error) {
+func parse(e era.Era, args []string) (*options, error) {
 	o := &options{}
 	f := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -112,6 +112,13 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.abac, "authorization-policy-file", "", "")
 	f.StringVar(&o.webhook, "authorization-webhook-config-file", "", "")
 	f.BoolVar(&o.bootstrap, "enable-bootstrap-token-auth", false, "")
+	for name, kind := range era.OldServerFlags.In(e) {
+		if kind == "int" {
+			f.Int(name, 0, "")
+		} else {
+			f.BoolVar(&o.bootstrap, name, false, "")
+		}
+	}
 	f.BoolVar(&o.anonymous, "anonymous-auth", true, "")
 	f.StringVar(&o.tokenFile, "token-auth-file", "", "")
 	f.StringSliceVar(&o.enable, "enable-admission-plugins", nil, "")
@@ -187,7 +194,7 @@ func (o *options) validate(e era.Era) []error {
 			bad("service-account-issuer %q is already specified", is)
 		}
 	}
-	if len(o.issuers) == 0 {
+	if len(o.issuers) == 0 && era.IssuerRequired.In(e) {
 		bad("service-account-issuer is a required flag")
 	}
 	if len(o.tokenKeys) == 0 {
@@ -207,6 +214,9 @@ func (o *options) validate(e era.Era) []error {
 		bad("%v in enable-admission-plugins and disable-admission-plugins overlapped", slices.Compact(twice))
 	}
 	if o.signingKey == "" && len(o.issuers) == 0 && len(o.audiences) == 0 {
+		if !era.IssuerRequired.In(e) {
+			return errs
+		}
 		bad("--service-account-signing-key-file and --service-account-issuer are required flags")
 	} else if o.signingKey == "" || len(o.issuers) == 0 || o.issuers[0] == "" {
 		bad("--service-account-signing-key-file, --service-account-issuer, and --api-audiences should be specified together")

@@ -100,7 +100,7 @@ func (s *Server) derive() error {
 	if s.era, err = era.At(s.Release); err != nil {
 		return err
 	}
-	if s.opts, err = parse(s.Args); err != nil {
+	if s.opts, err = parse(s.era, s.Args); err != nil {
 		return err
 	}
 	s.catalog = catalogOf(s.era)

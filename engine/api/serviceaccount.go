@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -29,9 +30,22 @@ const (
 // tokenRow is how managedFields and decoding see a TokenRequest.
 var tokenRow = &resource{Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest", untracked: map[string][]string{"token": {"status"}}}
 
+// core are the resources of v1: an API server without a key to sign tokens with, as one
+// could have up to 1.19, gives none.
+func (s *Server) core() []metav1.APIResource {
+	list := s.catalog.listed("", "v1")
+	if len(s.TokenSigner) == 0 {
+		list = slices.DeleteFunc(list, func(r metav1.APIResource) bool { return r.Name == "serviceaccounts/token" })
+	}
+	return list
+}
+
 // requestToken answers POST serviceaccounts/NAME/token (Models
 // pkg/registry/core/serviceaccount/storage/token.go).
 func requestToken(x *exchange, r *resource) sim.Response {
+	if len(x.s.TokenSigner) == 0 {
+		return notServed()
+	}
 	req := &authenticationv1.TokenRequest{}
 	if err := x.decode(tokenRow.gv().WithKind(tokenRow.Kind), req); err != nil {
 		return failed(err)

@@ -3,7 +3,11 @@ package controllers
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -15,11 +19,12 @@ import (
 // k8s.io/controller-manager/pkg/clientbuilder DynamicControllerClientBuilder.
 type account struct {
 	Name  string `json:"name"`
+	UID   string `json:"uid,omitempty"`
 	Token string `json:"token,omitempty"`
 	// Until is when the token is asked for anew.
 	Until time.Time `json:"until,omitzero"`
-	// Asked is what is asked for: "get", "create" or "token"; Tries counts
-	// failures in a row. Booting: the manager's start waits for the answer.
+	// Asked is what is asked for: "get", "create" or "token", and where its Secret has
+	// that "secrets", "watch" and "review"; Tries counts failures in a row. Booting: the manager's start waits for the answer.
 	Asked   string    `json:"asked,omitempty"`
 	Tries   int       `json:"tries,omitempty"`
 	Booting bool      `json:"booting,omitempty"`
@@ -53,6 +58,36 @@ func (m *ControllerManager) token(c *sim.Ctx, msg message) string {
 	return ""
 }
 
+// legacy tells whether controllers use the tokens in their accounts' Secrets.
+func (m *ControllerManager) legacy() bool {
+	return m.Flags.Credentials && era.SecretTokens.In(m.era()) && !m.Dynamic
+}
+
+// chooseTokens asks the API server whether it gives tokens, where it is a question.
+func (m *ControllerManager) chooseTokens(c *sim.Ctx) bool {
+	e := m.era()
+	if !m.Flags.Credentials || !era.SecretTokens.In(e) || !era.TokenRequests.In(e) {
+		return false
+	}
+	m.send(c, m.own(), exchange{To: "tokens"}, "GET", "/api/v1", nil)
+	return true
+}
+
+// tokensChosen takes the answer. Models shouldTurnOnDynamicClient.
+func (m *ControllerManager) tokensChosen(c *sim.Ctx, x answer) {
+	var list metav1.APIResourceList
+	json.Unmarshal(x.data, &list)
+	for _, r := range list.APIResources {
+		m.Dynamic = m.Dynamic || r.Name == "serviceaccounts/token" && r.Group == "authentication.k8s.io" && slices.Contains(r.Verbs, "create")
+	}
+	line := &era.LineLegacyBuilder
+	if m.Dynamic {
+		line = &era.LineDynamicBuilder
+	}
+	m.say(c, line)
+	m.boot(c)
+}
+
 // want asks for the ServiceAccount, or for its token.
 func (m *ControllerManager) want(c *sim.Ctx, a *account, what string) {
 	a.Asked = what
@@ -63,6 +98,8 @@ func (m *ControllerManager) want(c *sim.Ctx, a *account, what string) {
 	case "create":
 		m.send(c, m.own(), x, "POST", accountsPath, map[string]any{"kind": "ServiceAccount", "apiVersion": "v1",
 			"metadata": map[string]string{"name": a.Name, "namespace": "kube-system"}})
+	case "secrets":
+		m.send(c, m.own(), x, "GET", tokenSecrets, nil)
 	case "token":
 		m.send(c, m.own(), x, "POST", accountsPath+"/"+a.Name+"/token", map[string]any{"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
 			"spec": map[string]any{"expirationSeconds": int64(era.AccountToken.In(m.era()) / time.Second)}})
@@ -77,13 +114,26 @@ func (m *ControllerManager) accounted(c *sim.Ctx, x answer) {
 		m.want(c, a, "create")
 	case a.Asked == "token":
 		m.tokenGiven(c, a, x)
+	case a.Asked == "secrets":
+		m.secretListed(c, a, x)
+	case a.Asked == "watch":
+		m.secretWatched(c, a, x)
+	case a.Asked == "review" && x.kind != sim.MsgResponse || a.Asked == "" && strings.Contains(x.URL, "watch=true"):
+		// What is left of the watch.
+	case a.Asked == "review":
+		m.tokenReviewed(c, a, x)
 	case !x.ok() && x.code != 409 && a.Booting:
 		a.Asked, a.Booting = "", false
-		m.log(c, 'E', 0, "client_builder_dynamic.go:127", "Error in getting client", "err", x.err())
-		c.Exit(1)
+		m.quit(c, &era.LineNoClient, x.err())
 	case !x.ok() && x.code != 409:
-		m.log(c, 'I', 0, "client_builder_dynamic.go:185", "get or create service account failed", "namespace", "kube-system", "serviceAccountName", a.Name, "error", x.err())
+		m.say(c, &era.LineAccountFailed, "kube-system", a.Name, x.err())
 		m.tokenFailed(c, a)
+	case a.Booting && m.legacy():
+		var o metav1.PartialObjectMetadata
+		if json.Unmarshal(x.data, &o) == nil && x.ok() {
+			a.UID = string(o.UID)
+		}
+		m.want(c, a, "secrets")
 	case a.Booting:
 		a.Asked, a.Booting = "", false
 		m.boot(c)
@@ -101,7 +151,7 @@ func (m *ControllerManager) tokenGiven(c *sim.Ctx, a *account, x answer) {
 		} `json:"status"`
 	}
 	if !x.ok() || json.Unmarshal(x.data, &t) != nil || t.Status.Token == "" {
-		m.log(c, 'I', 0, "client_builder_dynamic.go:195", "get token failed", "namespace", "kube-system", "serviceAccountName", a.Name, "error", x.err())
+		m.say(c, &era.LineTokenRequestFailed, "kube-system", a.Name, x.err())
 		m.tokenFailed(c, a)
 		return
 	}

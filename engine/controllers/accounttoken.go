@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -27,7 +28,7 @@ func (m *ControllerManager) fillToken(c *sim.Ctx, l *loop) {
 	path := "/api/v1/namespaces/" + s.Namespace + "/secrets/" + s.Name
 	account := m.Seats[s.Namespace+"/"+name]
 	if account == nil || uid != "" && uid != string(account.UID) {
-		m.log(c, 'I', 4, "tokens_controller.go:280", "Service account does not exist, deleting token", "secret", l.Busy)
+		m.say(c, &era.LineAccountGone, l.Busy)
 		decide(c, "secret/"+s.Name, l.Controller, "deleted", "ServiceAccountGone", name)
 		m.ask(c, l, "DELETE", path, preconditions(string(s.UID)))
 		return
@@ -98,5 +99,9 @@ func (m *ControllerManager) tokenFilled(c *sim.Ctx, l *loop, a answer) {
 }
 
 func (m *ControllerManager) tokenFillFailed(c *sim.Ctx, _ *loop, name string, f *failure) {
-	m.log(c, 'E', 0, "tokens_controller.go:293", "Error populating serviceaccount token", "err", f.text, "secret", name)
+	account := ""
+	if s := m.Secrets[name]; s != nil {
+		account = s.Annotations[corev1.ServiceAccountNameKey]
+	}
+	m.say(c, &era.LineTokenError, f.text, name, account)
 }

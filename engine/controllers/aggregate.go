@@ -34,7 +34,7 @@ type role struct {
 
 func (m *ControllerManager) startAggregation(c *sim.Ctx) {
 	m.loop(&loop{Name: "ClusterRoleAggregator", Kind: kindAggregation, Controller: aggregation}, m.addClient(aggregation))
-	m.log(c, 'I', 0, "clusterroleaggregation_controller.go:193", "Starting controller", "controller", aggregation)
+	m.say(c, &era.LineAggregatorStart, aggregation)
 	m.addFeed(c, "clusterroles", m.roles())
 }
 
@@ -130,10 +130,17 @@ func (m *ControllerManager) aggregate(c *sim.Ctx, l *loop) {
 		m.finish(c, l, &failure{text: err.Error()})
 	case equality.Semantic.DeepEqual(rules, r.policy()):
 		m.finish(c, l, nil)
+	case !era.AggregationApplies.In(m.era()):
+		m.putRules(c, l, r, rules)
 	default:
 		m.ask(c, l, "PATCH", m.roles()+"/"+r.Name+"?fieldManager="+aggregation+"&force=true",
 			rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{Kind: "ClusterRole", APIVersion: era.Preferred(m.era(), rbacGroup, "clusterroles")}, ObjectMeta: metav1.ObjectMeta{Name: r.Name}, Rules: rules})
 	}
+}
+
+func (m *ControllerManager) putRules(c *sim.Ctx, l *loop, r *role, rules []rbacv1.PolicyRule) {
+	m.ask(c, l, "PUT", m.roles()+"/"+r.Name, &rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{Kind: "ClusterRole", APIVersion: era.Preferred(m.era(), rbacGroup, "clusterroles")},
+		ObjectMeta: r.ObjectMeta, AggregationRule: r.Rule, Rules: rules})
 }
 
 // aggregated: a server that takes no apply patch is sent an update instead.
@@ -149,8 +156,7 @@ func (m *ControllerManager) aggregated(c *sim.Ctx, l *loop, a answer) {
 			m.finish(c, l, &failure{text: err.Error()})
 			return
 		}
-		m.ask(c, l, "PUT", m.roles()+"/"+r.Name, &rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{Kind: "ClusterRole", APIVersion: era.Preferred(m.era(), rbacGroup, "clusterroles")},
-			ObjectMeta: r.ObjectMeta, AggregationRule: r.Rule, Rules: rules})
+		m.putRules(c, l, r, rules)
 	default:
 		m.finish(c, l, &failure{text: a.err()})
 	}

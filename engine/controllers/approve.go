@@ -18,21 +18,43 @@ import (
 // may create its subresource of certificatesigningrequests.
 type recognizer struct {
 	permission string
-	matches    func(csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool
+	matches    func(e era.Era, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool
 	message    string
 }
 
 // recognizers are asked in this order; the first whose permission is there
 // counts. Models pkg/controller/certificates/approver/sarapprove.go.
 var recognizers = []recognizer{
-	{"selfnodeclient", func(csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool {
-		return isNodeClient(csr, req) && csr.Spec.Username == req.Subject.CommonName
+	{"selfnodeclient", func(e era.Era, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool {
+		return isNodeClient(e, csr, req) && csr.Spec.Username == req.Subject.CommonName
 	}, "Auto approving self kubelet client certificate after SubjectAccessReview."},
 	{"nodeclient", isNodeClient, "Auto approving kubelet client certificate after SubjectAccessReview."},
+	{selfNodeServer, func(e era.Era, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool {
+		return checkSelfServing(req, asShown(e, csr.Spec.Usages, serverSet)) == nil && csr.Spec.Username == req.Subject.CommonName
+	}, "Auto approving self kubelet server certificate after SubjectAccessReview."},
 }
 
-func isNodeClient(csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool {
-	return csr.Spec.SignerName == certv1.KubeAPIServerClientKubeletSignerName && checkKubeletClient(req, csr.Spec.Usages) == nil
+// selfNodeServer is the recognizer that only some releases have, and with a gate.
+const selfNodeServer = "selfnodeserver"
+
+func isNodeClient(e era.Era, csr *certv1.CertificateSigningRequest, req *x509.CertificateRequest) bool {
+	if era.CSRSigners.In(e) && csr.Spec.SignerName != certv1.KubeAPIServerClientKubeletSignerName {
+		return false
+	}
+	if !era.CSRLooksAtURIs.In(e) && len(req.URIs) > 0 {
+		r := *req
+		r.URIs, req = nil, &r
+	}
+	return checkKubeletClient(req, asShown(e, csr.Spec.Usages, clientSet)) == nil
+}
+
+// recognizes tells whether this manager has a recognizer.
+func (m *ControllerManager) recognizes(r *recognizer) bool {
+	if r.permission != selfNodeServer {
+		return true
+	}
+	gate := era.CSRServerGate.In(m.era())
+	return gate != "" && m.gate(gate)
 }
 
 // condition tells whether a CSR has a condition of a type that is true; an
@@ -58,15 +80,15 @@ func (m *ControllerManager) approve(c *sim.Ctx, l *loop) {
 
 // recognize asks about the first recognizer from i on that matches.
 func (m *ControllerManager) recognize(c *sim.Ctx, l *loop, i int) {
-	csr := l.Work.Object
+	csr, e := l.Work.Object, m.era()
 	req, err := pki.ParseRequest(csr.Spec.Request)
 	if err != nil {
 		m.finish(c, l, &failure{text: fmt.Sprintf("unable to parse csr %q: %v", csr.Name, err)})
 		return
 	}
 	for ; i < len(recognizers); i++ {
-		r := recognizers[i]
-		if !r.matches(csr, req) {
+		r := &recognizers[i]
+		if !m.recognizes(r) || !r.matches(e, csr, req) {
 			continue
 		}
 		l.Work.Tried = append(l.Work.Tried, i)
@@ -76,11 +98,15 @@ func (m *ControllerManager) recognize(c *sim.Ctx, l *loop, i int) {
 			extra[k] = authzv1.ExtraValue(v)
 		}
 		review := &authzv1.SubjectAccessReview{Spec: authzv1.SubjectAccessReviewSpec{
-			User: csr.Spec.Username, UID: csr.Spec.UID, Groups: csr.Spec.Groups, Extra: extra,
-			ResourceAttributes: &authzv1.ResourceAttributes{Verb: "create", Group: "certificates.k8s.io", Version: "*", Resource: "certificatesigningrequests", Subresource: r.permission},
+			User: csr.Spec.Username, Groups: csr.Spec.Groups, Extra: extra,
+			ResourceAttributes: &authzv1.ResourceAttributes{Verb: "create", Group: "certificates.k8s.io", Version: era.CSRVersion.In(e), Resource: "certificatesigningrequests", Subresource: r.permission},
 		}}
-		review.Kind, review.APIVersion = "SubjectAccessReview", era.Preferred(m.era(), "authorization.k8s.io", "subjectaccessreviews")
-		m.ask(c, l, "POST", era.Path(m.era(), "authorization.k8s.io", "subjectaccessreviews"), review)
+		if era.CSRReviewUID.In(e) {
+			review.Spec.UID = csr.Spec.UID
+		}
+		version := era.CSRReviews.In(e)
+		review.Kind, review.APIVersion = "SubjectAccessReview", version
+		m.ask(c, l, "POST", "/apis/"+version+"/subjectaccessreviews", review)
 		return
 	}
 	if len(l.Work.Tried) == 0 {
@@ -119,8 +145,11 @@ func (m *ControllerManager) reviewed(c *sim.Ctx, l *loop, a answer) {
 		l.Work.Step, l.Work.Reason, l.Work.Message = "approval", "AutoApproved", recognizers[i].message
 		csr = m.copied(csr)
 		l.Work.Object = csr
-		csr.Status.Conditions = append(csr.Status.Conditions, certv1.CertificateSigningRequestCondition{
-			Type: certv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: l.Work.Reason, Message: l.Work.Message})
+		x := certv1.CertificateSigningRequestCondition{Type: certv1.CertificateApproved, Reason: l.Work.Reason, Message: l.Work.Message}
+		if era.ConditionStatus.In(m.era()) {
+			x.Status = corev1.ConditionTrue
+		}
+		csr.Status.Conditions = append(csr.Status.Conditions, x)
 		m.ask(c, l, "PUT", m.csrs()+"/"+csr.Name+"/approval", csr)
 	case "approval":
 		if !a.ok() {

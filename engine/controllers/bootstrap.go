@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	bootstrapapi "k8s.io/cluster-bootstrap/token/api"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -45,21 +46,39 @@ func (m *ControllerManager) expires(c *sim.Ctx, s *corev1.Secret) (left time.Dur
 func (m *ControllerManager) cleanToken(c *sim.Ctx, l *loop) {
 	s := m.Secrets[l.Busy]
 	if s == nil {
-		m.log(c, 'I', 3, "tokencleaner.go:183", "Secret has been deleted", "secret", l.Busy)
+		m.say(c, &era.LineTokenGone, l.Busy)
 		m.finish(c, l, nil)
 		return
 	}
 	left, expired := m.expires(c, s)
 	if !expired {
 		if left > 0 {
-			c.Wake(c.Now.Add(left), fmt.Sprintf("retry %d %s", l.Index, l.Busy))
+			c.Wake(m.noticed(c, c.Now.Add(left)), fmt.Sprintf("retry %d %s", l.Index, l.Busy))
 		}
 		m.finish(c, l, nil)
 		return
 	}
-	m.log(c, 'I', 3, "tokencleaner.go:202", "Deleting expired secret", "secret", l.Busy)
+	m.say(c, &era.LineTokenDeleted, l.Busy)
 	decide(c, "secret/"+s.Name, l.Controller, "deleted", "Expired", string(s.Data[bootstrapapi.BootstrapTokenExpirationKey]))
 	m.ask(c, l, "DELETE", "/api/v1/namespaces/"+s.Namespace+"/secrets/"+s.Name, preconditions(string(s.UID)))
+}
+
+// noticed is when the cleaner looks at a Secret that expires at a time: then, or, before
+// 1.16, at its next look at all of them: every 10 s, or at the informer's resync.
+func (m *ControllerManager) noticed(c *sim.Ctx, at time.Time) time.Time {
+	e := m.era()
+	every := era.TokenCleanerTick.In(e)
+	switch {
+	case era.TokenCleanerTimer.In(e):
+		return at
+	case every == 0:
+		if m.Resync == 0 {
+			least := era.Resync.In(e)
+			m.Resync = least + time.Duration(c.Chance.N(c.Actor()+"/resync", uint64(least)))
+		}
+		every = m.Resync
+	}
+	return m.Started.Add((at.Sub(m.Started) + every - 1) / every * every)
 }
 
 // preconditions are the options of a deletion that is meant for one object only.
@@ -69,13 +88,13 @@ func preconditions(uid string) any {
 
 func (m *ControllerManager) tokenCleaned(c *sim.Ctx, l *loop, a answer) {
 	if !a.ok() && a.code != 404 && a.code != 409 {
-		m.log(c, 'I', 3, "tokencleaner.go:210", "Error deleting secret", "err", a.err())
+		m.say(c, &era.LineTokenStays, a.err())
 	}
 	m.finish(c, l, nil)
 }
 
 func (m *ControllerManager) tokenFinished(c *sim.Ctx, name string, took time.Duration) {
-	m.log(c, 'I', 4, "tokencleaner.go:173", "Finished syncing secret", "secret", name, "elapsedTime", took)
+	m.say(c, &era.LineTokenSynced, name, took)
 }
 
 // signingTokens are the tokens that sign cluster-info: their IDs and secrets.
@@ -92,13 +111,13 @@ func (m *ControllerManager) signingTokens(c *sim.Ctx) map[string]string {
 		ok = ok && len(named) == 6 && strings.Trim(named, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 		switch {
 		case !ok:
-			m.log(c, 'I', 3, "util.go:34", "Invalid secret name, must be of the form "+bootstrapapi.BootstrapTokenSecretPrefix+"<secret-id>", "secretName", s.Name)
+			m.say(c, &era.LineTokenName, s.Name)
 		case id == "":
-			m.log(c, 'I', 3, "util.go:40", "No key in Secret", "key", bootstrapapi.BootstrapTokenIDKey, "secret", key)
+			m.say(c, &era.LineTokenNoID, bootstrapapi.BootstrapTokenIDKey, key)
 		case id != named:
-			m.log(c, 'I', 3, "util.go:45", "Token ID doesn't match secret name", "tokenID", id, "secretName", s.Name)
+			m.say(c, &era.LineTokenID, id, s.Name, named)
 		case secret == "":
-			m.log(c, 'I', 3, "util.go:51", "No key in secret", "key", bootstrapapi.BootstrapTokenSecretKey, "secret", key)
+			m.say(c, &era.LineTokenNoSecret, bootstrapapi.BootstrapTokenSecretKey, key)
 		default:
 			if _, expired := m.expires(c, s); !expired && string(s.Data[bootstrapapi.BootstrapTokenUsageSigningKey]) == "true" {
 				out[id] = secret
@@ -119,7 +138,7 @@ func (m *ControllerManager) signInfo(c *sim.Ctx, l *loop) {
 	}
 	content, ok := old.Data[bootstrapapi.KubeConfigKey]
 	if !ok {
-		m.log(c, 'I', 3, "bootstrapsigner.go:225", "No key in ConfigMap", "key", bootstrapapi.KubeConfigKey, "configMap", clusterInfo)
+		m.say(c, &era.LineInfoNoKey, bootstrapapi.KubeConfigKey, clusterInfo)
 		m.finish(c, l, nil)
 		return
 	}
@@ -147,7 +166,7 @@ func (m *ControllerManager) infoSigned(c *sim.Ctx, l *loop, a answer) {
 		decide(c, "configmap/"+clusterInfo, l.Controller, "signed", "", "")
 	case a.code != 404 && a.code != 409:
 		// The real one does not try again by itself either.
-		m.log(c, 'I', 3, "bootstrapsigner.go:265", "Error updating ConfigMap", "err", a.err())
+		m.say(c, &era.LineInfoError, a.err())
 	}
 	m.finish(c, l, nil)
 }

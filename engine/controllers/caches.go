@@ -33,6 +33,7 @@ func init() {
 				if old.Type == corev1.SecretTypeBootstrapToken {
 					m.each(c, kindBootstrapSigner, clusterInfo)
 				}
+				m.secretGone(c, old)
 				m.orphaned(c, old)
 			}},
 		"configmaps": {(*ControllerManager).mapChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Maps, have) },
@@ -137,6 +138,7 @@ func (m *ControllerManager) seatChanged(c *sim.Ctx, object json.RawMessage) stri
 	}
 	slim(&a.ObjectMeta)
 	m.Seats[a.Namespace+"/"+a.Name] = a
+	m.each(c, kindSeatToken, a.Namespace+"/"+a.Name)
 	m.tokensOf(c, a)
 	return a.Namespace + "/" + a.Name
 }

@@ -1,6 +1,9 @@
 package controllers
 
 import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,40 +35,55 @@ func (m *ControllerManager) cleanLater(c *sim.Ctx) {
 }
 
 // tooOld are the reasons to delete a CSR, in the order in which they are looked
-// for, and their lines: source, words and what they call the age. Models
-// pkg/controller/certificates/cleaner/cleaner.go.
+// for, and what the log says. Models pkg/controller/certificates/cleaner/cleaner.go.
 var tooOld = []struct {
 	why   string
-	line  string
-	words string
-	limit string
+	line  *era.Row[era.Line]
 	since func(csr *certv1.CertificateSigningRequest) time.Time
 	age   func(era.Era) time.Duration
 }{
-	{"approved", "cleaner.go:189", "more than approvedExpiration duration old and approved.", "approvedExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
+	{"approved", &era.LineCleansApproved, func(csr *certv1.CertificateSigningRequest) time.Time {
 		if len(csr.Status.Certificate) == 0 {
 			return time.Time{}
 		}
 		return decidedAt(csr, certv1.CertificateApproved)
-	}, era.CleanerDecided.In},
-	{"denied", "cleaner.go:160", "more than deniedExpiration duration old and denied.", "deniedExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
+	}, cleansDecided},
+	{"denied", &era.LineCleansDenied, func(csr *certv1.CertificateSigningRequest) time.Time {
 		return decidedAt(csr, certv1.CertificateDenied)
-	}, era.CleanerDecided.In},
-	{"failed", "cleaner.go:173", "more than deniedExpiration duration old and failed.", "deniedExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
+	}, cleansDecided},
+	{"failed", &era.LineCleansFailed, func(csr *certv1.CertificateSigningRequest) time.Time {
 		return decidedAt(csr, certv1.CertificateFailed)
-	}, era.CleanerDecided.In},
-	{"unhandled", "cleaner.go:148", "more than pendingExpiration duration old and unhandled.", "pendingExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
+	}, func(e era.Era) time.Duration {
+		if !era.CleanerFails.In(e) {
+			return 0
+		}
+		return cleansDecided(e)
+	}},
+	{"unhandled", &era.LineCleansPending, func(csr *certv1.CertificateSigningRequest) time.Time {
 		if len(csr.Status.Conditions) > 0 {
 			return time.Time{}
 		}
 		return csr.CreationTimestamp.Time
-	}, era.CleanerPending.In},
-	{"approved, but not issued", "cleaner.go:205", "approved but unissued for more than pendingExpiration duration.", "pendingExpiration", func(csr *certv1.CertificateSigningRequest) time.Time {
+	}, func(e era.Era) time.Duration {
+		if !era.Cleaner.In(e) {
+			return 0
+		}
+		return era.CleanerPending.In(e)
+	}},
+	{"approved, but not issued", &era.LineCleansUnissued, func(csr *certv1.CertificateSigningRequest) time.Time {
 		if len(csr.Status.Certificate) > 0 {
 			return time.Time{}
 		}
 		return decidedAt(csr, certv1.CertificateApproved)
 	}, era.CleanerUnissued.In},
+}
+
+// cleansDecided is how long one that was decided stays, 0 where nobody cleans.
+func cleansDecided(e era.Era) time.Duration {
+	if !era.Cleaner.In(e) {
+		return 0
+	}
+	return era.CleanerDecided.In(e)
 }
 
 // Cleans tells when the cleaner will find a CSR too old, if nothing happens to it,
@@ -75,6 +93,9 @@ func Cleans(e era.Era, csr *certv1.CertificateSigningRequest) (at time.Time, aft
 		if t := since.Add(age); age > 0 && !since.IsZero() && (at.IsZero() || t.Before(at)) {
 			at, after = t, age
 		}
+	}
+	if !era.Cleaner.In(e) || cleanError(e, csr) != nil {
+		return at, after
 	}
 	for _, x := range tooOld {
 		soonest(x.since(csr), x.age(e))
@@ -96,22 +117,53 @@ func decidedAt(csr *certv1.CertificateSigningRequest, kind certv1.RequestConditi
 	return time.Time{}
 }
 
+// cleanError is why a CSR is left for ever in releases that read its certificate
+// first.
+func cleanError(e era.Era, csr *certv1.CertificateSigningRequest) error {
+	when := era.CleanerReadsFirst.In(e)
+	if when == "" || len(csr.Status.Certificate) == 0 || when == "conditions" && len(csr.Status.Conditions) == 0 {
+		return nil
+	}
+	b, _ := pem.Decode(csr.Status.Certificate)
+	if b == nil {
+		return errors.New("expected the certificate associated with the CSR to be PEM encoded")
+	}
+	if _, err := x509.ParseCertificates(b.Bytes); err != nil {
+		return fmt.Errorf("unable to parse certificate data: %w", err)
+	}
+	return nil
+}
+
 // clean is one round of the cleaner.
 func (m *ControllerManager) clean(c *sim.Ctx) {
-	now := c.Clock()
+	e, now := m.era(), c.Clock()
 	for _, name := range slices.Sorted(maps.Keys(m.CSRs)) {
 		csr := m.CSRs[name]
+		if err := cleanError(e, csr); err != nil {
+			m.say(c, &era.LineCleanerError, err.Error(), name)
+			continue
+		}
 		why := ""
+		ended := func() bool {
+			certs, err := pki.ParseCerts(csr.Status.Certificate)
+			return err == nil && condition(csr, certv1.CertificateApproved) && now.After(certs[0].NotAfter)
+		}
+		expired := era.CleanerReadsFirst.In(e) != "" && ended()
+		if expired {
+			m.say(c, &era.LineCleansExpired, name)
+		}
 		for _, x := range tooOld {
-			since, age := x.since(csr), x.age(m.era())
+			since, age := x.since(csr), x.age(e)
 			if why == "" && age > 0 && !since.IsZero() && now.Sub(since) > age {
 				why = x.why
-				m.log(c, 'I', 0, x.line, "Cleaning CSR as it is "+x.words, "csr", name, x.limit, age)
+				m.say(c, x.line, name, age)
 			}
 		}
-		if certs, err := pki.ParseCerts(csr.Status.Certificate); why == "" && err == nil && condition(csr, certv1.CertificateApproved) && now.After(certs[0].NotAfter) {
+		if why == "" && (expired || ended()) {
 			why = "expired"
-			m.log(c, 'I', 0, "cleaner.go:134", "Cleaning CSR as the associated certificate is expired.", "csr", name)
+			if !expired {
+				m.say(c, &era.LineCleansExpired, name)
+			}
 		}
 		if why != "" {
 			decide(c, "csr/"+name, cleaning, "deleted", why, "")
@@ -125,6 +177,6 @@ func (m *ControllerManager) clean(c *sim.Ctx) {
 
 func (m *ControllerManager) cleaned(c *sim.Ctx, a answer) {
 	if !a.ok() {
-		m.log(c, 'E', 0, "cleaner.go:109", "Error while attempting to clean CSR", "err", fmt.Sprintf("unable to delete CSR %q: %s", a.Name, a.err()), "csr", a.Name)
+		m.say(c, &era.LineCleanerError, fmt.Sprintf("unable to delete CSR %q: %s", a.Name, a.err()), a.Name)
 	}
 }

@@ -110,15 +110,17 @@ func (m *ControllerManager) release(c *sim.Ctx, cl *client) {
 		cl.Held = nil
 	}
 	if wait := c.Now.Sub(msg.Since); wait > 50*time.Millisecond {
-		kv := []any{"delay", wait, "reason", throttled, "verb", msg.Method, "URL", m.Own.Server + msg.URL}
-		m.log(c, 'I', 3, "request.go:683", "Waited before sending request", kv...)
+		values := []any{wait, throttled, msg.Method, m.Own.Server + msg.URL}
+		m.say(c, &era.LineThrottled, values...)
 		level, pause := 0, 10*time.Second
 		if m.Flags.V >= 2 {
 			level, pause = 2, time.Second
 		}
 		if wait > time.Second && c.Now.Sub(m.Throttled) >= pause {
 			m.Throttled = c.Now
-			m.log(c, 'I', level, "request.go:752", "Waited before sending request", kv...)
+			long := era.LineThrottledLong.In(m.era())
+			long.V = level
+			m.line(c, long, values...)
 		}
 	}
 	m.give(c, msg)

@@ -36,6 +36,8 @@ type ControllerManager struct {
 	// Refused is why the process ends as soon as it has read its flags.
 	Refused string    `json:"refused,omitempty"`
 	Started time.Time `json:"started,omitzero"`
+	// Resync is how often its informers show all again, once somebody asked.
+	Resync time.Duration `json:"resync,omitempty"`
 
 	// Own is the manager's own identity, Bearer one without a certificate for
 	// requests with a ServiceAccount's token.
@@ -48,8 +50,12 @@ type ControllerManager struct {
 	Throttled time.Time `json:"throttled,omitzero"`
 	// Health is when the API server's health was first asked for, Booted how
 	// many ServiceAccounts were looked for.
-	Health   time.Time          `json:"health,omitzero"`
-	Booted   int                `json:"booted,omitempty"`
+	Health time.Time `json:"health,omitzero"`
+	Booted int       `json:"booted,omitempty"`
+	// Dynamic: its accounts ask for tokens, where they may have them from Secrets too.
+	// TokensOn: the controller of tokens runs before the others.
+	Dynamic  bool               `json:"dynamic,omitempty"`
+	TokensOn bool               `json:"tokensOn,omitempty"`
 	Election *election.Election `json:"election,omitempty"`
 
 	Loops   []*loop `json:"loops,omitempty"`
@@ -157,7 +163,7 @@ func (m *ControllerManager) Step(c *sim.Ctx, msg sim.Msg) {
 		if msg.Kind != sim.MsgFrame && !(msg.Kind == sim.MsgResponse && msg.Resp.Stream) {
 			delete(m.Streams, msg.Stream)
 		}
-		if a.code == http.StatusUnauthorized && x.Account != "" {
+		if a.code == http.StatusUnauthorized && x.Account != "" && !m.legacy() {
 			// A token that is refused is not used again. Models client-go's
 			// ResettableTokenSourceWrapTransport.
 			m.account(x.Account).Token = ""
@@ -179,6 +185,8 @@ func (m *ControllerManager) deliver(c *sim.Ctx, a answer) {
 		m.accounted(c, a)
 	case "health":
 		m.healthy(c, a)
+	case "tokens":
+		m.tokensChosen(c, a)
 	case "elect":
 		m.elected(c, a)
 	}
@@ -196,6 +204,10 @@ func (m *ControllerManager) wake(c *sim.Ctx, tag string) {
 		m.enqueue(c, m.Loops[i], name)
 	case kind == "held" && i < len(m.Clients):
 		m.release(c, m.Clients[i])
+	case kind == "account" && i == 1:
+		if a := m.account(name); a.Asked == "watch" {
+			m.noToken(c, a, "")
+		}
 	case kind == "account":
 		m.want(c, m.account(name), "get")
 	case kind == "health":
@@ -245,6 +257,44 @@ func (m *ControllerManager) log(c *sim.Ctx, level byte, v int, source, msg strin
 	}
 }
 
+// say writes a line of the log as the release words it, with values for its names or
+// its format.
+func (m *ControllerManager) say(c *sim.Ctx, row *era.Row[era.Line], values ...any) {
+	m.line(c, row.In(m.era()), values...)
+}
+
+func (m *ControllerManager) line(c *sim.Ctx, l era.Line, values ...any) {
+	switch {
+	case l.At == "" || l.V > m.Flags.V:
+	case l.Structured:
+		kv := make([]any, 0, 2*len(l.Keys))
+		for _, k := range l.Keys {
+			kv = append(kv, k.Name, values[k.Of])
+		}
+		c.LogKV(l.Level, l.V, l.At, l.Text, kv...)
+	case strings.Contains(l.Text, "%"):
+		c.Log(l.Level, l.V, l.At, fmt.Sprintf(l.Text, values...))
+	default:
+		c.Log(l.Level, l.V, l.At, l.Text)
+	}
+}
+
+// unhandled writes a failure as utilruntime.HandleError does.
+func (m *ControllerManager) unhandled(c *sim.Ctx, source, text string) {
+	if era.UnhandledStructured.In(m.era()) {
+		m.log(c, 'E', 0, source, "Unhandled Error", "err", text, "logger", "UnhandledError")
+		return
+	}
+	m.log1(c, 'E', 0, source, text)
+}
+
+// log1 writes a line that --v shows as it is.
+func (m *ControllerManager) log1(c *sim.Ctx, level byte, v int, source, text string) {
+	if v <= m.Flags.V {
+		c.Log(level, v, source, text)
+	}
+}
+
 // address is the "host:port" of a server's URL.
 func address(server string) string {
 	u, err := url.Parse(server)
@@ -259,7 +309,18 @@ func address(server string) string {
 
 // logf writes a line that --v shows as it is, as klog's older calls do.
 func (m *ControllerManager) logf(c *sim.Ctx, level byte, v int, source, format string, args ...any) {
-	if v <= m.Flags.V {
-		c.Log(level, v, source, fmt.Sprintf(format, args...))
+	m.log1(c, level, v, source, fmt.Sprintf(format, args...))
+}
+
+// gate tells whether a feature is on.
+func (m *ControllerManager) gate(name string) bool {
+	set := map[string]bool{}
+	for pair := range strings.SplitSeq(strings.Join(m.Flags.Gates, ","), ",") {
+		key, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(pair), "kube:"), "=")
+		on, err := strconv.ParseBool(strings.TrimSpace(value))
+		if err == nil {
+			set[strings.TrimSpace(key)] = on
+		}
 	}
+	return m.era().GateOn(name, set)
 }

@@ -100,7 +100,8 @@ func (k candidate) Lost(c *sim.Ctx) {
 	case servingApprover:
 		m.zap(c, "FATAL", "cmd/serve.go:147", "Unable to start manager").add("error", "leader election lost").write(c)
 	default:
-		m.log(c, 'E', 0, "controllermanager.go:355", "leaderelection lost")
+		m.quit(c, &era.LineLost, "")
+		return
 	}
 	c.Exit(1)
 }

@@ -43,9 +43,11 @@ type Flags struct {
 	V           int                  `json:"v,omitempty"`
 }
 
+type signerRow struct{ short, name, loop string }
+
 // signers are the built-in signers in the order in which they start, by the
 // short name in their flags.
-var signers = []struct{ short, name, loop string }{
+var signers = []signerRow{
 	{"kubelet-serving", "kubernetes.io/kubelet-serving", "csrsigning-kubelet-serving"},
 	{"kubelet-client", "kubernetes.io/kube-apiserver-client-kubelet", "csrsigning-kubelet-client"},
 	{"kube-apiserver-client", "kubernetes.io/kube-apiserver-client", "csrsigning-kube-apiserver-client"},
@@ -62,9 +64,12 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 	fs.Usage = func() {}
 	fs.StringVar(&f.Kubeconfig, "kubeconfig", "", "")
 	fs.StringSliceVar(&f.Controllers, "controllers", []string{"*"}, "")
-	fs.StringVar(&f.CertFile, "cluster-signing-cert-file", "", "")
-	fs.StringVar(&f.KeyFile, "cluster-signing-key-file", "", "")
-	fs.DurationVar(&f.Duration, "cluster-signing-duration", era.SigningDuration.In(e), "")
+	files := era.SigningDefaultFiles.In(e)
+	fs.StringVar(&f.CertFile, "cluster-signing-cert-file", files[0], "")
+	fs.StringVar(&f.KeyFile, "cluster-signing-key-file", files[1], "")
+	for _, name := range era.SigningDurationFlags.In(e) {
+		fs.DurationVar(&f.Duration, name, era.SigningDuration.In(e), "")
+	}
 	fs.BoolVar(&f.Credentials, "use-service-account-credentials", false, "")
 	fs.StringVar(&f.RootCAFile, "root-ca-file", "", "")
 	fs.StringVar(&f.AccountKey, "service-account-private-key-file", "", "")

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -17,7 +18,7 @@ const collecting = "garbage-collector-controller"
 
 func (m *ControllerManager) startCollector(c *sim.Ctx) {
 	m.loop(&loop{Name: "garbage_collector_attempt_to_delete", Kind: kindGarbage, Controller: collecting}, m.addClient(collecting))
-	m.log(c, 'I', 0, "garbagecollector.go:141", "Starting controller", "controller", "garbagecollector")
+	m.say(c, &era.LineCollectorStart, "garbagecollector")
 	m.addFeed(c, "secrets", "/api/v1/secrets")
 }
 
@@ -32,6 +33,8 @@ const (
 func secretPath(namespace, name string) string {
 	return "/api/v1/namespaces/" + namespace + "/secrets/" + name
 }
+
+func secretKey(s *corev1.Secret) string { return s.Namespace + "/" + s.Name }
 
 // itemOf is an object as the collector's log names it.
 func itemOf(s *corev1.Secret) string {
@@ -53,7 +56,7 @@ func (m *ControllerManager) collect(c *sim.Ctx, l *loop) {
 			return
 		}
 	}
-	m.log(c, 'I', 2, "garbagecollector.go:506", "Processing item", "item", itemOf(s), "virtual", false)
+	m.say(c, &era.LineCollects, itemOf(s), false, secretKey(s), s.UID, "Secret")
 	l.Work.Step = stepItem
 	m.ask(c, l, "GET", secretPath(s.Namespace, s.Name), nil)
 }
@@ -79,7 +82,7 @@ func (m *ControllerManager) collected(c *sim.Ctx, l *loop, a answer) {
 		return
 	}
 	w.Step = stepDelete
-	m.log(c, 'I', 2, "garbagecollector.go:650", "Deleting item", "item", itemOf(s), "propagationPolicy", string(metav1.DeletePropagationBackground))
+	m.say(c, &era.LineCollected, itemOf(s), string(metav1.DeletePropagationBackground), secretKey(s), s.UID, "Secret")
 	decide(c, "secret/"+s.Name, l.Controller, "deleted", "OwnerGone", s.OwnerReferences[0].Name)
 	m.ask(c, l, "DELETE", secretPath(s.Namespace, s.Name), map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": map[string]string{"uid": string(s.UID)},
 		"propagationPolicy": metav1.DeletePropagationBackground})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -64,6 +65,10 @@ func readIdentity(d *sim.Disk, file, conn string) (identity, error) {
 
 // die ends the process as the real one does that can't start.
 func (m *ControllerManager) die(c *sim.Ctx, err string) {
-	m.log(c, 'E', 0, "run.go:72", "command failed", "err", err)
+	if era.CommandFailed.In(m.era()) {
+		m.log(c, 'E', 0, "run.go:72", "command failed", "err", err)
+	} else {
+		c.LogLine('E', 0, err)
+	}
 	c.Exit(1)
 }

@@ -172,9 +172,9 @@ func (m *ControllerManager) csrChanged(c *sim.Ctx, csr *certv1.CertificateSignin
 		if l.Logger == "" {
 			// An approver, which says nothing of what it sees.
 		} else if old == nil {
-			m.log(c, 'I', 4, "certificate_controller.go:84", "Adding certificate request", "logger", l.Logger, "csr", csr.Name)
+			m.say(c, &era.LineCSRAdded, l.Logger, csr.Name)
 		} else {
-			m.log(c, 'I', 4, "certificate_controller.go:89", "Updating certificate request", "logger", l.Logger, "old", csr.Name)
+			m.say(c, &era.LineCSRUpdated, l.Logger, csr.Name)
 		}
 		m.enqueue(c, l, csr.Name)
 	}
@@ -193,7 +193,7 @@ func (m *ControllerManager) forget(c *sim.Ctx, f *feed, name string) {
 			continue
 		}
 		if l.Logger != "" {
-			m.log(c, 'I', 4, "certificate_controller.go:106", "Deleting certificate request", "logger", l.Logger, "csr", name)
+			m.say(c, &era.LineCSRDeleted, l.Logger, name)
 		}
 		m.enqueue(c, l, name)
 	}

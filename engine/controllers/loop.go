@@ -122,7 +122,10 @@ func (l *loop) wait(name string) {
 
 // next lets idle workers take the names that wait, until all wait for an answer.
 func (m *ControllerManager) next(c *sim.Ctx, l *loop) {
-	workers := max(1, kinds[l.Kind].workers)
+	workers := 1
+	if row := kinds[l.Kind].workers; row != nil {
+		workers = row.In(m.era())
+	}
 	for l.Ready && l.Busy == "" && len(l.Jobs) < workers && len(l.Queue) > 0 {
 		name := l.Queue[0]
 		if l.Queue = l.Queue[1:]; len(l.Queue) == 0 {

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -16,7 +17,7 @@ const endings = "namespace-controller"
 
 func (m *ControllerManager) startNamespaces(c *sim.Ctx) {
 	m.loop(&loop{Name: "namespace", Kind: kindNamespace, Controller: endings}, m.addClient(endings))
-	m.log(c, 'I', 0, "namespace_controller.go:202", "Starting namespace controller")
+	m.say(c, &era.LineNamespacesStart)
 	m.addFeed(c, "namespaces", "/api/v1/namespaces")
 }
 
@@ -37,7 +38,7 @@ func (m *ControllerManager) endNamespace(c *sim.Ctx, l *loop) {
 		m.finish(c, l, nil)
 		return
 	}
-	m.log(c, 'I', 4, "namespaced_resources_deleter.go:510", "namespace controller - deleteAllContent", "namespace", l.Busy)
+	m.say(c, &era.LineNamespaceEnds, l.Busy)
 	l.Work.Step = stepGroups
 	m.ask(c, l, "GET", "/apis", nil)
 }
@@ -72,7 +73,7 @@ func (m *ControllerManager) namespaceEnds(c *sim.Ctx, l *loop, a answer) {
 		}
 	case stepFinalize:
 		if a.ok() {
-			m.log(c, 'I', 0, "namespace_controller.go:187", "Namespace has been deleted", "namespace", l.Busy)
+			m.say(c, &era.LineNamespaceGone, l.Busy)
 			decide(c, "namespace/"+l.Busy, l.Controller, "deleted", "", "")
 		}
 		m.finish(c, l, nil)

@@ -22,15 +22,20 @@ const (
 // publish puts the CA into a namespace. Models
 // pkg/controller/certificates/rootcacertpublisher; recorded in s/04 to s/06.
 func (m *ControllerManager) publish(c *sim.Ctx, l *loop) {
-	data, description := map[string]string{rootCAKey: string(m.RootCA)}, era.RootCADescription.In(m.era())
+	data := map[string]string{rootCAKey: string(m.RootCA)}
+	var annotations map[string]string
+	description := era.RootCADescription.In(m.era())
+	if description != "" {
+		annotations = map[string]string{descriptionKey: description}
+	}
 	path := "/api/v1/namespaces/" + l.Busy + "/configmaps"
 	old := m.Maps[l.Busy+"/"+rootCAMap]
 	if old == nil {
 		m.ask(c, l, "POST", path, &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"},
-			ObjectMeta: metav1.ObjectMeta{Name: rootCAMap, Annotations: map[string]string{descriptionKey: description}}, Data: data})
+			ObjectMeta: metav1.ObjectMeta{Name: rootCAMap, Annotations: annotations}, Data: data})
 		return
 	}
-	if maps.Equal(old.Data, data) && old.Annotations[descriptionKey] != "" {
+	if maps.Equal(old.Data, data) && (description == "" || old.Annotations[descriptionKey] != "") {
 		m.finish(c, l, nil)
 		return
 	}
@@ -39,7 +44,7 @@ func (m *ControllerManager) publish(c *sim.Ctx, l *loop) {
 	if cm.Annotations == nil {
 		cm.Annotations = map[string]string{}
 	}
-	cm.Annotations[descriptionKey] = description
+	maps.Copy(cm.Annotations, annotations)
 	m.ask(c, l, "PUT", path+"/"+rootCAMap, cm)
 }
 
@@ -98,5 +103,5 @@ func (m *ControllerManager) defaultMade(c *sim.Ctx, l *loop, a answer) {
 }
 
 func (m *ControllerManager) namespaceFinished(c *sim.Ctx, name string, took time.Duration) {
-	m.log(c, 'I', 4, "serviceaccounts_controller.go:184", "Finished syncing namespace", "namespace", name, "duration", took)
+	m.say(c, &era.LineAccountSynced, name, took)
 }

@@ -13,7 +13,7 @@ func (m *ControllerManager) Leads() bool { return len(m.Loops) > 0 || m.Cleaner.
 // Signs tells with which file the signer of a name signs, false when it is not
 // one of this manager's.
 func (m *ControllerManager) Signs(signer string) (file string, ok bool) {
-	i := slices.IndexFunc(m.Loops, func(l *loop) bool { return l.Signer == signer })
+	i := slices.IndexFunc(m.Loops, func(l *loop) bool { return l.Kind == kindSign && l.signs(signer) })
 	if i < 0 {
 		return "", false
 	}

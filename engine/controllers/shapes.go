@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	certv1 "k8s.io/api/certificates/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // check is a rule for a request: what breaks it, and the words for that.
@@ -28,6 +30,7 @@ var (
 	noIP      = check{func(r *x509.CertificateRequest) bool { return len(r.IPAddresses) > 0 }, "IP subjectAltNames are not allowed"}
 	noURI     = check{func(r *x509.CertificateRequest) bool { return len(r.URIs) > 0 }, "URI subjectAltNames are not allowed"}
 	someName  = check{func(r *x509.CertificateRequest) bool { return len(r.DNSNames)+len(r.IPAddresses) == 0 }, "DNS or IP subjectAltName is required"}
+	nameAndIP = check{func(r *x509.CertificateRequest) bool { return len(r.DNSNames) == 0 || len(r.IPAddresses) == 0 }, "DNS and IP subjectAltNames are required"}
 	isNodeCN  = check{func(r *x509.CertificateRequest) bool { return !strings.HasPrefix(r.Subject.CommonName, "system:node:") }, "subject common name does not begin with system:node:"}
 	clientSet = []certv1.KeyUsage{certv1.UsageClientAuth, certv1.UsageDigitalSignature, certv1.UsageKeyEncipherment}
 	serverSet = []certv1.KeyUsage{certv1.UsageDigitalSignature, certv1.UsageKeyEncipherment, certv1.UsageServerAuth}
@@ -69,6 +72,28 @@ func checkKubeletClient(r *x509.CertificateRequest, usages []certv1.KeyUsage) er
 // certificate.
 func checkKubeletServing(r *x509.CertificateRequest, usages []certv1.KeyUsage) error {
 	return shape(r, usages, []check{isNodes, someName, noEmail, noURI}, serverSet, []check{isNodeCN})
+}
+
+// asShown are the usages of a kubelet's request as a release wants them for a set: those
+// that it would refuse are none. Up to 1.17 one that is there twice stands for one that
+// is missing; up to 1.24 key encipherment has to be there.
+func asShown(e era.Era, usages, set []certv1.KeyUsage) []certv1.KeyUsage {
+	switch {
+	case era.CSRUsagesCounted.In(e):
+		if len(usages) != len(set) || slices.ContainsFunc(usages, func(u certv1.KeyUsage) bool { return !slices.Contains(set, u) }) {
+			return nil
+		}
+		return set
+	case era.CSRKeyEncipherment.In(e) && !slices.Contains(usages, certv1.UsageKeyEncipherment):
+		return nil
+	}
+	return usages
+}
+
+// checkSelfServing is checkKubeletServing as the approver had it that approved serving
+// certificates: it wanted a name and an address, and looked at nothing else.
+func checkSelfServing(r *x509.CertificateRequest, usages []certv1.KeyUsage) error {
+	return shape(r, usages, []check{isNodes, nameAndIP}, serverSet, []check{isNodeCN})
 }
 
 // checkAPIClient tells why a request is not that of a client certificate.
@@ -125,6 +150,35 @@ var extKeyUsages = map[certv1.KeyUsage]x509.ExtKeyUsage{
 	certv1.UsageOCSPSigning:     x509.ExtKeyUsageOCSPSigning,
 	certv1.UsageMicrosoftSGC:    x509.ExtKeyUsageMicrosoftServerGatedCrypto,
 	certv1.UsageNetscapeSGC:     x509.ExtKeyUsageNetscapeServerGatedCrypto,
+}
+
+// wanted are the sets of usages of the signers that have one.
+var wanted = map[string][]certv1.KeyUsage{certv1.KubeletServingSignerName: serverSet, certv1.KubeAPIServerClientKubeletSignerName: clientSet}
+
+// refusedBy tells why a signer does not sign a request, in a release that looks.
+func refusedBy(e era.Era, signer string, r *x509.CertificateRequest, usages []certv1.KeyUsage) error {
+	f := checks[signer]
+	if f == nil {
+		return nil
+	}
+	if set := wanted[signer]; set != nil {
+		usages = asShown(e, usages, set)
+	}
+	return f(r, usages)
+}
+
+// cfsslUsages is certificateUsages by cfssl, which passes over what it does not know.
+func cfsslUsages(usages []certv1.KeyUsage) (bits x509.KeyUsage, ext []x509.ExtKeyUsage, err error) {
+	for _, u := range usages {
+		if x, ok := extKeyUsages[u]; ok {
+			ext = append(ext, x)
+		}
+		bits |= keyUsages[u]
+	}
+	if bits == 0 && len(ext) == 0 {
+		err = cfssl(5100, "Invalid policy: no key usage available")
+	}
+	return bits, ext, err
 }
 
 // certificateUsages turns the usages of a CSR into those of a certificate.

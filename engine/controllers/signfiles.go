@@ -1,6 +1,9 @@
 package controllers
 
 import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,14 +49,18 @@ func (m *ControllerManager) load(c *sim.Ctx, certFile, keyFile string) (changed 
 }
 
 func (m *ControllerManager) loaded(c *sim.Ctx, certFile, keyFile string) {
-	m.log(c, 'I', 2, "dynamic_serving_content.go:116", "Loaded a new cert/key pair", "name", contentName+certFile+"::"+keyFile)
+	m.say(c, &era.LinePairLoaded, contentName+certFile+"::"+keyFile)
 }
 
 // authority is the CA of the signing files as last read. Two certificates in
-// the file are a pair and an error all the same. Words as recorded in o.
+// the file are a pair and an error all the same. Words as recorded in o. Files that
+// are read once were looked at then, and nobody looked whether they are a pair.
 func (m *ControllerManager) authority(certFile, keyFile string) (*pki.Authority, error) {
 	id := certFile + "::" + keyFile
 	now := m.Pairs[id]
+	if !era.SigningReload.In(m.era()).ByItself {
+		return pki.ParseUnmatched(now.Cert, now.Key)
+	}
 	a, err := pki.ParseAuthority(now.Cert, now.Key)
 	if err != nil {
 		return nil, fmt.Errorf("error reading CA cert file %q: %w", contentName+id, err)
@@ -64,6 +71,9 @@ func (m *ControllerManager) authority(certFile, keyFile string) (*pki.Authority,
 // firstAuthority reads a signer's files when the manager starts: what can't be
 // used ends it.
 func (m *ControllerManager) firstAuthority(c *sim.Ctx, certFile, keyFile string) error {
+	if !era.SigningReload.In(m.era()).ByItself {
+		return m.readOnce(c, certFile, keyFile)
+	}
 	if _, err := m.load(c, certFile, keyFile); err != nil {
 		return fmt.Errorf("error reading CA cert file %q: %w", certFile, err)
 	}
@@ -72,8 +82,87 @@ func (m *ControllerManager) firstAuthority(c *sim.Ctx, certFile, keyFile string)
 	return err
 }
 
-// watchFiles asks to be told when a signing file changes.
+// readOnce reads signing files as up to 1.17: by cfssl, whose words are JSON, or by
+// signer.go. What is kept of an encrypted key is the key.
+func (m *ControllerManager) readOnce(c *sim.Ctx, certFile, keyFile string) error {
+	cert, err := c.Disk.ReadFile(certFile)
+	if err != nil {
+		return fmt.Errorf("error reading CA cert file %q: %w", certFile, err)
+	}
+	old := era.SigningCFSSL.In(m.era())
+	if !old {
+		certs, err := readCerts(cert)
+		if err != nil {
+			return fmt.Errorf("error reading CA cert file %q: %w", certFile, err)
+		}
+		if certs != 1 {
+			return fmt.Errorf("error reading CA cert file %q: expected 1 certificate, found %d", certFile, certs)
+		}
+	}
+	key, err := c.Disk.ReadFile(keyFile)
+	if err != nil {
+		return fmt.Errorf("error reading CA key file %q: %w", keyFile, err)
+	}
+	if old {
+		if err := cfsslCert(cert); err != nil {
+			return fmt.Errorf("error parsing CA cert file %q: %w", certFile, err)
+		}
+		if key, err = cfsslKey(key, m.Env[passwordEnv]); err != nil {
+			return fmt.Errorf(era.SigningMalformed.In(m.era()), err)
+		}
+	} else if _, err := pki.ParseKey(key); err != nil {
+		return fmt.Errorf("error reading CA key file %q: %w", keyFile, err)
+	}
+	m.Pairs[certFile+"::"+keyFile] = pair{cert, key}
+	return nil
+}
+
+// passwordEnv is the variable with the password of an encrypted key.
+const passwordEnv = "CFSSL_CA_PK_PASSWORD"
+
+// cfsslCert looks at a CA's certificate. Models helpers.ParseCertificatePEM.
+func cfsslCert(data []byte) error {
+	b, rest := pem.Decode(bytes.TrimSpace(data))
+	if b == nil {
+		return cfssl(1002, "Failed to decode certificate")
+	}
+	if _, err := x509.ParseCertificate(b.Bytes); err != nil {
+		return cfssl(1003, "Failed to parse certificate")
+	}
+	if len(rest) > 0 {
+		return cfssl(1003, "the PEM file should contain only one object")
+	}
+	return nil
+}
+
+// cfsslKey looks at a CA's key and returns it without encryption. Models
+// helpers.ParsePrivateKeyPEMWithPassword.
+func cfsslKey(data []byte, password string) ([]byte, error) {
+	b, _ := pem.Decode(data)
+	if b == nil {
+		return nil, cfssl(2002, "Failed to decode private key")
+	}
+	if x509.IsEncryptedPEMBlock(b) { //nolint:staticcheck // what these releases did
+		if password == "" {
+			return nil, cfssl(2100, "Private key is encrypted.")
+		}
+		der, err := x509.DecryptPEMBlock(b, []byte(password)) //nolint:staticcheck // as above
+		if err != nil {
+			return nil, err
+		}
+		data = pem.EncodeToMemory(&pem.Block{Type: b.Type, Bytes: der})
+	}
+	if _, err := pki.ParseKey(data); err != nil {
+		return nil, cfssl(2003, "Failed to parse private key")
+	}
+	return data, nil
+}
+
+// watchFiles asks to be told when a signing file changes, in releases that look.
 func (m *ControllerManager) watchFiles(c *sim.Ctx) {
+	if !era.SigningReload.In(m.era()).ByItself {
+		return
+	}
 	var seen []string
 	for _, l := range m.Loops {
 		for _, file := range []string{l.CertFile, l.KeyFile} {
@@ -116,8 +205,8 @@ func (m *ControllerManager) reread(c *sim.Ctx, file string) {
 		}
 		switch {
 		case r.err != nil:
-			m.log(c, 'E', 0, "dynamic_serving_content.go:221", "Unhandled Error", "err", "key failed with : "+r.err.Error(), "logger", "UnhandledError")
-			if errors.Is(r.err, fs.ErrNotExist) {
+			m.unhandled(c, "dynamic_serving_content.go:221", "key failed with : "+r.err.Error())
+			if errors.Is(r.err, fs.ErrNotExist) && era.SigningReload.In(m.era()).Within == 0 {
 				m.log(c, 'E', 0, "dynamic_serving_content.go:144", "Failed to watch cert and key file, will retry later", "err", "error adding watch for file "+file+": no such file or directory")
 			}
 		case r.changed:

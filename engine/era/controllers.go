@@ -26,7 +26,8 @@ var (
 
 	// CSRRetry is the wait before a CSR is looked at again after a failure;
 	// RetryQPS and RetryBurst limit all retries of one controller together.
-	CSRRetry   = row("csr/retry", Fact[Backoff]{Value: Backoff{First: 200 * time.Millisecond, Factor: 2, Max: 1000 * time.Second}, Source: "pkg/controller/certificates/certificate_controller.go; recorded: c/kcm.log"})
+	CSRRetry = row("csr/retry", Fact[Backoff]{Value: Backoff{First: 5 * time.Millisecond, Factor: 2, Max: 1000 * time.Second}, Source: "pkg/controller/certificates/certificate_controller.go DefaultControllerRateLimiter"},
+		Fact[Backoff]{Since: "1.9", Value: Backoff{First: 200 * time.Millisecond, Factor: 2, Max: 1000 * time.Second}, Source: "pkg/controller/certificates/certificate_controller.go; recorded: c/kcm.log"})
 	RetryQPS   = row("csr/retry-qps", Fact[int]{Value: 10, Source: "pkg/controller/certificates/certificate_controller.go"})
 	RetryBurst = row("csr/retry-burst", Fact[int]{Value: 100, Source: "pkg/controller/certificates/certificate_controller.go"})
 	// ControllerRetry is the wait of every other controller.

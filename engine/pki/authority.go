@@ -2,6 +2,7 @@ package pki
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/tls"
@@ -110,6 +111,34 @@ func ParseAuthority(certPEM, keyPEM []byte) (*Authority, error) {
 	return &Authority{cs[0], key}, nil
 }
 
+// ParseUnmatched is ParseAuthority without a look whether key and certificate belong
+// together, as Go did not look before 1.16: then what it signs is signed by nobody
+// that the certificate knows.
+func ParseUnmatched(certPEM, keyPEM []byte) (*Authority, error) {
+	a, err := ParseAuthority(certPEM, keyPEM)
+	if err == nil {
+		return a, nil
+	}
+	cs, err := ParseCerts(certPEM)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ParseKey(keyPEM)
+	if err != nil {
+		return nil, err
+	}
+	// A copy that has the key's public half, and is not the same to who remembers.
+	c := *cs[0]
+	c.PublicKey, c.Raw = key.Public(), slices.Concat(c.Raw, keyPEM)
+	switch key.Public().(type) {
+	case *rsa.PublicKey:
+		c.PublicKeyAlgorithm = x509.RSA
+	default:
+		c.PublicKeyAlgorithm = x509.ECDSA
+	}
+	return &Authority{&c, key}, nil
+}
+
 var pairs = newMemo[*tls.Certificate]()
 
 // Pair is tls.X509KeyPair, with its words. Equal bytes give the same value: don't
@@ -169,8 +198,10 @@ type Policy struct {
 	NotBefore, NotAfter time.Time
 	// Serial is a positive number of at most 20 bytes, big-endian.
 	Serial []byte
-	// SubjectKeyID adds the SHA-1 of the key, as Kubernetes up to 1.16 does.
+	// SubjectKeyID adds the SHA-1 of the key, as Kubernetes up to 1.16 does, by cfssl.
 	SubjectKeyID bool
+	// CFSSL leaves out URIs, and the extended usages as they stand.
+	CFSSL bool
 }
 
 // Issue signs a request: subject and names are copied, every extension that
@@ -180,14 +211,20 @@ type Policy struct {
 //
 // Models pkg/controller/certificates/authority Sign.
 func (a *Authority) Issue(csr *x509.CertificateRequest, p Policy) ([]byte, error) {
-	eku := slices.Clone(p.ExtKeyUsage)
-	slices.Sort(eku)
+	eku, uris := p.ExtKeyUsage, csr.URIs
+	if p.CFSSL {
+		uris = nil
+	} else {
+		eku = slices.Clone(eku)
+		slices.Sort(eku)
+		eku = slices.Compact(eku)
+	}
 	t := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(p.Serial),
 		RawSubject:   csr.RawSubject,
-		DNSNames:     csr.DNSNames, IPAddresses: csr.IPAddresses, EmailAddresses: csr.EmailAddresses, URIs: csr.URIs,
+		DNSNames:     csr.DNSNames, IPAddresses: csr.IPAddresses, EmailAddresses: csr.EmailAddresses, URIs: uris,
 		NotBefore: p.NotBefore.UTC(), NotAfter: p.NotAfter.UTC(),
-		KeyUsage: p.KeyUsage, ExtKeyUsage: slices.Compact(eku),
+		KeyUsage: p.KeyUsage, ExtKeyUsage: eku,
 		BasicConstraintsValid: true,
 	}
 	if p.SubjectKeyID {
@@ -205,6 +242,21 @@ func (a *Authority) sign(k id, t *x509.Certificate, pub crypto.PublicKey) ([]byt
 		return nil, err
 	}
 	return slices.Clone(out), nil
+}
+
+// AsksForCA tells whether a request asks for the certificate of a CA.
+func AsksForCA(r *x509.CertificateRequest) bool {
+	for _, x := range r.Extensions {
+		var basic struct {
+			IsCA bool `asn1:"optional"`
+			Path int  `asn1:"optional,default:-1"`
+		}
+		if x.Id.String() == "2.5.29.19" {
+			_, err := asn1.Unmarshal(x.Value, &basic)
+			return err == nil && basic.IsCA
+		}
+	}
+	return false
 }
 
 // LeafSpec describes a certificate that is made without a request, as kubeadm
