@@ -1,12 +1,14 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -42,7 +44,10 @@ func plainStatus(code int32, reason metav1.StatusReason, message string, details
 }
 
 // unauthorized is all that a client learns about bad credentials.
-func unauthorized() sim.Response {
+func (s *Server) unauthorized() sim.Response {
+	if era.PlainRefusals.In(s.era) {
+		return text(401, "Unauthorized\n")
+	}
 	return plainStatus(401, metav1.StatusReasonUnauthorized, "Unauthorized", nil)
 }
 
@@ -65,9 +70,34 @@ func text(code int, body string) sim.Response {
 // unmarked keeps a name from being read as HTML.
 var unmarked = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
+// refusal says what a user can't do.
+func (s *Server) refusal(a *attributes) string {
+	cannot := `User "` + a.user.Name + `" cannot ` + a.verb
+	if a.resource == "" {
+		return cannot + ` path "` + a.path + `"`
+	}
+	scope := "at the cluster scope"
+	if a.namespace != "" {
+		scope = `in the namespace "` + a.namespace + `"`
+	}
+	if !era.ForbiddenResource.In(s.era) {
+		return cannot + " " + a.qualified() + " " + scope
+	}
+	return cannot + ` resource "` + a.full() + `" in API group "` + a.group + `" ` + scope
+}
+
 // forbidden is the refusal of authorization, in Kubernetes' sentence (Models
 // apiserver/pkg/endpoints/handlers/responsewriters).
-func forbidden(a *attributes, reason string) sim.Response {
+func (s *Server) forbidden(a *attributes, reason string) sim.Response {
+	if era.PlainRefusals.In(s.era) {
+		body := unmarked.Replace(s.refusal(a) + ".")
+		if reason != "" {
+			body += fmt.Sprintf(": %q", reason)
+		}
+		r := answer(403, "text/plain", []byte(body))
+		r.Header.Set("X-Content-Type-Options", "nosniff")
+		return r
+	}
 	tail := ""
 	if reason != "" {
 		tail = ": " + reason
@@ -75,7 +105,7 @@ func forbidden(a *attributes, reason string) sim.Response {
 	details := &metav1.StatusDetails{}
 	message := ""
 	if a.resource == "" {
-		message = "forbidden: " + unmarked.Replace(`User "`+a.user.Name+`" cannot `+a.verb+` path "`+a.path+`"`) + tail
+		message = "forbidden: " + unmarked.Replace(s.refusal(a)+era.ForbiddenEnd.In(s.era)) + tail
 	} else {
 		details = &metav1.StatusDetails{Name: a.name, Group: a.group, Kind: a.resource}
 		what := a.resource
@@ -85,11 +115,7 @@ func forbidden(a *attributes, reason string) sim.Response {
 		if a.name != "" {
 			what += ` "` + a.name + `"`
 		}
-		scope := "at the cluster scope"
-		if a.namespace != "" {
-			scope = `in the namespace "` + a.namespace + `"`
-		}
-		message = what + " is forbidden: " + unmarked.Replace(`User "`+a.user.Name+`" cannot `+a.verb+` resource "`+a.full()+`" in API group "`+a.group+`" `+scope) + tail
+		message = what + " is forbidden: " + unmarked.Replace(s.refusal(a)+era.ForbiddenEnd.In(s.era)) + tail
 	}
 	r := plainStatus(403, metav1.StatusReasonForbidden, message, details)
 	r.Header.Set("X-Content-Type-Options", "nosniff")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
@@ -42,6 +44,10 @@ func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
 	s.refused = refusal{}
 	for _, a := range []authenticator{byFrontProxy, byCertificate, byBearer} {
 		u, err := a(s, c, r)
+		if list, ok := err.(tokenErrors); ok {
+			errs = append(errs, list...)
+			continue
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -58,9 +64,14 @@ func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
 		s.Counts.Failures++
 	} else {
 		s.Counts.Errors++
-		err := utilerrors.NewAggregate(errs)
+		_, bearer := bearerToken(r)
+		err := s.failure(errs, bearer)
 		args["reason"] = err.Error()
-		line := refusal{0, "authentication.go:75", sim.KV("Unable to authenticate the request", "err", err)}
+		at := era.Unauthenticated.In(s.era)
+		line := refusal{0, at.Source, fmt.Sprintf(at.Format, err)}
+		if at.Format == "" {
+			line.Line = sim.KV("Unable to authenticate the request", "err", err)
+		}
 		s.log(c, 'E', line.V, line.Source, line.Line)
 		// Of a bootstrap token another line, which not everyone's log shows,
 		// tells more.
@@ -71,6 +82,31 @@ func (s *Server) authenticate(c *sim.Ctx, r *sim.Request) *user {
 	}
 	c.Note(trace.Authn, "", args, "")
 	return nil
+}
+
+// failure is all that was wrong with a request's credentials. A bearer token was
+// first held against the server's own, which it uses for requests to itself: in old
+// releases, where a server is two of them, twice (Models
+// apiserver/pkg/server AuthorizeClientBearerToken).
+func (s *Server) failure(errs []error, bearer bool) error {
+	if !era.NestedErrors.In(s.era) {
+		if bearer {
+			errs = append([]error{errBearer}, errs...)
+		}
+		return utilerrors.NewAggregate(errs)
+	}
+	words := make([]string, len(errs))
+	for i, e := range errs {
+		words[i] = e.Error()
+	}
+	text := strings.Join(words, ", ")
+	if len(words) > 1 {
+		text = "[" + text + "]"
+	}
+	if bearer {
+		text = fmt.Sprintf("[%v, [%[1]v, %s]]", errBearer, text)
+	}
+	return errors.New(text)
 }
 
 // known completes a user with system:authenticated, last, and notes it.
@@ -87,21 +123,45 @@ func (s *Server) known(c *sim.Ctx, u *user) *user {
 	return u
 }
 
-var errBearer = fmt.Errorf("invalid bearer token")
+var errBearer = errors.New("invalid bearer token")
 
-// byBearer tries the token of an Authorization header with each sort of token: the
-// word after the first space, so that a second space makes it empty (Models
+// tokenErrors are those of several authenticators.
+type tokenErrors []error
+
+func (l tokenErrors) Error() string { return utilerrors.NewAggregate(l).Error() }
+
+// bearerToken is the token of an Authorization header: the word after the first
+// space, so that a second space makes it empty.
+func bearerToken(r *sim.Request) (string, bool) {
+	kind, token, ok := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
+	token, _, _ = strings.Cut(token, " ")
+	return token, ok && strings.EqualFold(kind, "bearer") && token != ""
+}
+
+// byBearer tries the token of an Authorization header with each sort of token (Models
 // apiserver/pkg/authentication/request/bearertoken).
 // No match is an error, so that a wrong token is 401 and not anonymous.
 func byBearer(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
-	kind, token, ok := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " ")
-	token, _, _ = strings.Cut(token, " ")
-	if !ok || !strings.EqualFold(kind, "bearer") || token == "" {
+	token, ok := bearerToken(r)
+	if !ok {
 		return nil, nil
 	}
 	u, _, err := s.byToken(c, token, s.apiAudiences())
 	if u == nil && err == nil {
 		err = errBearer
+	}
+	if u == nil && era.TokenAuthenticators.In(s.era) {
+		var list tokenErrors
+		if s.opts.tokenFile != "" {
+			list = append(list, errBearer)
+		}
+		if len(s.opts.tokenKeys) > 0 {
+			list = append(list, err)
+		}
+		if s.opts.bootstrap {
+			list = append(list, errBearer)
+		}
+		return nil, list
 	}
 	return u, err
 }

@@ -95,28 +95,42 @@ func (s *Server) judgeToken(now time.Time, id, secret string) (*user, refusal) {
 	refuse := func(source, format string, args ...any) (*user, refusal) {
 		return nil, refusal{3, source, fmt.Sprintf(format, args...)}
 	}
+	at := era.BootstrapLog.In(s.era)
 	stored := s.store.Get("secrets", "kube-system", name)
 	if stored == nil {
-		return refuse("bootstrap.go:101", "No secret of name %s to match bootstrap bearer token", name)
+		return refuse(at[0], "No secret of name %s to match bootstrap bearer token", name)
 	}
 	o := stored.typed.(*corev1.Secret)
 	wrong := func(what string) (*user, refusal) {
-		return refuse("bootstrap.go:62", "Bootstrap secret kube-system/%s matching bearer token %s", name, what)
+		return refuse(at[1], "Bootstrap secret kube-system/%s matching bearer token %s", name, what)
 	}
-	if o.DeletionTimestamp != nil {
+	presented := func(word string) string {
+		if era.TokenShown.In(s.era) {
+			return ", expected " + word
+		}
+		return ""
+	}
+	if o.DeletionTimestamp != nil && era.BootstrapDeleted.In(s.era) {
 		return wrong("is deleted and awaiting removal")
 	}
 	if o.Type != bootstrapType || o.Data == nil {
 		return wrong("has invalid type, expected " + bootstrapType + ".")
 	}
 	if subtle.ConstantTimeCompare(o.Data["token-secret"], []byte(secret)) != 1 {
-		return wrong("has invalid value for key token-secret.")
+		return wrong("has invalid value for key token-secret" + presented(secret) + ".")
 	}
 	if string(o.Data["token-id"]) != id {
-		return wrong("has invalid value for key token-id.")
+		return wrong("has invalid value for key token-id" + presented(id) + ".")
 	}
 	if text := string(o.Data["expiration"]); text != "" {
 		at, err := time.Parse(time.RFC3339, text)
+		plain := !era.BootstrapExpiry.In(s.era)
+		switch {
+		case err != nil && plain:
+			return wrong("has unparsable expiration time (" + text + "). Treating as expired.")
+		case !now.Before(at) && plain:
+			return wrong("has expired.%!(EXTRA string=" + text + ")") // it has a value too many
+		}
 		if err != nil {
 			return refuse("secrets.go:66", "Unparseable expiration time (%s) in kube-system/%s Secret: %v. Treating as expired.", text, name, err)
 		}
@@ -128,10 +142,10 @@ func (s *Server) judgeToken(now time.Time, id, secret string) (*user, refusal) {
 		return wrong("not marked usage-bootstrap-authentication=true.")
 	}
 	groups := []string{"system:bootstrappers"}
-	if extra := string(o.Data["auth-extra-groups"]); extra != "" {
+	if extra := string(o.Data["auth-extra-groups"]); extra != "" && era.BootstrapGroups.In(s.era) != "" {
 		for _, g := range strings.Split(extra, ",") {
 			if g != s.lastGroup && !s.groupForm.MatchString(g) {
-				return wrong(fmt.Sprintf("has invalid value for key auth-extra-groups: bootstrap group %q is invalid (must match %s).", g, s.groupForm))
+				return wrong(fmt.Sprintf("has invalid value for key auth-extra-groups: bootstrap group %q is invalid (must match %s).", g, era.BootstrapGroupsShown.In(s.era)))
 			}
 			s.lastGroup = g
 			groups = append(groups, g)

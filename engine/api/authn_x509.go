@@ -66,6 +66,9 @@ func byCertificate(s *Server, c *sim.Ctx, r *sim.Request) (*user, error) {
 	leaf := chain[0]
 	s.Counts.Lives.ObserveClient(leaf.NotAfter.Sub(now).Seconds())
 	if err := pki.VerifyClient(chain, s.roots(), now); err != nil {
+		if !era.NamedCertificate.In(s.era) {
+			err = errors.Unwrap(err)
+		}
 		return nil, err
 	}
 	u, err := s.subject(leaf)

@@ -27,6 +27,18 @@ func (a *attributes) full() string {
 	return a.resource + "/" + a.sub
 }
 
+// qualified is the resource as "plural.group/subresource".
+func (a *attributes) qualified() string {
+	what := a.resource
+	if a.group != "" {
+		what += "." + a.group
+	}
+	if a.sub != "" {
+		what += "/" + a.sub
+	}
+	return what
+}
+
 // authorizer decides, or has no opinion and perhaps a reason.
 type authorizer func(s *Server, a *attributes) (allowed bool, reason string)
 
@@ -80,30 +92,30 @@ func (s *Server) allowed(c *sim.Ctx, a *attributes) (bool, string) {
 			b, _ := json.Marshal(w)
 			args["would"] = string(b)
 		}
-		if reason == "" && a.resource != "" {
-			args["rule"] = denial(a)
-			s.log(c, 'I', 5, "rbac.go:119", denial(a))
+		if s.unruled(reason) && a.resource != "" {
+			args["rule"] = s.denial(a)
+			s.logDenial(c, args["rule"])
 		}
 	}
 	c.Note(trace.Authz, subject, args, "")
 	return ok, reason
 }
 
-// denial is the sentence that RBAC writes into the log at --v=5.
-func denial(a *attributes) string {
-	what := a.resource
-	if a.group != "" {
-		what += "." + a.group
-	}
-	if a.sub != "" {
-		what = a.resource + "/" + a.sub
-		if a.group != "" {
-			what = a.resource + "." + a.group + "/" + a.sub
-		}
-	}
+// unruled reports whether a refusal's reason says no more than that RBAC has no rule.
+func (s *Server) unruled(reason string) bool {
+	return reason == "" || reason == era.NoRBACRule.In(s.era)
+}
+
+// denial is the sentence that RBAC writes into the log.
+func (s *Server) denial(a *attributes) string {
 	scope := "cluster-wide"
 	if a.namespace != "" {
 		scope = fmt.Sprintf("in namespace %q", a.namespace)
 	}
-	return fmt.Sprintf("RBAC: no rules authorize user %q with groups %q to %q resource %q %s", a.user.Name, a.user.Groups, a.verb, what, scope)
+	return fmt.Sprintf(era.RBACDenial.In(s.era).Format, a.user.Name, a.user.Groups, fmt.Sprintf("%q resource %q", a.verb, a.qualified()), scope)
+}
+
+func (s *Server) logDenial(c *sim.Ctx, words string) {
+	line := era.RBACDenial.In(s.era)
+	s.log(c, 'I', line.V, line.Source, words)
 }

@@ -54,6 +54,16 @@ func catalogOf(e era.Era) *catalog {
 			continue
 		}
 		n.unknown = era.Unknown(e, r.Plural)
+		n.Subs = slices.Clone(r.Subs)
+		for i := range n.Subs {
+			if verbs := era.SubresourceVerbs(e, r.Plural+"/"+n.Subs[i].Name); verbs != "" {
+				n.Subs[i].Verbs = strings.Fields(verbs)
+			}
+		}
+		if !era.StorageHashes.In(e) {
+			n.Hash = ""
+		}
+		n.unnamed = !era.SingularNames.In(e)
 		n.linked = era.SelfLink.In(e)
 		n.unmanaged = !era.ManagedFields.In(e)
 		c.rows = append(c.rows, &n)
@@ -61,7 +71,7 @@ func catalogOf(e era.Era) *catalog {
 	}
 	for _, v := range reviews {
 		n := *v
-		n.versions = nil
+		n.versions, n.unnamed = nil, !era.SingularNames.In(e)
 		for _, s := range c.served {
 			if s.Group == v.Group && slices.Contains(s.Plurals, v.Plural) {
 				n.versions = append(n.versions, s.Version)
@@ -125,17 +135,31 @@ func (c *catalog) listed(group, version string) []metav1.APIResource {
 		if r.Group != group || !slices.Contains(r.versions, version) {
 			continue
 		}
-		out = append(out, metav1.APIResource{Name: r.Plural, SingularName: r.singular(), Namespaced: r.Namespaced, Kind: r.Kind, Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories, StorageVersionHash: r.Hash})
+		singular := r.singular()
+		if r.unnamed {
+			singular = ""
+		}
+		out = append(out, metav1.APIResource{Name: r.Plural, SingularName: singular, Namespaced: r.Namespaced, Kind: r.Kind, Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories, StorageVersionHash: r.Hash})
 		for _, s := range r.Subs {
 			out = append(out, metav1.APIResource{Name: r.Plural + "/" + s.Name, Namespaced: r.Namespaced, Kind: s.Kind, Group: s.Group, Version: s.Vers, Verbs: s.Verbs})
 		}
 	}
 	for _, v := range c.reviews {
 		if v.Group == group && slices.Contains(v.versions, version) {
-			out = append(out, metav1.APIResource{Name: v.Plural, SingularName: strings.ToLower(v.Kind), Namespaced: v.Namespaced, Kind: v.Kind, Verbs: []string{"create"}})
+			singular := strings.ToLower(v.Kind)
+			if v.unnamed {
+				singular = ""
+			}
+			out = append(out, metav1.APIResource{Name: v.Plural, SingularName: singular, Namespaced: v.Namespaced, Kind: v.Kind, Verbs: []string{"create"}})
 		}
 	}
 	return out
+}
+
+// knows reports whether the release knows a field of a resource.
+func (s *Server) knows(plural, path string) bool {
+	r := s.catalog.of[plural]
+	return r != nil && !slices.Contains(r.unknown, path)
 }
 
 // wanted is the group and version that a request for a row speaks.
@@ -147,17 +171,17 @@ func (x *exchange) wanted(r *resource) schema.GroupVersion {
 }
 
 // body is an object's JSON as a request wants it.
-func (x *exchange) body(r *resource, o *Object) []byte { return shaped(r, o, x.wanted(r)) }
+func (x *exchange) body(r *resource, o *Object) []byte { return shaped(r, o, x.wanted(r), "") }
 
 // shaped is an object's JSON in a version, with the link to itself where the
-// release has one.
-func shaped(r *resource, o *Object, gv schema.GroupVersion) []byte {
+// release has one; to a subresource when that was asked for.
+func shaped(r *resource, o *Object, gv schema.GroupVersion, sub string) []byte {
 	b := []byte(o.JSON)
 	if head := `{"kind":"` + r.Kind + `","apiVersion":"` + gv.String() + `"`; len(b) < len(head) || string(b[:len(head)]) != head {
 		b = retitled(b, gv.String())
 	}
 	if r.linked {
-		b = linked(b, r, gv, o)
+		b = linked(b, linkTo(r, gv, o.Namespace, o.Name)+sub)
 	}
 	return ended(b)
 }
@@ -174,14 +198,21 @@ func retitled(b []byte, apiVersion string) []byte {
 	return slices.Concat(b[:i], []byte(apiVersion), b[i+n:])
 }
 
-// linked puts selfLink where ObjectMeta has it: before the UID.
-func linked(b []byte, r *resource, gv schema.GroupVersion, o *Object) []byte {
+// linked puts selfLink where ObjectMeta has it, before the UID, in the place of one
+// that is stored.
+func linked(b []byte, link string) []byte {
 	i := bytes.Index(b, []byte(`"metadata":{`))
 	j := bytes.Index(b[max(i, 0):], []byte(`"uid":"`))
 	if i < 0 || j < 0 {
 		return b
 	}
-	return slices.Concat(b[:i+j], []byte(`"selfLink":"`+linkTo(r, gv, o.Namespace, o.Name)+`",`), b[i+j:])
+	const mark = `"selfLink":"`
+	if k := bytes.Index(b[i:i+j], []byte(mark)); k >= 0 {
+		k += i
+		end := textEnd(b, k+len(mark)-1)
+		return slices.Concat(b[:k], []byte(mark+link+`"`), b[end:])
+	}
+	return slices.Concat(b[:i+j], []byte(`"selfLink":"`+link+`",`), b[i+j:])
 }
 
 // linkTo is the path of an object, or of a list when it has no name.

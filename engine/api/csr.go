@@ -5,7 +5,11 @@ import (
 	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
+	"github.com/joinery-lab/joinery/engine/pki"
 )
 
 // prepareCSR writes what the server decides about a request for a certificate:
@@ -13,6 +17,10 @@ import (
 // pkg/registry/certificates/certificates/strategy.go).
 func prepareCSR(x *exchange, o, old object, sub string) {
 	n := o.(*certificatesv1.CertificateSigningRequest)
+	beta := x.info.version != "v1"
+	if beta {
+		defaultCSR(x, n)
+	}
 	if old == nil {
 		n.Spec.Username, n.Spec.UID = x.user.Name, x.user.UID
 		n.Spec.Groups, n.Spec.Extra = slices.Clone(x.user.Groups), nil
@@ -28,35 +36,86 @@ func prepareCSR(x *exchange, o, old object, sub string) {
 	was := old.(*certificatesv1.CertificateSigningRequest)
 	n.Spec = *was.Spec.DeepCopy()
 	conditions, certificate := n.Status.Conditions, n.Status.Certificate
+	n.Status = *was.Status.DeepCopy()
 	switch sub {
 	case "":
-		n.Status = *was.Status.DeepCopy()
+		return
 	case "approval":
-		n.Status = *was.Status.DeepCopy()
 		n.Status.Conditions = conditions
-		stamp(x.now(), n, was)
 	case "status":
-		n.Status = *was.Status.DeepCopy()
 		n.Status.Certificate = certificate
-		n.Status.Conditions = withDecisions(conditions, was.Status.Conditions)
+		if era.CSRChecksStatus.In(x.s.era) {
+			kept, whole := withDecisions(conditions, was.Status.Conditions)
+			if whole || !beta {
+				n.Status.Conditions = kept
+			}
+		}
+	}
+	if era.CSRConditionTimes.In(x.s.era) {
 		stamp(x.now(), n, was)
 	}
 }
 
+// defaultCSR fills in what v1beta1 lets be left out (Models
+// pkg/apis/certificates/v1beta1/defaults.go).
+func defaultCSR(x *exchange, n *certificatesv1.CertificateSigningRequest) {
+	if n.Spec.Usages == nil {
+		n.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageKeyEncipherment}
+	}
+	if n.Spec.SignerName == "" && x.s.knows("certificatesigningrequests", "spec.signerName") {
+		n.Spec.SignerName = signerByShape(n.Spec.Request, n.Spec.Usages)
+	}
+	if x.s.knows("certificatesigningrequests", "status.conditions.status") {
+		for i := range n.Status.Conditions {
+			if c := &n.Status.Conditions[i]; c.Status == "" {
+				c.Status = corev1.ConditionTrue
+			}
+		}
+	}
+}
+
+// legacySigner signs what is of no known shape.
+const legacySigner = "kubernetes.io/legacy-unknown"
+
+// signerByShape is the signer that a request without one means.
+func signerByShape(request []byte, usages []certificatesv1.KeyUsage) string {
+	req, err := pki.ParseRequest(request)
+	if err != nil || !slices.Equal(req.Subject.Organization, []string{"system:nodes"}) || !strings.HasPrefix(req.Subject.CommonName, nodePrefix) {
+		return legacySigner
+	}
+	kinds := map[certificatesv1.KeyUsage]bool{}
+	for _, u := range usages {
+		kinds[u] = true
+	}
+	of := func(purpose certificatesv1.KeyUsage) bool {
+		return len(kinds) == 3 && kinds[certificatesv1.UsageDigitalSignature] && kinds[certificatesv1.UsageKeyEncipherment] && kinds[purpose]
+	}
+	hosts, others := len(req.DNSNames)+len(req.IPAddresses) > 0, len(req.EmailAddresses)+len(req.URIs) > 0
+	switch {
+	case of(certificatesv1.UsageClientAuth) && !hosts && !others:
+		return certificatesv1.KubeAPIServerClientKubeletSignerName
+	case of(certificatesv1.UsageServerAuth) && hosts && !others:
+		return certificatesv1.KubeletServingSignerName
+	}
+	return legacySigner
+}
+
 // withDecisions keeps Approved and Denied as they were when there are as many
-// of them as before: /status can't touch them. Otherwise validation complains.
-func withDecisions(now, was []certificatesv1.CertificateSigningRequestCondition) []certificatesv1.CertificateSigningRequestCondition {
-	out := slices.Clone(now)
+// of them as before: /status can't touch them. Otherwise they are not whole, and
+// validation complains.
+func withDecisions(now, was []certificatesv1.CertificateSigningRequestCondition) (out []certificatesv1.CertificateSigningRequestCondition, whole bool) {
+	out, whole = slices.Clone(now), true
 	for _, t := range []certificatesv1.RequestConditionType{certificatesv1.CertificateApproved, certificatesv1.CertificateDenied} {
 		before, after := places(was, t), places(now, t)
 		if len(before) != len(after) {
+			whole = false
 			continue
 		}
 		for i := range before {
 			out[after[i]] = was[before[i]]
 		}
 	}
-	return out
+	return out, whole
 }
 
 // places are the indexes of the conditions of a type.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,10 +31,13 @@ var usages = []certificatesv1.KeyUsage{
 func validateCSR(x *exchange, o, old object, sub string) field.ErrorList {
 	n := o.(*certificatesv1.CertificateSigningRequest)
 	if old == nil {
-		return append(validateCSRSpec(x, n), validateCSRStatus(n, nil)...)
+		return validateCSRSpec(x, n) // its status is empty
+	}
+	if !era.CSRChecksStatus.In(x.s.era) {
+		return nil
 	}
 	was := old.(*certificatesv1.CertificateSigningRequest)
-	return append(validateCSRStatus(n, was), validateCSRChange(n, was, sub)...)
+	return append(x.validateCSRStatus(n, was), validateCSRChange(n, was, sub, x.info.version != "v1")...)
 }
 
 func validateCSRSpec(x *exchange, n *certificatesv1.CertificateSigningRequest) field.ErrorList {
@@ -44,25 +48,23 @@ func validateCSRSpec(x *exchange, n *certificatesv1.CertificateSigningRequest) f
 		err = pki.CheckRequest(req)
 	}
 	if err != nil {
-		errs = append(errs, field.Invalid(spec.Child("request"), n.Spec.Request, err.Error()))
+		errs = append(errs, field.Invalid(spec.Child("request"), x.bytesShown(n.Spec.Request), err.Error()))
 	}
 	if len(n.Spec.Usages) == 0 {
-		errs = append(errs, field.Required(spec.Child("usages"), ""))
+		errs = append(errs, field.Required(spec.Child("usages"), era.CSRUsagesMissing.In(x.s.era)))
 	}
-	for i, u := range n.Spec.Usages {
-		if !slices.Contains(usages, u) {
-			errs = append(errs, field.NotSupported(spec.Child("usages").Index(i), u, usages))
-		}
-	}
-	for i, u := range n.Spec.Usages {
-		if slices.Contains(n.Spec.Usages[:i], u) {
-			errs = append(errs, field.Duplicate(spec.Child("usages").Index(i), u))
-		}
+	beta := x.info.version != "v1"
+	if !beta {
+		errs = append(errs, usageErrors(spec.Child("usages"), n.Spec.Usages)...)
 	}
 	signer := spec.Child("signerName")
-	if n.Spec.SignerName == "kubernetes.io/legacy-unknown" {
+	switch {
+	case !x.s.knows("certificatesigningrequests", "spec.signerName"):
+	case n.Spec.SignerName == "":
+		errs = append(errs, field.Required(signer, era.CSRSignerMissing.In(x.s.era)))
+	case n.Spec.SignerName == legacySigner && !beta:
 		errs = append(errs, field.Invalid(signer, n.Spec.SignerName, "the legacy signerName is not allowed via this API version"))
-	} else {
+	default:
 		errs = append(errs, validateSigner(signer, n.Spec.SignerName)...)
 	}
 	if e := n.Spec.ExpirationSeconds; e != nil && *e < era.CSRMinExpiration.In(x.s.era) {
@@ -71,12 +73,41 @@ func validateCSRSpec(x *exchange, n *certificatesv1.CertificateSigningRequest) f
 	return errs
 }
 
+// goBytes are bytes that an error shows as Go writes them.
+type goBytes []byte
+
+func (goBytes) MarshalJSON() ([]byte, error) { return nil, errors.New("shown by String") }
+func (b goBytes) String() string             { return fmt.Sprintf("%#v", []byte(b)) }
+
+// bytesShown are bytes as a release shows them in an error.
+func (x *exchange) bytesShown(b []byte) any {
+	if len(b) == 0 && era.EmptyBytes.In(x.s.era) {
+		b = nil
+	}
+	if era.GoValues.In(x.s.era) {
+		return goBytes(b)
+	}
+	return b
+}
+
+// usageErrors are those of v1; v1beta1 takes any usages.
+func usageErrors(at *field.Path, list []certificatesv1.KeyUsage) (errs field.ErrorList) {
+	for i, u := range list {
+		if !slices.Contains(usages, u) {
+			errs = append(errs, field.NotSupported(at.Index(i), u, usages))
+		}
+	}
+	for i, u := range list {
+		if slices.Contains(list[:i], u) {
+			errs = append(errs, field.Duplicate(at.Index(i), u))
+		}
+	}
+	return errs
+}
+
 // validateSigner models ValidateSignerName: a domain of two labels or more, one
 // slash, a path that is a subdomain.
 func validateSigner(at *field.Path, name string) field.ErrorList {
-	if name == "" {
-		return field.ErrorList{field.Required(at, "")}
-	}
 	parts := strings.Split(name, "/")
 	if len(parts) != 2 {
 		return field.ErrorList{field.Invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")}
@@ -115,12 +146,13 @@ func labelErrors(at *field.Path, part string, check func(string) []string) field
 // once are the conditions that stay for ever and are only ever True.
 var once = []certificatesv1.RequestConditionType{certificatesv1.CertificateApproved, certificatesv1.CertificateDenied, certificatesv1.CertificateFailed}
 
-func validateCSRStatus(n, was *certificatesv1.CertificateSigningRequest) field.ErrorList {
-	errs := conditionErrors(n.Status.Conditions)
-	if was != nil && len(conditionErrors(was.Status.Conditions)) > 0 && equality.Semantic.DeepEqual(was.Status.Conditions, n.Status.Conditions) {
+func (x *exchange) validateCSRStatus(n, was *certificatesv1.CertificateSigningRequest) field.ErrorList {
+	beta := x.info.version != "v1"
+	errs := x.conditionErrors(n.Status.Conditions, was.Status.Conditions, beta)
+	if len(x.conditionErrors(was.Status.Conditions, nil, beta)) > 0 && equality.Semantic.DeepEqual(was.Status.Conditions, n.Status.Conditions) {
 		errs = nil
 	}
-	if len(n.Status.Certificate) > 0 && (was == nil || !bytes.Equal(was.Status.Certificate, n.Status.Certificate)) {
+	if len(n.Status.Certificate) > 0 && !beta && !bytes.Equal(was.Status.Certificate, n.Status.Certificate) {
 		if err := checkIssued(n.Status.Certificate); err != nil {
 			errs = append(errs, field.Invalid(field.NewPath("status", "certificate"), "<certificate data>", err.Error()))
 		}
@@ -128,13 +160,16 @@ func validateCSRStatus(n, was *certificatesv1.CertificateSigningRequest) field.E
 	return errs
 }
 
-func conditionErrors(list []certificatesv1.CertificateSigningRequestCondition) field.ErrorList {
+// conditionErrors are those of a list of conditions that were other ones before.
+// v1beta1 lets types be empty, and be there twice.
+func (x *exchange) conditionErrors(list, was []certificatesv1.CertificateSigningRequestCondition, beta bool) field.ErrorList {
 	var errs field.ErrorList
+	both := len(places(was, certificatesv1.CertificateApproved)) > 0 && len(places(was, certificatesv1.CertificateDenied)) > 0
 	at := field.NewPath("status", "conditions")
 	seen := map[certificatesv1.RequestConditionType]bool{}
 	for i, c := range list {
 		p := at.Index(i)
-		if c.Type == "" {
+		if c.Type == "" && !beta {
 			errs = append(errs, field.Required(p.Child("type"), ""))
 		}
 		all := []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown}
@@ -147,10 +182,14 @@ func conditionErrors(list []certificatesv1.CertificateSigningRequestCondition) f
 		case !slices.Contains(all, c.Status):
 			errs = append(errs, field.NotSupported(p.Child("status"), c.Status, all))
 		}
-		if c.Type == certificatesv1.CertificateApproved && seen[certificatesv1.CertificateDenied] || c.Type == certificatesv1.CertificateDenied && seen[certificatesv1.CertificateApproved] {
-			errs = append(errs, field.Invalid(at, c.Type, "Approved and Denied conditions are mutually exclusive"))
+		if !both && (c.Type == certificatesv1.CertificateApproved && seen[certificatesv1.CertificateDenied] || c.Type == certificatesv1.CertificateDenied && seen[certificatesv1.CertificateApproved]) {
+			of := at
+			if era.CSRExclusiveAt.In(x.s.era) {
+				of = p.Child("type")
+			}
+			errs = append(errs, field.Invalid(of, c.Type, "Approved and Denied conditions are mutually exclusive"))
 		}
-		if seen[c.Type] {
+		if seen[c.Type] && !beta {
 			errs = append(errs, field.Duplicate(p.Child("type"), c.Type))
 		}
 		seen[c.Type] = true
@@ -193,7 +232,7 @@ func checkIssued(b []byte) error {
 }
 
 // validateCSRChange holds what an update may not do to decisions and certificate.
-func validateCSRChange(n, was *certificatesv1.CertificateSigningRequest, sub string) field.ErrorList {
+func validateCSRChange(n, was *certificatesv1.CertificateSigningRequest, sub string, beta bool) field.ErrorList {
 	var errs field.ErrorList
 	at := field.NewPath("status", "conditions")
 	for _, t := range once {
@@ -210,7 +249,7 @@ func validateCSRChange(n, was *certificatesv1.CertificateSigningRequest, sub str
 		at := field.NewPath("status", "certificate")
 		if sub != "status" {
 			errs = append(errs, field.Forbidden(at, "updates may not set certificate content"))
-		} else if len(was.Status.Certificate) > 0 {
+		} else if len(was.Status.Certificate) > 0 && !beta {
 			errs = append(errs, field.Forbidden(at, "updates may not modify existing certificate content"))
 		}
 	}

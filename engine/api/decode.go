@@ -16,6 +16,7 @@ import (
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -99,7 +100,11 @@ func (x *exchange) decodeJSON(data []byte, strict []error, want schema.GroupVers
 		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", got.Kind, got.Version, want.Kind, why))
 	}
 	if !x.s.catalog.kinds[got] {
-		return bad(fmt.Sprintf("no kind %q is registered for version %q in scheme %q", got.Kind, got.GroupVersion(), "pkg/api/legacyscheme/scheme.go:30"))
+		why := fmt.Sprintf("no kind %q is registered for version %q", got.Kind, got.GroupVersion())
+		if scheme := era.SchemeName.In(x.s.era); scheme != "" {
+			why += fmt.Sprintf(" in scheme %q", scheme)
+		}
+		return bad(why)
 	}
 	if got.Group != want.Group || got.Version != want.Version {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", got.GroupVersion(), want.GroupVersion()))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"crypto/sha512"
 	"fmt"
 	"net"
@@ -27,7 +28,7 @@ func (x *exchange) page() sim.Response {
 		}
 		return text(404, "404 page not found\n")
 	}
-	f, ok := negotiate(x.r.Header.Get("Accept"))
+	f, ok := x.s.negotiate(x.r.Header.Get("Accept"))
 	if !ok && (parts[0] == "api" || parts[0] == "apis") {
 		return plainStatus(406, metav1.StatusReasonNotAcceptable, notAcceptable, &metav1.StatusDetails{})
 	}
@@ -40,9 +41,9 @@ func (x *exchange) page() sim.Response {
 	case path == "/version":
 		return asJSON(200, encode(x.s.version()))
 	case path == "/api" && f.as == "APIGroupDiscoveryList":
-		return aggregated([]string{""}, x.s, false)
+		return aggregated([]string{""}, x.s, f.version, false)
 	case path == "/apis" && f.as == "APIGroupDiscoveryList":
-		return aggregated(x.s.catalog.groups, x.s, true)
+		return aggregated(x.s.catalog.groups, x.s, f.version, true)
 	case path == "/api":
 		return x.finish(200, encode(metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"},
 			ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: net.JoinHostPort(x.s.address(x.c), strconv.Itoa(x.s.opts.port))}}}))
@@ -54,21 +55,43 @@ func (x *exchange) page() sim.Response {
 		for _, g := range x.s.foreign() {
 			list.Groups = append(list.Groups, x.s.foreignGroup(g))
 		}
-		return x.finish(200, encode(list))
+		return x.finish(200, x.s.addressed(encode(list)))
 	case path == "/api/v1":
 		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList"}, GroupVersion: "v1", APIResources: x.s.core()}))
 	case parts[0] == "apis" && len(parts) == 2 && slices.Contains(x.s.foreign(), parts[1]):
 		g := x.s.foreignGroup(parts[1])
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
-		return x.finish(200, encode(g))
+		return x.finish(200, x.s.addressed(encode(g)))
 	case parts[0] == "apis" && slices.Contains(x.s.catalog.groups, parts[1]) && len(parts) == 2:
 		g := x.s.catalog.group(parts[1])
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
-		return x.finish(200, encode(g))
+		return x.finish(200, x.s.addressed(encode(g)))
 	case parts[0] == "apis" && slices.Contains(x.s.catalog.groups, parts[1]) && len(parts) == 3 && slices.Contains(x.s.catalog.versionsOf(parts[1]), parts[2]):
 		return x.finish(200, encode(metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: parts[1] + "/" + parts[2], APIResources: x.s.catalog.listed(parts[1], parts[2])}))
 	}
+	if len(parts) > 1 && (parts[0] == "api" || parts[0] == "apis" && slices.Contains(x.s.catalog.groups, parts[1])) {
+		return notServed() // the group is there, and says it
+	}
 	return text(404, "404 page not found\n")
+}
+
+// addressed is a discovery document with the addresses that old releases show
+// where there are none, behind each group's preferred version.
+func (s *Server) addressed(b []byte) []byte {
+	if !era.AddressesAlways.In(s.era) {
+		return b
+	}
+	const mark = `"preferredVersion":{`
+	var out []byte
+	for {
+		i := bytes.Index(b, []byte(mark))
+		if i < 0 {
+			return append(out, b...)
+		}
+		i += bytes.IndexByte(b[i:], '}') + 1
+		out = append(append(out, b[:i]...), `,"serverAddressByClientCIDRs":null`...)
+		b = b[i:]
+	}
 }
 
 // discoveryList and the rest are apidiscovery.k8s.io/v2, which k8s.io/api has
@@ -117,8 +140,8 @@ type discoverySub struct {
 }
 
 // aggregated is the discovery of many groups in one document.
-func aggregated(names []string, s *Server, others bool) sim.Response {
-	list := discoveryList{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}
+func aggregated(names []string, s *Server, version string, others bool) sim.Response {
+	list := discoveryList{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/" + version}
 	for _, n := range names {
 		g := discoveryGroup{}
 		g.Metadata.Name = n
@@ -135,7 +158,7 @@ func aggregated(names []string, s *Server, others bool) sim.Response {
 	body := encode(list)
 	resp := asJSON(200, body)
 	resp.Header.Set("Cache-Control", "public")
-	resp.Header.Set("Content-Type", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+	resp.Header.Set("Content-Type", "application/json;g=apidiscovery.k8s.io;v="+version+";as=APIGroupDiscoveryList")
 	resp.Header.Set("Etag", fmt.Sprintf("%q", fmt.Sprintf("%X", sha512.Sum512(body))))
 	resp.Header.Set("Vary", "Accept")
 	return resp
@@ -201,11 +224,18 @@ func (s *Server) paths() []string {
 var checks = []string{"ping", "log", "etcd", "poststarthook/start-apiserver-admission-initializer", "poststarthook/rbac/bootstrap-roles", "poststarthook/bootstrap-controller"}
 
 func (x *exchange) health(parts []string) sim.Response {
+	if parts[0] != "healthz" && !era.Livez.In(x.s.era) {
+		return text(404, "404 page not found\n")
+	}
 	if len(parts) > 1 && !slices.Contains(checks, strings.Join(parts[1:], "/")) {
 		return text(404, "404 page not found\n")
 	}
 	if !x.query.Has("verbose") {
-		return text(200, "ok")
+		ok := text(200, "ok")
+		if !era.HealthNosniff.In(x.s.era) {
+			ok.Header.Del("X-Content-Type-Options")
+		}
+		return ok
 	}
 	var b strings.Builder
 	for _, c := range checks {

@@ -66,6 +66,7 @@ var forms = map[string]func(w *replay, t *testing.T, r golden.Recording){
 	"rows of bindings":             func(w *replay, t *testing.T, r golden.Recording) { w.bindingRows(t, r) },
 	"claims of a token":            func(w *replay, t *testing.T, r golden.Recording) { w.tokenClaims(t, r) },
 	"answer to a token":            func(w *replay, t *testing.T, r golden.Recording) { w.tokenAnswer(t, r) },
+	"log of all":                   func(w *replay, t *testing.T, r golden.Recording) { w.logOfAll(t, r.Text(t)) },
 	"log of a request":             func(w *replay, t *testing.T, r golden.Recording) { w.logLines(t, r, r.Text(t)) },
 }
 

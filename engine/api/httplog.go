@@ -1,10 +1,12 @@
 package api
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unsafe"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -33,11 +35,16 @@ var flows = []struct {
 // Virtual time stands still while a request is handled, so what it took is a
 // guess from its size.
 func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
-	if s.opts.v < 3 {
+	line := era.HTTPLine.In(s.era)
+	if s.opts.v < line.V {
 		return
 	}
 	micro := 400 + len(x.r.Body)/4 + len(resp.Body)/8
 	took := strconv.Itoa(micro/1000) + "." + strconv.Itoa(1000 + micro%1000)[1:] + "ms"
+	if line.Format != "" {
+		c.Log('I', line.V, line.Source, oldHTTPLine(line.Format, x, took, resp.Code))
+		return
+	}
 	b := s.lineRoom[:0]
 	q := func(k, v string) {
 		b = append(append(append(b, ' '), k...), '=')
@@ -45,7 +52,7 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	}
 	b = append(b, `"HTTP"`...)
 	verb := x.r.Method
-	if x.info.verb == "list" || x.info.verb == "watch" {
+	if (x.info.verb == "list" || x.info.verb == "watch") && era.HTTPAudit.In(s.era) {
 		verb = strings.ToUpper(x.info.verb)
 	}
 	if x.connect {
@@ -55,15 +62,19 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 	q("URI", x.r.URL)
 	q("latency", took)
 	q("userAgent", x.r.Header.Get("User-Agent"))
-	q("audit-ID", c.Chance.UUID("audit"))
+	if era.HTTPAudit.In(s.era) {
+		q("audit-ID", c.Chance.UUID("audit"))
+	}
 	q("srcIP", x.r.Remote)
-	if x.user != nil && resp.Code != 403 && !x.connect {
+	if x.user != nil && resp.Code != 403 && !x.connect && era.HTTPFlow.In(s.era) {
 		for _, f := range flows {
 			if f.is(x) {
 				q("apf_pl", f.level)
 				q("apf_fs", f.schema)
-				b = append(b, " apf_iseats=1 apf_fseats=0"...)
-				q("apf_additionalLatency", "0s")
+				if era.HTTPSeats.In(s.era) {
+					b = append(b, " apf_iseats=1 apf_fseats=0"...)
+					q("apf_additionalLatency", "0s")
+				}
 				q("apf_execution_time", took)
 				break
 			}
@@ -81,5 +92,23 @@ func (s *Server) httpLog(c *sim.Ctx, x *exchange, resp *sim.Response) {
 		q("addedInfo", x.added)
 	}
 	s.lineRoom = b
-	c.Log('I', 3, "httplog.go:134", unsafe.String(unsafe.SliceData(b), len(b)))
+	c.Log('I', line.V, line.Source, unsafe.String(unsafe.SliceData(b), len(b)))
+}
+
+// oldHTTPLine is the line of releases that write no structured ones.
+func oldHTTPLine(shape string, x *exchange, took string, code int) string {
+	agent, status := x.r.Header.Get("User-Agent"), strconv.Itoa(code)
+	if x.hijacked {
+		status = "hijacked"
+	}
+	if shape == "verb" {
+		if x.hijacked {
+			return fmt.Sprintf("verb=%q URI=%q latency=%s UserAgent=%q srcIP=%q: hijacked", x.r.Method, x.r.URL, took, agent, x.r.Remote)
+		}
+		return fmt.Sprintf("verb=%q URI=%q latency=%s resp=%s UserAgent=%q srcIP=%q: ", x.r.Method, x.r.URL, took, status, agent, x.r.Remote)
+	}
+	if shape == "list" { // a header is a list
+		agent = "[" + agent + "]"
+	}
+	return fmt.Sprintf("%s %s: (%s) %s [%s %s]", x.r.Method, x.r.URL, took, status, agent, x.r.Remote)
 }

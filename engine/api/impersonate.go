@@ -147,7 +147,7 @@ func (x *exchange) impersonate() (sim.Response, bool) {
 	if first.why != "" {
 		reason = first.why
 	}
-	r := forbidden(&first.a, reason)
+	r := x.s.forbidden(&first.a, reason)
 	r.Header.Del("X-Content-Type-Options")
 	return r, true
 }

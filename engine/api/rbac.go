@@ -6,11 +6,14 @@ import (
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // rules is the RBAC policy in a form that is quick to ask. It is derived from
 // the store and made again when an object of rbac.authorization.k8s.io changed.
 type rules struct {
+	prefix   string    // of reasons
 	bindings []binding // ClusterRoleBindings, then RoleBindings, by key
 	// of remembers the bindings of users, by their name and groups, and would
 	// which of the default roles allow what was refused.
@@ -41,7 +44,7 @@ func (p *rules) boundTo(u *user) []bound {
 		j := slices.IndexFunc(b.subjects, func(sub rbacv1.Subject) bool { return applies(&sub, b.namespace, u) })
 		if j >= 0 {
 			s := &b.subjects[j]
-			out = append(out, bound{b, s, fmt.Sprintf("RBAC: allowed by %s %q of %s %q to %s", b.kind, objectName(b), b.roleKind, b.role, describe(s))})
+			out = append(out, bound{b, s, fmt.Sprintf("%sallowed by %s %q of %s %q to %s", p.prefix, b.kind, objectName(b), b.roleKind, b.role, describe(s))})
 		}
 	}
 	if p.of == nil || len(p.of) >= mostRemembered {
@@ -73,7 +76,7 @@ func (s *Server) policy() *rules {
 	if fresh {
 		return s.rules
 	}
-	p := &rules{}
+	p := &rules{prefix: era.RBACReason.In(s.era)}
 	for _, o := range s.store.Tables["clusterrolebindings"] {
 		b := o.typed.(*rbacv1.ClusterRoleBinding)
 		p.add(s, binding{kind: "ClusterRoleBinding", name: b.Name, roleKind: b.RoleRef.Kind, role: b.RoleRef.Name, subjects: b.Subjects})
@@ -121,11 +124,11 @@ func byRBAC(s *Server, a *attributes) (bool, string) {
 	}
 	switch len(missing) {
 	case 0:
-		return false, ""
+		return false, era.NoRBACRule.In(s.era)
 	case 1:
-		return false, "RBAC: " + missing[0]
+		return false, era.RBACReason.In(s.era) + missing[0]
 	}
-	return false, "RBAC: [" + strings.Join(missing, ", ") + "]"
+	return false, era.RBACReason.In(s.era) + "[" + strings.Join(missing, ", ") + "]"
 }
 
 func objectName(b *binding) string {

@@ -57,6 +57,7 @@ type resource struct {
 	versions          []string
 	unknown           []string
 	linked, unmanaged bool
+	unnamed           bool // without a singular name in discovery
 }
 
 // sub is a subresource.

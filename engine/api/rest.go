@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
@@ -307,7 +308,9 @@ func (x *exchange) keep(o, old object) {
 	if meta(o).DeletionGracePeriodSeconds == nil {
 		meta(o).DeletionGracePeriodSeconds = meta(old).DeletionGracePeriodSeconds
 	}
-	meta(o).SelfLink = ""
+	if !era.SelfLinkStored.In(x.s.era) {
+		meta(o).SelfLink = ""
+	}
 	meta(o).Generation = meta(old).Generation
 	meta(o).GenerateName = meta(old).GenerateName
 }

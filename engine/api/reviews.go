@@ -27,6 +27,7 @@ type review struct {
 	bare bool
 
 	versions []string // that the release serves
+	unnamed  bool     // without a singular name in discovery
 }
 
 var reviews []*review
@@ -143,6 +144,8 @@ func (x *exchange) decide(a *attributes) authorizationv1.SubjectAccessReviewStat
 	verdict := "no"
 	if ok {
 		verdict = "yes"
+	} else if a.resource != "" && x.s.opts.v >= era.RBACDenial.In(x.s.era).V && x.s.unruled(reason) {
+		x.s.logDenial(x.c, x.s.denial(a))
 	}
 	subject := a.path
 	if a.resource != "" {

@@ -258,14 +258,14 @@ func (s *Server) ServeHTTP(c *sim.Ctx, r *sim.Request) sim.Response {
 
 func (x *exchange) serve() sim.Response {
 	if x.user = x.s.authenticate(x.c, x.r); x.user == nil {
-		return unauthorized()
+		return x.s.unauthorized()
 	}
 	if resp, done := x.impersonate(); done {
 		return resp
 	}
 	a := x.attributes()
 	if ok, reason := x.s.allowed(x.c, a); !ok {
-		return forbidden(a, reason)
+		return x.s.forbidden(a, reason)
 	}
 	if a := x.s.elsewhere(x.info.path); a != nil {
 		return x.forward(a)
@@ -292,7 +292,7 @@ func (x *exchange) resource() sim.Response {
 		if i.verb != "create" || i.name != "" {
 			return notAllowed()
 		}
-		x.form, _ = negotiate(x.r.Header.Get("Accept"))
+		x.form, _ = x.s.negotiate(x.r.Header.Get("Accept"))
 		return x.review(review)
 	}
 	r := x.s.catalog.lookup(i)
@@ -313,7 +313,7 @@ func (x *exchange) resource() sim.Response {
 			return notAllowed()
 		}
 		var ok bool
-		if x.form, ok = negotiate(x.r.Header.Get("Accept")); !ok {
+		if x.form, ok = x.s.negotiate(x.r.Header.Get("Accept")); !ok {
 			x.form = form{}
 		}
 		return sub.answer(x, r)
@@ -322,7 +322,7 @@ func (x *exchange) resource() sim.Response {
 		return notAllowed()
 	}
 	var ok bool
-	if x.form, ok = negotiate(x.r.Header.Get("Accept")); !ok || x.form.as == "APIGroupDiscoveryList" {
+	if x.form, ok = x.s.negotiate(x.r.Header.Get("Accept")); !ok || x.form.as == "APIGroupDiscoveryList" {
 		return plainStatus(406, metav1.StatusReasonNotAcceptable, notAcceptable, &metav1.StatusDetails{})
 	}
 	switch i.verb {

@@ -62,7 +62,7 @@ func TestTokenLives(t *testing.T) {
 	g.now = g.now.Add(time.Second)
 	code, log := whoami()
 	require.Equal(t, 401, code)
-	require.Contains(t, log, `"Unable to authenticate the request" err="service account token has expired"`)
+	require.Contains(t, log, `"Unable to authenticate the request" err="[invalid bearer token, service account token has expired]"`)
 
 	tr, _, _ = g.tokenFor(admin, "app", `{}`)
 	require.Equal(t, int64(3600), *tr.Spec.ExpirationSeconds)
@@ -208,7 +208,7 @@ func TestTokenOfTheDeleted(t *testing.T) {
 	require.Equal(t, 201, whoami())
 	g.now = g.now.Add(time.Second)
 	require.Equal(t, 401, whoami())
-	require.Contains(t, g.lastLog(), `err="service account default/app has been deleted"`)
+	require.Contains(t, g.lastLog(), `err="[invalid bearer token, service account default/app has been deleted]"`)
 
 	g.create(path, `{"metadata":{"name":"free"}}`)
 	_, body = g.ask("DELETE", path+"/free", g.admin(), "", "")

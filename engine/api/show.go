@@ -7,19 +7,21 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 // form is how an answer is written.
 type form struct {
-	yaml bool
-	as   string // "", Table, PartialObjectMetadata, PartialObjectMetadataList, APIGroupDiscoveryList
+	yaml    bool
+	version string // of meta.k8s.io, of a form that is not ""
+	as      string // "", Table, PartialObjectMetadata, PartialObjectMetadataList, APIGroupDiscoveryList
 }
 
 const notAcceptable = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
 
 // negotiate picks the first form in Accept that is served; false when there is none.
-func negotiate(accept string) (form, bool) {
+func (s *Server) negotiate(accept string) (form, bool) {
 	if accept == "" {
 		return form{}, true
 	}
@@ -30,7 +32,7 @@ func negotiate(accept string) (form, bool) {
 			k, v, _ := strings.Cut(strings.TrimSpace(p), "=")
 			params[k] = v
 		}
-		f := form{as: params["as"]}
+		f := form{as: params["as"], version: params["v"]}
 		switch strings.TrimSpace(parts[0]) {
 		case jsonType, "*/*", "application/*":
 		case "application/yaml":
@@ -41,11 +43,11 @@ func negotiate(accept string) (form, bool) {
 		switch f.as {
 		case "":
 		case "Table", "PartialObjectMetadata", "PartialObjectMetadataList":
-			if params["g"] != "meta.k8s.io" || params["v"] != "v1" {
+			if params["g"] != "meta.k8s.io" || !slices.Contains(era.Tables.In(s.era), params["v"]) {
 				continue
 			}
 		case "APIGroupDiscoveryList":
-			if params["g"] != "apidiscovery.k8s.io" || params["v"] != "v2" {
+			if params["g"] != "apidiscovery.k8s.io" || !slices.Contains(era.AggregatedDiscovery.In(s.era), params["v"]) {
 				continue
 			}
 		default:
@@ -75,19 +77,35 @@ func (x *exchange) finish(code int, body []byte) sim.Response {
 
 // show answers with one object in the form that was asked for.
 func (x *exchange) show(code int, r *resource, o *Object) sim.Response {
-	body := x.body(r, o)
+	sub := ""
+	if x.info.sub != "" {
+		sub = "/" + x.info.sub
+	}
+	body := shaped(r, o, x.wanted(r), sub)
 	switch x.form.as {
 	case "Table":
-		body = x.tableOf(r, []*Object{o}, meta(o.typed).ResourceVersion, true)
+		var err error
+		if body, err = x.tableOf(r, []*Object{o}, meta(o.typed).ResourceVersion, o.Name); err != nil {
+			return unprinted(err)
+		}
 	case "PartialObjectMetadata":
-		body = encode(partial(o))
+		body = encode(partial(r, o, x.form.version))
 	}
 	return x.finish(code, body)
 }
 
+// unprinted is the answer about an object that can't be printed: an error of no kind.
+func unprinted(err error) sim.Response {
+	return plainStatus(500, "", err.Error(), nil)
+}
+
 // partial is an object's metadata alone.
-func partial(o *Object) *metav1.PartialObjectMetadata {
-	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: "meta.k8s.io/v1"}, ObjectMeta: *meta(o.typed)}
+func partial(r *resource, o *Object, version string) *metav1.PartialObjectMetadata {
+	p := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadata", APIVersion: "meta.k8s.io/" + version}, ObjectMeta: *meta(o.typed)}
+	if r.linked {
+		p.SelfLink = linkTo(r, r.gv(), o.Namespace, o.Name)
+	}
+	return p
 }
 
 // showList answers with a list; its version is the store's.
@@ -95,11 +113,15 @@ func (x *exchange) showList(r *resource, list []*Object) sim.Response {
 	version := versionText(x.s.store.Version)
 	switch x.form.as {
 	case "Table":
-		return x.finish(200, x.tableOf(r, list, version, true))
+		body, err := x.tableOf(r, list, version, "")
+		if err != nil {
+			return unprinted(err)
+		}
+		return x.finish(200, body)
 	case "PartialObjectMetadataList", "PartialObjectMetadata":
-		out := metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadataList", APIVersion: "meta.k8s.io/v1"}, ListMeta: metav1.ListMeta{ResourceVersion: version}, Items: []metav1.PartialObjectMetadata{}}
+		out := metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{Kind: "PartialObjectMetadataList", APIVersion: "meta.k8s.io/" + x.form.version}, ListMeta: metav1.ListMeta{ResourceVersion: version}, Items: []metav1.PartialObjectMetadata{}}
 		for _, o := range list {
-			p := partial(o)
+			p := partial(r, o, x.form.version)
 			p.TypeMeta = metav1.TypeMeta{}
 			out.Items = append(out.Items, *p)
 		}

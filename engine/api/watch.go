@@ -10,9 +10,11 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
@@ -240,6 +242,14 @@ func (s *Server) before(o *Object) *Object {
 	return nil
 }
 
+// metaVersion is the version of meta.k8s.io that a release prefers.
+func metaVersion(e era.Era) string {
+	if v := era.Tables.In(e); len(v) > 0 {
+		return v[0]
+	}
+	return "v1"
+}
+
 // tell sends one frame in the watch's form.
 func (s *Server) tell(c *sim.Ctx, w *watch, kind string, o *Object) {
 	r := s.catalog.of[w.Resource]
@@ -250,12 +260,16 @@ func (s *Server) tell(c *sim.Ctx, w *watch, kind string, o *Object) {
 		if w.Bare {
 			include = "None"
 		}
-		body = tableJSON(c, r, []*Object{o}, meta(o.typed).ResourceVersion, include, !w.Headed)
+		t := metav1.Table{ListMeta: metav1.ListMeta{ResourceVersion: meta(o.typed).ResourceVersion}}
+		var err error
+		if body, err = s.tableJSON(c, r, []*Object{o}, t, metaVersion(s.era), include, !w.Headed); err != nil {
+			return
+		}
 		w.Headed = true
 	case w.As == "PartialObjectMetadata" || w.As == "PartialObjectMetadataList":
-		body = encode(partial(o))
+		body = encode(partial(r, o, metaVersion(s.era)))
 	case w.Version != "" || r.linked:
-		c.Push(w.Stream, frame(kind, shaped(r, o, w.gv(r))))
+		c.Push(w.Stream, frame(kind, shaped(r, o, w.gv(r), "")))
 		return
 	}
 	if w.As == "" {

@@ -48,7 +48,7 @@ var CSRSigningChecksConditions = row("CSRSigningChecksConditions", Fact[bool]{Si
 var BootstrapGroups = row("BootstrapGroups", Fact[string]{Since: "1.8", Value: `\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\z`, Source: "cluster-bootstrap/token/api; golden b1/36"})
 
 // BootstrapToken is what a bootstrap token looks like.
-var BootstrapToken = row("BootstrapToken", Fact[string]{Since: "1.8", Value: `\A([a-z0-9]{6})\.([a-z0-9]{16})\z`, Source: "cluster-bootstrap/token/api"})
+var BootstrapToken = row("BootstrapToken", Fact[string]{Value: `\A([a-z0-9]{6})\.([a-z0-9]{16})\z`, Source: "cluster-bootstrap/token/api"})
 
 // TokenID: a ServiceAccount token has a jti, which its user has as
 // authentication.kubernetes.io/credential-id (gate ServiceAccountTokenJTI).

@@ -24,6 +24,7 @@ var apiVersions = []struct {
 	served("certificates.k8s.io", "v1beta1", "1.6", "1.22", "certificatesigningrequests"),
 	served("rbac.authorization.k8s.io", "v1", "1.8", "", "clusterrolebindings clusterroles rolebindings roles"),
 	served("rbac.authorization.k8s.io", "v1beta1", "1.6", "1.22", "clusterrolebindings clusterroles rolebindings roles"),
+	served("rbac.authorization.k8s.io", "v1alpha1", "1.6", "1.9", "clusterrolebindings clusterroles rolebindings roles"),
 	served("storage.k8s.io", "v1", "1.17", "", "csinodes", Fact[string]{Since: "1.18", Value: "csidrivers csinodes", Source: "pkg/registry/storage/rest"}),
 	served("storage.k8s.io", "v1beta1", "1.14", "1.22", "csidrivers csinodes"),
 	served("coordination.k8s.io", "v1", "1.14", "", "leases"),
@@ -176,12 +177,23 @@ var SelfLink = row("api/self-link", Fact[bool]{Until: "1.20", Value: true, Sourc
 // FieldValidation: the server tells of unknown fields, or refuses them.
 var FieldValidation = row("api/field-validation", Fact[bool]{Since: "1.25", Value: true, Source: "apiserver/pkg/features ServerSideFieldValidation (beta 1.25)"})
 
-// Tables is the version of meta.k8s.io in which the server prints objects as
-// tables; empty where it does not.
+// Tables are the versions of meta.k8s.io in which the server prints objects as
+// tables, and tells their metadata alone.
 var Tables = row("api/tables",
-	Fact[string]{Since: "1.8", Value: "v1alpha1", Source: "apimachinery/pkg/apis/meta/v1alpha1"},
-	Fact[string]{Since: "1.10", Value: "v1beta1", Source: "apimachinery/pkg/apis/meta/v1beta1"},
-	Fact[string]{Since: "1.15", Value: "v1", Source: "apimachinery/pkg/apis/meta/v1 Table"})
+	Fact[[]string]{Since: "1.7", Value: []string{"v1alpha1"}, Source: "apimachinery/pkg/apis/meta/v1alpha1; golden-old 1.7.4, 1.8.0/e-api-rejections/39"},
+	Fact[[]string]{Since: "1.10", Value: []string{"v1beta1"}, Source: "apimachinery/pkg/apis/meta/v1beta1; golden-old 1.11.1/e-api-rejections/39"},
+	Fact[[]string]{Since: "1.15", Value: []string{"v1", "v1beta1"}, Source: "apiserver/pkg/endpoints/handlers/response.go"})
+
+// DocLinks are what the description of a field refers to, where it is another
+// address than today's.
+var DocLinks = row("api/doc-links",
+	Fact[[][2]string]{Since: "1.16", Until: "1.27", Value: [][2]string{namesLink}, Source: "apimachinery/pkg/apis/meta/v1/types_swagger_doc_generated.go"},
+	Fact[[][2]string]{Until: "1.16", Value: [][2]string{namesLink, {"devel/sig-architecture/api-conventions.md", "devel/api-conventions.md"}}, Source: "apimachinery/pkg/apis/meta/v1/types_swagger_doc_generated.go; golden-old */e-api-rejections/39"})
+
+var namesLink = [2]string{"https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names", "http://kubernetes.io/docs/user-guide/identifiers#names"}
+
+// ShortAges: an age has one unit only.
+var ShortAges = row("api/short-ages", Fact[bool]{Until: "1.12", Value: true, Source: "pkg/printers/internalversion translateTimestamp, apimachinery/pkg/util/duration"})
 
 // NamespaceLabel: a Namespace has the label kubernetes.io/metadata.name.
 var NamespaceLabel = row("api/namespace-label", Fact[bool]{Since: "1.21", Value: true, Source: "pkg/apis/core/v1/defaults.go NamespaceDefaultLabelName"})
