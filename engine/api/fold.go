@@ -7,15 +7,16 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// foldHeader says that a renewal of a Lease stands for one every so often.
+// foldHeader says that a heartbeat stands for one every so often.
 const foldHeader = "Joinery-Fold"
 
-// Fold is a renewal of a Lease that goes on by itself: it came at From, and the
+// Fold is a renewal of a Lease, or a heartbeat of a Node, that goes on by itself: it came at From, and the
 // same comes every Every until the connection Conn closes, another request
 // changes the object, Server ("host/unit") stops, or Until, when the client's
 // certificate is not good any more.
@@ -43,20 +44,36 @@ func (f Fold) at(now time.Time) time.Time {
 }
 
 // folded is a stored object as a reader sees it now: a folded Lease has the
-// renewTime of its last renewal. It makes no observation and no version, so it
+// renewTime of its last renewal, a folded Node the time of its last heartbeat. It makes no observation and no version, so it
 // does not depend on the steps in which time goes on.
 func (s *Store) folded(now time.Time, o *Object) *Object {
 	f, ok := s.Folds[foldKey(o.Resource, o.Namespace, o.Name)]
 	if !ok {
 		return o
 	}
-	l := o.typed.(*coordinationv1.Lease)
 	passed := f.at(now).Sub(f.From)
-	if passed == 0 || l.Spec.RenewTime == nil {
+	if passed == 0 {
 		return o
 	}
-	n := l.DeepCopy()
-	n.Spec.RenewTime = &metav1.MicroTime{Time: l.Spec.RenewTime.Add(passed).UTC()}
+	var n object
+	switch typed := o.typed.(type) {
+	case *coordinationv1.Lease:
+		if typed.Spec.RenewTime == nil {
+			return o
+		}
+		l := typed.DeepCopy()
+		l.Spec.RenewTime = &metav1.MicroTime{Time: l.Spec.RenewTime.Add(passed).UTC()}
+		n = l
+	case *corev1.Node:
+		node := typed.DeepCopy()
+		for i := range node.Status.Conditions {
+			at := &node.Status.Conditions[i].LastHeartbeatTime
+			*at = metav1.NewTime(at.Add(passed).UTC())
+		}
+		n = node
+	default:
+		return o
+	}
 	return &Object{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name, Version: o.Version, JSON: encode(n), typed: n}
 }
 
@@ -69,9 +86,15 @@ func (s *Store) Lease(now time.Time, namespace, name string) *coordinationv1.Lea
 	return s.folded(now, o).typed.(*coordinationv1.Lease)
 }
 
+// renews tells whether a request is a heartbeat that may be folded: a Lease, or the
+// status of a Node.
+func (x *exchange) renews(r *resource) bool {
+	return x.r.Header.Get(foldHeader) != "" && (r.Plural == "leases" || r.Plural == "nodes" && x.info.sub == "status")
+}
+
 // renewed stores a renewal that carries the header, and folds those after it.
-func (x *exchange) renewed(o object) *Object {
-	stored := x.commit(x.s.catalog.of["leases"], "update", o)
+func (x *exchange) renewed(r *resource, verb string, o object) *Object {
+	stored := x.commit(r, verb, o)
 	every, err := time.ParseDuration(x.r.Header.Get(foldHeader))
 	if err != nil || every <= 0 {
 		return stored

@@ -278,8 +278,8 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	}
 	x.manage(r, o, old, x.info.sub)
 	meta(o).ResourceVersion = meta(old).ResourceVersion
-	if r.Plural == "leases" && x.r.Header.Get(foldHeader) != "" && !dry {
-		return x.show(200, r, x.renewed(o))
+	if x.renews(r) && !dry {
+		return x.show(200, r, x.renewed(r, verb, o))
 	}
 	next := written(r, o, current.Version)
 	if bytes.Equal(next.JSON, current.JSON) {
@@ -415,7 +415,7 @@ var immortal = map[string]bool{"default": true, "kube-system": true, "kube-publi
 
 // erase removes an object and returns it as it was.
 func (x *exchange) erase(r *resource, o *Object) *Object {
-	if r.Plural == "leases" {
+	if r.Plural == "leases" || r.Plural == "nodes" {
 		x.interfere(foldKey(r.Plural, o.Namespace, o.Name))
 	}
 	gone := x.s.store.remove(r.Plural, o.Namespace, o.Name)

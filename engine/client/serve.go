@@ -102,7 +102,7 @@ func selfSigned(c *sim.Ctx) (cert, key []byte) {
 	kr := pki.Keyring{Seed: c.Chance.Seed}
 	n := int(serials[0][7]) // any will do
 	ca, own := kr.Toy(2048, n), kr.Toy(2048, n+1)
-	cert, err := pki.SelfSignedPair("localhost", ca, own, serials[0][:], serials[1][:], c.Clock(), 1)
+	cert, err := pki.SelfSignedPair("localhost", ca, own, serials[0][:], serials[1][:], c.Clock(), time.Hour, 1)
 	if err != nil {
 		panic("client: " + err.Error())
 	}

@@ -14,6 +14,14 @@ var (
 	ClientReflector = row("client/reflector-backoff", Fact[Backoff]{
 		Value: Backoff{First: 800 * time.Millisecond, Factor: 2, Max: 30 * time.Second, Jitter: 100}, Source: "k8s.io/client-go/tools/cache/reflector.go",
 	})
+	// ClientPages: lists ask for 500 objects at a time. ClientBookmarks: watches ask to
+	// be told of the version that they came to. ClientWatchList: they begin with what
+	// there is, so that no list is needed.
+	ClientPages     = row("client/pages", Fact[bool]{Since: "1.8", Value: true, Source: "k8s.io/client-go/tools/cache/listwatch.go @1.8; golden-old 1.8.0 c/25"})
+	ClientBookmarks = row("client/bookmarks", Fact[bool]{Since: "1.15", Value: true, Source: "k8s.io/client-go/tools/cache/reflector.go @1.15"})
+	ClientWatchList = row("client/watch-list", Fact[bool]{Since: "1.35", Value: true, Source: "k8s.io/client-go/features WatchListClient (on 1.35)"})
+	// KubeconfigPreferences: a kubeconfig that is written has its empty preferences.
+	KubeconfigPreferences = row("client/kubeconfig-preferences", Fact[bool]{Until: "1.34", Value: true, Source: "k8s.io/client-go/tools/clientcmd/api/v1 @1.33; golden-old 1.7.4 c/22"})
 
 	// VolumeTokenLife is the life that a kubelet asks for the token of a pod's
 	// volume: an hour and seven seconds.

@@ -11,6 +11,7 @@ import (
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/kubeconfig"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -74,10 +75,10 @@ func readKubeconfig(d *sim.Disk, file string) (cluster, userInfo, error) {
 	return cl, u, kubeconfig.Invalid(unread)
 }
 
-// writeKubeconfig writes the kubeconfig of a kubelet that bootstraps: it names
-// the certificate's place before there is one (recorded: c/files-while-pending.txt).
-func writeKubeconfig(d *sim.Disk, file, certDir string, boot cluster, now time.Time) error {
-	current := currentFile(certDir, lives[useClient].prefix)
+// writeKubeconfig writes the kubeconfig of a kubelet that bootstraps: one that does
+// so in the background names the certificate's place before there is one (recorded:
+// c/files-while-pending.txt).
+func writeKubeconfig(e era.Era, d *sim.Disk, file, certFile, keyFile string, boot cluster, now time.Time) error {
 	var b strings.Builder
 	b.WriteString("apiVersion: v1\nclusters:\n- cluster:\n")
 	if boot.CAFile != "" {
@@ -91,42 +92,42 @@ func writeKubeconfig(d *sim.Disk, file, certDir string, boot cluster, now time.T
 	}
 	fmt.Fprintf(&b, "    server: %s\n", boot.Server)
 	b.WriteString("  name: default-cluster\ncontexts:\n- context:\n    cluster: default-cluster\n    namespace: default\n    user: default-auth\n" +
-		"  name: default-context\ncurrent-context: default-context\nkind: Config\nusers:\n- name: default-auth\n  user:\n")
-	fmt.Fprintf(&b, "    client-certificate: %s\n    client-key: %s\n", current, current)
+		"  name: default-context\ncurrent-context: default-context\nkind: Config\n")
+	if era.KubeconfigPreferences.In(e) {
+		b.WriteString("preferences: {}\n")
+	}
+	b.WriteString("users:\n- name: default-auth\n  user:\n")
+	fmt.Fprintf(&b, "    client-certificate: %s\n    client-key: %s\n", certFile, keyFile)
 	if err := d.MkdirAll(path.Dir(file), 0o755, now); err != nil {
 		return err
 	}
 	return d.WriteFile(file, []byte(b.String()), 0o600, now)
 }
 
-// stillValid tells whether a kubeconfig can be used as it is; when not, the
-// line's words say why. Only an expired certificate and an unreadable one
+// stillValid tells whether a kubeconfig can be used as it is; when not, the line
+// and what is wrong say why. Only an expired certificate and an unreadable one
 // count: who signed it is not checked (recorded: j1, c, q-kubelet-states/03).
 func stillValid(d *sim.Disk, file string, now time.Time) (l line, why string, ok bool) {
 	if _, err := d.Stat(file); err != nil {
-		return line{}, "", false
+		return "", "", false
 	}
-	l = lineNotValid
 	_, u, err := readKubeconfig(d, file)
 	if err != nil {
-		l.source = "bootstrap.go:242"
-		return l, fmt.Sprintf("unable to read existing bootstrap client config from %s: %v", file, err), false
+		return lineConfUnread, err.Error(), false
 	}
 	if u.unread != nil {
-		l.source = "bootstrap.go:252"
-		return l, fmt.Sprintf("unable to load TLS configuration from existing bootstrap client config read from %s: %v", file, u.unread), false
+		return lineConfTLS, u.unread.Error(), false
 	}
 	certs, err := pki.ParseCerts(u.CertData)
 	if err != nil {
-		l.source = "bootstrap.go:257"
-		return l, fmt.Sprintf("unable to load TLS certificates from existing bootstrap client config read from %s: %v", file, err), false
+		return lineConfCerts, err.Error(), false
 	}
 	for _, x := range certs {
 		if now.After(x.NotAfter) {
-			return l, fmt.Sprintf("part of the existing bootstrap client certificate in %s is expired: %v", file, x.NotAfter), false
+			return lineConfExpired, x.NotAfter.String(), false
 		}
 	}
-	return l, "", true
+	return "", "", true
 }
 
 // readConfig reads a KubeletConfiguration, which must not be changed. The error is

@@ -48,19 +48,54 @@ func (k *Kubelet) expired(c *sim.Ctx) {
 		k.watchExpiry(c)
 		return
 	}
-	if !k.Rotate {
+	switch rule := era.KubeletExpired.In(k.era()); {
+	case !k.Rotate || rule == era.ExpiredShown:
 		// Nobody looks: the server refuses it from now on.
-		k.leaseDue(c)
+		k.beatDue(c)
 		k.note(c, PhaseExpired, "identity", "client-cert", "user", k.Client.Cert.CN, "notAfter", stamp(k.Client.Cert.NotAfter))
+		return
+	case rule == era.ExpiredEnds:
+		k.ended(c)
 		return
 	}
 	k.logCert(c, &k.Client, lineExpired)
 	k.Health.LastGood = c.Now.Add(-era.KubeletTick.In(k.era()))
 	lost := k.Health.LastGood.Add(era.KubeletExitAfter.In(k.era()))
 	k.after(c, "lost", lost.Sub(c.Now))
-	k.leaseDue(c)
+	k.beatDue(c)
 	k.statusDue(c)
 	k.note(c, PhaseExpired, "identity", "anonymous", "user", "system:anonymous", "csr", k.Client.Attempt.Name, "next", stamp(lost), "notAfter", stamp(k.Client.Cert.NotAfter))
+}
+
+// ended: a tick finds a certificate that has expired, in the releases that end the
+// process then if the server answers. Models pkg/kubelet/certificate/transport.go @1.9.
+func (k *Kubelet) ended(c *sim.Ctx) {
+	if k.Health.Server {
+		k.exit(c, lineEnded)
+		return
+	}
+	if k.Health.Complaints == 0 {
+		k.beatDue(c)
+		k.note(c, PhaseExpired, "identity", "client-cert", "user", k.Client.Cert.CN, "csr", k.Client.Attempt.Name, "notAfter", stamp(k.Client.Cert.NotAfter))
+	}
+	k.log(c, lineNotEnded)
+	k.after(c, "expired", k.complainAgain(era.KubeletTick.In(k.era())))
+}
+
+// exit ends the process because it has no valid certificate.
+func (k *Kubelet) exit(c *sim.Ctx, l line, args ...any) {
+	k.log(c, l, args...)
+	k.note(c, PhaseExited, "error", k.words(l))
+	c.Exit(era.KubeletExitCode.In(k.era()))
+}
+
+// complainAgain is when a complaint comes next that a real kubelet makes in every
+// period.
+func (k *Kubelet) complainAgain(period time.Duration) time.Duration {
+	if k.Health.Complaints++; k.Health.Complaints >= complaintsInFull {
+		return complaintsEvery
+	}
+	return period
 }
 
 // checkLost: no valid certificate for 5 minutes. A kubelet that believes that
@@ -78,22 +113,16 @@ func (k *Kubelet) checkLost(c *sim.Ctx) {
 	up := last.Sub(k.Start)
 	args := []any{"lastCertificateAvailabilityTime", fmt.Sprintf("%v m=+%d.%09d", last.Add(c.Skew), up/time.Second, up%time.Second), "shutdownThreshold", era.KubeletExitAfter.In(k.era())}
 	if k.Health.Server {
-		k.log(c, lineExiting, args...)
-		k.note(c, PhaseExited, "error", lineExiting.msg)
-		c.Exit(1)
+		k.exit(c, lineExiting, args...)
 		return
 	}
 	k.log(c, lineUnresponsive, args...)
 	period := k.lostPeriod()
-	if c.Now.Sub(k.Start)%era.KubeletTick.In(k.era()) == 0 && !k.Health.Had {
+	if tick := era.KubeletTick.In(k.era()); c.Now.Sub(k.Start)%tick == 0 && !k.Health.Had && period != tick {
 		// Until there is a first certificate both checks look, the slow one too.
 		k.log(c, lineUnresponsive, args...)
 	}
-	k.Health.Complaints++
-	if k.Health.Complaints >= complaintsInFull {
-		period = complaintsEvery
-	}
-	k.after(c, "lost", period)
+	k.after(c, "lost", k.complainAgain(period))
 }
 
 // lostPeriod is how often the kubelet looks whether it is lost.

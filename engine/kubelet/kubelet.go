@@ -41,8 +41,10 @@ type Kubelet struct {
 	Start time.Time `json:"start,omitzero"`
 	// IPs are those of --node-ip.
 	IPs []net.IP `json:"ips,omitempty"`
-	// Rotate: rotateCertificates is on.
-	Rotate bool `json:"rotate,omitempty"`
+	// Rotate: it rotates its client certificate. Held is the certificate whose first
+	// try the start waits for.
+	Rotate bool   `json:"rotate,omitempty"`
+	Held   string `json:"held,omitempty"`
 
 	// Running is the configuration that it runs with.
 	Running *KubeletConfiguration `json:"running,omitempty"`
@@ -110,6 +112,7 @@ var wakes = map[string]func(k *Kubelet, c *sim.Ctx, what string){
 	"rotate":   ofLife((*Kubelet).rotate),
 	"rewatch":  ofLife((*Kubelet).watchCSR),
 	"overdue":  ofLife((*Kubelet).csrOverdue),
+	"relook":   ofLife((*Kubelet).lookAtCSR),
 	"deadline": ofLife((*Kubelet).drawDeadline),
 	"noticed":  alone((*Kubelet).noticed),
 	"expired":  alone((*Kubelet).expired),
@@ -179,7 +182,8 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 		k.readdressed(c)
 	case sim.MsgUnfold:
 		k.Lease.Met = k.Lease.Met || m.Tag == sim.Changed
-		k.leaseDue(c)
+		k.Reg.Met = k.Reg.Met || m.Tag == sim.Changed
+		k.beatDue(c)
 	case sim.MsgRequest:
 		k.serve(c, m.Req)
 	case sim.MsgShake:
@@ -192,7 +196,7 @@ func (k *Kubelet) Step(c *sim.Ctx, m sim.Msg) {
 		if k.Client.Sync && k.Client.Attempt.UID != "" {
 			k.log(c, lineCommand, "err", "failed to run Kubelet: timed out waiting for the condition")
 		}
-		if k.Port.CAs != nil && !k.Port.Opened.IsZero() {
+		if k.Port.CAs != nil && !k.Port.Opened.IsZero() && era.KubeletCAsShown.In(k.era()) {
 			k.log(c, lineStopping)
 		}
 	case sim.MsgResponse, sim.MsgFrame, sim.MsgEnd, sim.MsgFailed:

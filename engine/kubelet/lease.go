@@ -143,7 +143,7 @@ func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
 		return
 	}
 	k.log(c, lineNoRenewal, "err", a.err())
-	if a.code == 401 && k.Rotate && k.Client.Cert != nil && !k.Client.valid(c) {
+	if a.code == 401 && k.Client.Cert != nil && k.gone(c) {
 		c.CloseConn(connAPI)
 	}
 	k.Lease.Tries++
@@ -161,9 +161,13 @@ func (k *Kubelet) leaseUpdated(c *sim.Ctx, a answer) {
 	k.ensureLease(c)
 }
 
-// leaseDue sends the renewal that would come next by itself, because what it
+// beatDue sends the heartbeat that would come next by itself, because what it
 // was folded into has ended or is about to.
-func (k *Kubelet) leaseDue(c *sim.Ctx) {
+func (k *Kubelet) beatDue(c *sim.Ctx) {
+	if k.beats() {
+		k.statusBeatDue(c)
+		return
+	}
 	if k.Lease.Object == nil || k.Lease.Renewed.IsZero() {
 		return
 	}

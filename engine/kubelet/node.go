@@ -43,6 +43,12 @@ type registration struct {
 	Status    retry  `json:"status"`
 	// Faults counts looks that could not tell the node's addresses, in a row.
 	Faults int `json:"faults,omitempty"`
+	// Beat is when the status was written last, where that is the heartbeat. Met:
+	// somebody else changed the Node since; Crowded counts heartbeats in a row before
+	// which that happened.
+	Beat    time.Time `json:"beat,omitzero"`
+	Met     bool      `json:"met,omitempty"`
+	Crowded int       `json:"crowded,omitempty"`
 	// Refused: the creation was forbidden, so the Node is looked for.
 	Refused bool `json:"refused,omitempty"`
 }
@@ -51,7 +57,7 @@ const nodesPath = "/api/v1/nodes"
 
 // register tries to create the Node.
 func (k *Kubelet) register(c *sim.Ctx) {
-	if k.Reg.Done || !k.Flags.RegisterNode {
+	if k.Reg.Done || !k.Flags.RegisterNode || k.Held == useServing {
 		return
 	}
 	k.checkAddress(c)
@@ -63,7 +69,7 @@ func (k *Kubelet) nodeCreated(c *sim.Ctx, a answer) {
 	switch {
 	case a.ok():
 		k.registered(c, a)
-	case a.kind == sim.MsgResponse && (a.code == 409 || a.code == 403):
+	case a.kind == sim.MsgResponse && (a.code == 409 || a.code == 403 && era.KubeletRegisterLooks.In(k.era())):
 		k.send(c, "node.get", connAPI, "GET", nodesPath+"/"+k.Node, nil)
 	default:
 		k.log(c, lineNoRegister, "err", a.err(), "node", k.Node)
@@ -135,12 +141,51 @@ func (k *Kubelet) remember(a answer) {
 // reportStatus reads the Node and writes its status. The status reports of a
 // node that nothing happens to are left out.
 func (k *Kubelet) reportStatus(c *sim.Ctx) {
-	if k.Reg.Seen {
+	watched := era.KubeletStatusWatched.In(k.era())
+	if k.Reg.Seen && watched {
 		// Its own watch showed the Node already.
 		k.patchStatus(c)
 		return
 	}
-	k.send(c, "status.get", connAPI, "GET", nodesPath+"/"+k.Node+"?timeout=10s", nil)
+	var from string
+	if !watched && k.Reg.Tries == 0 {
+		from = "resourceVersion=0"
+	}
+	k.getStatus(c, from)
+}
+
+// getStatus reads the Node to write its status.
+func (k *Kubelet) getStatus(c *sim.Ctx, query string) {
+	k.send(c, "status.get", connAPI, "GET", nodesPath+"/"+k.Node+k.timed(query), nil)
+}
+
+// timed is a query with the timeout that heartbeats have.
+func (k *Kubelet) timed(query string) string {
+	switch timeout := era.KubeletStatusTimeout.In(k.era()); {
+	case query == "" && timeout == "":
+		return ""
+	case query == "" || timeout == "":
+		return "?" + query + timeout
+	default:
+		return "?" + query + "&" + timeout
+	}
+}
+
+// beats tells whether the status is the heartbeat, and no Lease is renewed.
+func (k *Kubelet) beats() bool { return era.KubeletHeartbeat.In(k.era()) > 0 }
+
+// statusBeatDue writes the status that would come next by itself, because what it was
+// folded into has ended or is about to.
+func (k *Kubelet) statusBeatDue(c *sim.Ctx) {
+	if k.Reg.Beat.IsZero() {
+		return
+	}
+	every := era.KubeletHeartbeat.In(k.era())
+	if k.Reg.Crowded >= contestsInFull {
+		// Something that others change for ever is written as rarely as they can tell.
+		every = complaintsEvery
+	}
+	k.after(c, "status", every-c.Now.Sub(k.Reg.Beat)%every)
 }
 
 func (k *Kubelet) statusGot(c *sim.Ctx, a answer) {
@@ -153,7 +198,11 @@ func (k *Kubelet) statusGot(c *sim.Ctx, a answer) {
 }
 
 func (k *Kubelet) patchStatus(c *sim.Ctx) {
-	k.send(c, "status.patch", connAPI, "PATCH", nodesPath+"/"+k.Node+"/status?timeout=10s", k.statusPatch(c), "Content-Type", "application/strategic-merge-patch+json")
+	headers := []string{"Content-Type", "application/strategic-merge-patch+json"}
+	if k.beats() {
+		headers = append(headers, FoldHeader, era.KubeletHeartbeat.In(k.era()).String())
+	}
+	k.send(c, "status.patch", connAPI, "PATCH", nodesPath+"/"+k.Node+"/status"+k.timed(""), k.statusPatch(c), headers...)
 }
 
 func (k *Kubelet) statusPatch(c *sim.Ctx) map[string]any {
@@ -181,8 +230,19 @@ func (k *Kubelet) statusPatched(c *sim.Ctx, a answer) {
 		k.statusFailed(c, fmt.Sprintf("failed to patch status %q for node %q: %s", patch, k.Node, a.err()))
 		return
 	}
-	k.Reg.Status, k.Reg.Tries, k.Reg.Bare = retry{}, 0, false
+	k.Reg.Status.Resting = false
 	k.heard(c)
+	k.Reg.Status, k.Reg.Tries, k.Reg.Bare = retry{}, 0, false
+	if k.beats() {
+		k.stop("status")
+		k.Reg.Beat = c.Now
+		if k.Reg.Met {
+			k.Reg.Crowded++
+		} else {
+			k.Reg.Crowded = 0
+		}
+		k.Reg.Met = false
+	}
 }
 
 // statusFailed tries five times at once, each time with a Node that is read
@@ -190,11 +250,15 @@ func (k *Kubelet) statusPatched(c *sim.Ctx, a answer) {
 func (k *Kubelet) statusFailed(c *sim.Ctx, err string) {
 	k.log(c, lineNoStatus, "err", err)
 	if k.Reg.Tries++; k.Reg.Tries < era.KubeletStatusTries.In(k.era()) {
-		k.send(c, "status.get", connAPI, "GET", nodesPath+"/"+k.Node+"?timeout=10s", nil)
+		k.getStatus(c, "")
 		return
 	}
 	k.Reg.Tries = 0
+	k.log(c, lineNoStatusAtAll, "err", "update node status exceeds retry count")
 	k.again(c, "status", &k.Reg.Status, statusBackoff)
+	if k.beats() && k.Reg.Status.Resting {
+		k.after(c, "status", restProbe)
+	}
 }
 
 // statusDue sends the report that would come next by itself: those of a node

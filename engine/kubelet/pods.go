@@ -28,23 +28,29 @@ type pod struct {
 func (k *Kubelet) podsSeen(c *sim.Ctx, frame []byte) {
 	for _, line := range bytes.Split(bytes.TrimSpace(frame), []byte("\n")) {
 		event, object, ok := sim.OpenFrame(line)
-		var p corev1.Pod
-		if !ok || event == "BOOKMARK" || event == "ERROR" || json.Unmarshal(object, &p) != nil {
-			continue
+		if ok && event != "BOOKMARK" && event != "ERROR" {
+			k.podSeen(c, event, object)
 		}
-		name := p.Namespace + "/" + p.Name
-		if event == "DELETED" {
-			delete(k.Pods, name)
-			continue
-		}
-		x := pod{UID: string(p.UID), Object: object}
-		for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
-			x.Containers = append(x.Containers, c.Name)
-		}
-		k.Pods[name] = x
-		if p.Status.Phase == corev1.PodPending {
-			k.reportPod(c, &p)
-		}
+	}
+}
+
+func (k *Kubelet) podSeen(c *sim.Ctx, event string, object json.RawMessage) {
+	var p corev1.Pod
+	if json.Unmarshal(object, &p) != nil {
+		return
+	}
+	name := p.Namespace + "/" + p.Name
+	if event == "DELETED" {
+		delete(k.Pods, name)
+		return
+	}
+	x := pod{UID: string(p.UID), Object: object}
+	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+		x.Containers = append(x.Containers, c.Name)
+	}
+	k.Pods[name] = x
+	if p.Status.Phase == corev1.PodPending {
+		k.reportPod(c, &p)
 	}
 }
 

@@ -62,10 +62,8 @@ type port struct {
 	Known   map[string]verdict `json:"known"`
 }
 
-// preparePort finds the port's certificate, and makes one that nobody trusts
-// when none is named and none is to be asked for. It is never renewed. Models
-// cmd/kubelet/app InitializeTLS.
-func (k *Kubelet) preparePort(c *sim.Ctx, cfg *KubeletConfiguration) bool {
+// preparePort finds what the port serves, and with what.
+func (k *Kubelet) preparePort(cfg *KubeletConfiguration) {
 	p := &k.Port
 	if *cfg.EnableServer {
 		p.Addr = bind(cfg.Address, int(cfg.Port))
@@ -86,8 +84,19 @@ func (k *Kubelet) preparePort(c *sim.Ctx, cfg *KubeletConfiguration) bool {
 	if p.ClientCA == "" && !p.Tokens && !p.Anonymous {
 		p.Invalid = "no authentication method configured"
 	}
-	p.Bootstrap = cfg.ServerTLSBootstrap // the files are then what is served until the first certificate is issued
+	p.Bootstrap = k.asksForServing(cfg) // the files are then what is served until the first certificate is issued
 	p.CertFile, p.KeyFile = cfg.TLSCertFile, cfg.TLSPrivateKeyFile
+}
+
+// asksForServing tells whether the cluster is asked for the port's certificate.
+func (k *Kubelet) asksForServing(cfg *KubeletConfiguration) bool {
+	return (cfg.ServerTLSBootstrap || !era.KubeletServingSetting.In(k.era())) && k.era().GateOn("RotateKubeletServerCertificate", cfg.FeatureGates)
+}
+
+// ownPair makes the port a certificate that nobody trusts when none is named and
+// none is to be asked for. It is never renewed. Models cmd/kubelet/app InitializeTLS.
+func (k *Kubelet) ownPair(c *sim.Ctx) bool {
+	p := &k.Port
 	if p.Bootstrap || p.CertFile != "" || p.KeyFile != "" {
 		return true
 	}
@@ -149,7 +158,11 @@ func (k *Kubelet) makePair(c *sim.Ctx) error {
 	kr := pki.Keyring{Seed: c.Chance.Seed}
 	n := int(serials[0][7]) // any will do
 	ca, key := kr.Toy(2048, n), kr.Toy(2048, n+1)
-	pair, err := pki.SelfSignedPair(k.Node, ca, key, serials[0][:], serials[1][:], c.Clock(), 1)
+	how := era.KubeletOwnPair.In(k.era())
+	pair, err := pki.SelfSignedPair(k.Node, ca, key, serials[0][:], serials[1][:], c.Clock(), how.Early, 1)
+	if how.Authority {
+		pair, err = pki.SelfSignedAuthority(k.Node, key, c.Clock())
+	}
 	if err != nil {
 		return fmt.Errorf("unable to generate self signed cert: %w", err)
 	}
@@ -184,9 +197,13 @@ func (k *Kubelet) openPort(c *sim.Ctx) {
 		if data, err := k.readClientCA(c); err == nil {
 			p.CAs = data
 		}
-		c.Notify(p.ClientCA)
-		k.showClientCAs(c)
-		k.log(c, lineServing)
+		if era.KubeletCAReload.In(k.era()) {
+			c.Notify(p.ClientCA)
+		}
+		if era.KubeletCAsShown.In(k.era()) {
+			k.showClientCAs(c)
+			k.log(c, lineServing)
+		}
 	}
 	k.present(c)
 	if p.Plain != "" {
@@ -217,6 +234,9 @@ func (k *Kubelet) loadPair(c *sim.Ctx) error {
 	}
 	first := p.Cert == nil
 	p.Cert, p.Key = cert, key
+	if !era.KubeletPairReload.In(k.era()) {
+		return nil
+	}
 	k.log(c, linePairLoaded, "certFile", p.CertFile, "keyFile", p.KeyFile)
 	if first {
 		c.Notify(p.CertFile)
@@ -254,6 +274,9 @@ func (k *Kubelet) loadClientCA(c *sim.Ctx) {
 		p.CAs = data
 		k.log(c, lineNewCAs, "name", "client-ca-bundle::"+p.ClientCA)
 		// The handshake's hint, which CAs are known, is renewed every minute.
+		if !era.KubeletCAsShown.In(k.era()) {
+			break
+		}
 		k.after(c, "cas", caHints-c.Now.Sub(p.Opened)%caHints)
 	}
 }

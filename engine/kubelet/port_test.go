@@ -406,7 +406,7 @@ func TestPortPairBesideBootstrap(t *testing.T) {
 	d.start("--rotate-server-certificates=true", "--tls-cert-file=/etc/kubernetes/pki/s.crt")
 	d.pass(500 * time.Millisecond)
 	require.Nil(t, d.code, d.lines())
-	require.Equal(t, withoutServing, d.ports["10.0.0.11:10250"].Without)
+	require.Equal(t, "no serving certificate available for the kubelet", d.ports["10.0.0.11:10250"].Without)
 	require.Empty(t, d.ports["10.0.0.11:10250"].Cert)
 }
 

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 	"time"
@@ -23,8 +24,7 @@ type kind struct {
 	selector string
 	// after is when it is first asked for, counted from the start, or from the
 	// first watch of the kind that it follows.
-	after   time.Duration
-	follows string
+	after time.Duration
 	// method is set for a single request; else it is a list and watch. create is
 	// where the object is made when the single request does not find it.
 	method  string
@@ -38,13 +38,13 @@ var everySecond = era.Backoff{First: time.Second, Factor: 1, Max: time.Second}
 // kinds are what the recorded kubelet asks for, at the times at which it does
 // (recorded: c/kubelet-audit.json, c/restart-audit.json).
 var kinds = []kind{
-	{name: "services", selector: "spec.clusterIP!=None", after: 226 * time.Millisecond, backoff: era.KubeletReflector.In},
+	{name: "services", after: 226 * time.Millisecond, backoff: era.KubeletReflector.In},
 	{name: "nodes", selector: "metadata.name=NODE", after: 227 * time.Millisecond, backoff: era.KubeletReflector.In},
 	{name: "csinodes", group: "storage.k8s.io", path: "/NODE?resourceVersion=0", method: "GET", create: true, after: 241 * time.Millisecond, backoff: func(era.Era) era.Backoff { return everySecond }},
 	{name: "runtimeclasses", group: "node.k8s.io", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
 	{name: "csidrivers", group: "storage.k8s.io", after: 252 * time.Millisecond, backoff: era.KubeletReflector.In},
 	{name: "resourceslices", group: "resource.k8s.io", path: "?fieldSelector=spec.nodeName%3DNODE", method: "DELETE", after: 273 * time.Millisecond, backoff: era.KubeletSliceBackoff.In},
-	{name: "pods", selector: "spec.nodeName=NODE", follows: "nodes", after: time.Second, backoff: era.KubeletReflector.In},
+	{name: "pods", selector: "spec.nodeName=NODE", after: time.Second, backoff: era.KubeletReflector.In},
 }
 
 // timeout is that of every watch, in seconds: 68 years, so that it ends with
@@ -66,16 +66,38 @@ type source struct {
 	Waits bool `json:"waits,omitempty"`
 	// Over: answered, or not served here.
 	Over bool `json:"over,omitempty"`
+	// Seen is the version from which its watch goes on, where a list comes first.
+	Seen string `json:"seen,omitempty"`
 }
 
 // beginReflecting starts what begins with the process.
 func (k *Kubelet) beginReflecting(c *sim.Ctx) {
 	for _, kind := range kinds {
-		if kind.follows == "" && era.Preferred(k.era(), kind.group, kind.name) != "" {
+		if k.follows(kind) == "" && era.Preferred(k.era(), kind.group, kind.name) != "" {
 			k.Sources[kind.name] = &source{}
-			k.after(c, "source "+kind.name, kind.after)
+			k.after(c, "source "+kind.name, min(kind.after, latestSource))
 		}
 	}
+}
+
+// latestSource is when the last of what begins with the process begins.
+const latestSource = 273 * time.Millisecond
+
+// follows is the kind whose first watch a kind waits for: pods wait for the Node
+// since the kubelet decides by it which it takes.
+func (k *Kubelet) follows(x kind) string {
+	if x.name == "pods" && era.KubeletPodsFollow.In(k.era()) {
+		return "nodes"
+	}
+	return ""
+}
+
+// selectorOf is which objects of a kind are asked for.
+func (k *Kubelet) selectorOf(x kind) string {
+	if x.name == "services" {
+		return era.KubeletServices.In(k.era())
+	}
+	return strings.ReplaceAll(x.selector, "NODE", k.Node)
 }
 
 func kindOf(name string) (kind, bool) {
@@ -88,15 +110,24 @@ func kindOf(name string) (kind, bool) {
 }
 
 // uri is the kind's path with a query of key=value pairs, in Go's order.
-func (x kind) uri(e era.Era, node string, pairs ...string) string {
+func (k *Kubelet) uri(x kind, pairs ...string) string {
 	q := url.Values{}
-	if x.selector != "" {
-		q.Set("fieldSelector", strings.ReplaceAll(x.selector, "NODE", node))
+	if s := k.selectorOf(x); s != "" {
+		q.Set("fieldSelector", s)
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		q.Set(pairs[i], pairs[i+1])
 	}
-	return era.Path(e, x.group, x.name) + "?" + q.Encode()
+	return era.Path(k.era(), x.group, x.name) + "?" + q.Encode()
+}
+
+// list asks for all objects of a kind, as the server's cache has them.
+func (k *Kubelet) list(c *sim.Ctx, x kind) {
+	pairs := []string{"resourceVersion", "0"}
+	if era.ClientPages.In(k.era()) {
+		pairs = append(pairs, "limit", "500")
+	}
+	k.send(c, "source.list "+x.name, connAPI, "GET", k.uri(x, pairs...), nil)
 }
 
 // ask makes the next try for a kind.
@@ -109,8 +140,48 @@ func (k *Kubelet) ask(c *sim.Ctx, name string) {
 		k.send(c, "source.single "+name, connAPI, x.method, era.Path(k.era(), x.group, x.name)+strings.ReplaceAll(x.path, "NODE", k.Node), nil)
 		return
 	}
+	if !era.ClientWatchList.In(k.era()) {
+		k.list(c, x)
+		return
+	}
 	k.send(c, "source.watch "+name, connAPI, "GET",
-		x.uri(k.era(), k.Node, "allowWatchBookmarks", "true", "resourceVersionMatch", "NotOlderThan", "sendInitialEvents", "true", "timeoutSeconds", timeout, "watch", "true"), nil)
+		k.uri(x, "allowWatchBookmarks", "true", "resourceVersionMatch", "NotOlderThan", "sendInitialEvents", "true", "timeoutSeconds", timeout, "watch", "true"), nil)
+}
+
+// watchOn watches a kind from where its list ended.
+func (k *Kubelet) watchOn(c *sim.Ctx, x kind) {
+	pairs := []string{"resourceVersion", k.Sources[x.name].Seen, "timeoutSeconds", timeout, "watch", "true"}
+	if era.ClientBookmarks.In(k.era()) {
+		pairs = append(pairs, "allowWatchBookmarks", "true")
+	}
+	k.send(c, "source.watch "+x.name, connAPI, "GET", k.uri(x, pairs...), nil)
+}
+
+// listed takes in what a list showed, and watches from there.
+func (k *Kubelet) listed(c *sim.Ctx, x kind, a answer) {
+	s := k.Sources[x.name]
+	var list struct {
+		Metadata metav1.ListMeta   `json:"metadata"`
+		Items    []json.RawMessage `json:"items"`
+	}
+	if json.Unmarshal(sim.Unmanaged(a.data), &list) != nil {
+		s.Over = true
+		return
+	}
+	s.Seen = list.Metadata.ResourceVersion
+	k.heard(c)
+	switch x.name {
+	case "pods":
+		k.Pods = map[string]pod{}
+		for _, object := range list.Items {
+			k.podSeen(c, "ADDED", object)
+		}
+	case "nodes":
+		for _, object := range list.Items {
+			k.nodeSeen(c, object)
+		}
+	}
+	k.watchOn(c, x)
 }
 
 // sourceWatched: a watch that is refused is followed by a list, as client-go
@@ -133,16 +204,16 @@ func (k *Kubelet) sourceWatched(c *sim.Ctx, a answer) {
 		k.Reg.Seen = k.Reg.Seen || x.name == "nodes"
 		k.heard(c)
 		for _, y := range kinds {
-			if y.follows == x.name && k.Sources[y.name] == nil {
+			if k.follows(y) == x.name && k.Sources[y.name] == nil {
 				k.Sources[y.name] = &source{}
 				k.after(c, "source "+y.name, y.after)
 			}
 		}
-	case a.kind == sim.MsgResponse:
-		k.send(c, "source.list "+a.arg, connAPI, "GET", x.uri(k.era(), k.Node, "limit", "500", "resourceVersion", "0"), nil)
+	case a.kind == sim.MsgResponse && era.ClientWatchList.In(k.era()):
+		k.list(c, x)
 	default:
 		// The connection of the heartbeats may be gone with that of the watch.
-		k.leaseDue(c)
+		k.beatDue(c)
 		if !s.Opened.IsZero() && c.Now.Sub(s.Opened) >= longWatch {
 			s.Retry = retry{}
 		}
@@ -161,6 +232,8 @@ func (k *Kubelet) sourceListed(c *sim.Ctx, a answer) {
 		k.create(c, x)
 	case a.ok() && x.method != "", a.code == 404, a.code == 409:
 		s.Over = true
+	case a.ok() && !era.ClientWatchList.In(k.era()):
+		k.listed(c, x, a)
 	case a.ok():
 		s.Retry = retry{}
 		k.again(c, "source "+a.arg, &s.Retry, x.backoff(k.era()))

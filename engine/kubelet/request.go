@@ -55,28 +55,34 @@ type attempt struct {
 	Deadline time.Time `json:"deadline,omitzero"`
 	Approved bool      `json:"approved,omitempty"`
 	// Seen is the resourceVersion that its watch came to. Rewatched counts watches
-	// that failed in a row.
+	// that failed in a row, Look the looks at the CSR that came to nothing.
 	Seen      string `json:"seen,omitempty"`
 	Rewatched int    `json:"rewatched,omitempty"`
+	Look      int    `json:"look,omitempty"`
+	// Watching: the watch was opened.
+	Watching bool `json:"watching,omitempty"`
 }
 
 // rotate makes one try: a new key, a CSR, and the wait for its certificate.
 func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
-	if r.Use == useServing && !k.nameServing() {
+	if r.Use == useServing && !k.nameServing(c) {
 		k.after(c, "deadline "+r.Use, era.KubeletSettle.In(k.era()))
 		return
 	}
 	a := &r.Attempt
 	a.Try++
 	a.Began = c.Now
-	a.Name, a.UID, a.Approved, a.Seen, a.Rewatched = "", "", false, "", 0
-	k.stop("overdue "+r.Use, "rewatch "+r.Use)
+	a.Name, a.UID, a.Approved, a.Seen, a.Rewatched, a.Look = "", "", false, "", 0, 0
+	k.stop("overdue "+r.Use, "rewatch "+r.Use, "relook "+r.Use)
 	k.logCert(c, r, lineRotating)
 
+	if era.KubeletAnnounces.In(k.era()) {
+		k.log(c, lineRequesting)
+	}
 	life := r.life()
 	key := k.newKey(c, life.prefix)
 	a.Key = pki.KeyPEM(key)
-	csr, err := pki.NewRequest(key, pki.Request{Subject: pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}, DNS: r.DNS, IPs: parsedIPs(r.IPs)})
+	csr, err := pki.NewRequest(key, pki.Request{Subject: k.subject(), DNS: r.DNS, IPs: parsedIPs(r.IPs)})
 	if err != nil {
 		k.failed(c, r, lineRefused, "cannot create certificate signing request: "+err.Error())
 		return
@@ -86,8 +92,21 @@ func (k *Kubelet) rotate(c *sim.Ctx, r *rotation) {
 	k.send(c, "csr.create "+r.Use, a.Conn, "POST", k.csrs(), &certv1.CertificateSigningRequest{
 		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: k.csrVersion()},
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
-		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: life.signer, Usages: keyUsages(life.usages.In(k.era()))},
+		Spec:       k.requestSpec(r, csr),
 	})
+}
+
+// requestSpec is what a CertificateSigningRequest for a life says.
+func (k *Kubelet) requestSpec(r *rotation, csr []byte) certv1.CertificateSigningRequestSpec {
+	spec := certv1.CertificateSigningRequestSpec{Request: csr, Usages: keyUsages(r.life().usages.In(k.era()))}
+	if era.KubeletCSRSigner.In(k.era()) {
+		spec.SignerName = r.life().signer
+	}
+	return spec
+}
+
+func (k *Kubelet) subject() pkix.Name {
+	return pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}
 }
 
 // newKey makes a key. Each has its number in the stream of chance, so that a
@@ -103,7 +122,9 @@ func (k *Kubelet) newKey(c *sim.Ctx, prefix string) crypto.Signer {
 // has: the token's, or those of the certificate that is there.
 func (k *Kubelet) connFor(c *sim.Ctx, r *rotation) string {
 	switch {
-	case r.Use == useServing:
+	case r.Use == useServing, !era.KubeletBackground.In(k.era()):
+		// Before there were certificates to be asked for in the background, that had no
+		// client of its own.
 		return connAPI
 	case k.Token != "" && !k.Client.valid(c):
 		return connBootstrap
@@ -156,36 +177,129 @@ func (k *Kubelet) csrCreated(c *sim.Ctx, a answer) {
 		k.failed(c, r, lineRefused, "cannot create certificate signing request: the answer is no CertificateSigningRequest")
 		return
 	}
-	wait := era.KubeletCSRWait.In(k.era())
+	var wait time.Duration
+	for _, list := range [][]time.Duration{era.KubeletCSRWaits.In(k.era()), era.KubeletCSRPauses.In(k.era())} {
+		for _, d := range list {
+			wait += d
+		}
+	}
 	r.Attempt.Name, r.Attempt.UID, r.Attempt.Deadline = csr.Name, string(csr.UID), c.Now.Add(wait)
-	k.after(c, "overdue "+r.Use, wait)
 	k.logCert(c, r, lineCreated, "csr", csr.Name)
 	k.noteLife(c, r, k.phaseOf(c, r), "csr", csr.Name, "try", strconv.Itoa(r.Attempt.Try), "next", stamp(r.Attempt.Deadline), "deadline", r.deadline())
-	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", k.csrs()+"?fieldSelector="+url.QueryEscape("metadata.name="+csr.Name), nil)
+	k.lookAtCSR(c, r)
 }
 
-// csrListed: the list only shows that the CSR may be read; what counts is the
-// watch, which begins with the object as it is.
+// lookAtCSR begins one wait for the CSR's answer.
+func (k *Kubelet) lookAtCSR(c *sim.Ctx, r *rotation) {
+	r.Attempt.Seen, r.Attempt.Watching = "", false
+	if waits := era.KubeletCSRWaits.In(k.era()); !r.Sync && era.KubeletCSRListed.In(k.era()) {
+		k.after(c, "overdue "+r.Use, waits[r.Attempt.Look])
+	}
+	if !r.Sync && !era.KubeletCSRListed.In(k.era()) {
+		k.watchCSR(c, r)
+		return
+	}
+	q := "?fieldSelector=" + url.QueryEscape("metadata.name="+r.Attempt.Name)
+	if era.ClientPages.In(k.era()) && !era.KubeletCSRProbed.In(k.era()) {
+		q += "&limit=500"
+	}
+	if era.KubeletCSRInformed.In(k.era()) && !era.KubeletCSRProbed.In(k.era()) {
+		q += "&resourceVersion=0"
+	}
+	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", k.csrs()+q, nil)
+}
+
+// csrListed: where the list is made to see whether the CSR may be read at all, what
+// counts is the watch, which begins with the object as it is, or another list.
 func (k *Kubelet) csrListed(c *sim.Ctx, a answer) {
 	r := k.life(a.arg)
 	if !a.ok() {
-		k.failed(c, r, lineNotSigned, "cannot watch on the certificate signing request: "+a.err())
+		if strings.Contains(a.URL, "resourceVersion=0") {
+			// An informer lists again.
+			k.rewatch(c, r)
+			return
+		}
+		k.unsigned(c, r, noWatch+a.err())
 		return
 	}
+	switch {
+	case era.ClientWatchList.In(k.era()):
+		k.watchCSR(c, r)
+		return
+	case era.KubeletCSRProbed.In(k.era()) && !strings.Contains(a.URL, "resourceVersion=0"):
+		k.relistCSR(c, r)
+		return
+	}
+	list, err := sim.Decode[certv1.CertificateSigningRequestList](sim.Unmanaged(a.data))
+	if err != nil {
+		k.unsigned(c, r, noWatch+err.Error())
+		return
+	}
+	r.Attempt.Seen = list.ResourceVersion
+	for i := range list.Items {
+		if k.judge(c, r, "ADDED", &list.Items[i]) {
+			return
+		}
+	}
 	k.watchCSR(c, r)
+}
+
+// relistCSR is the list of an informer, from the server's cache.
+func (k *Kubelet) relistCSR(c *sim.Ctx, r *rotation) {
+	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", k.csrs()+"?fieldSelector="+url.QueryEscape("metadata.name="+r.Attempt.Name)+"&limit=500&resourceVersion=0", nil)
+}
+
+// unsigned: a look at the CSR ended without a certificate. The releases that look
+// several times look again after a pause, whatever it was.
+func (k *Kubelet) unsigned(c *sim.Ctx, r *rotation, why string) {
+	pauses := era.KubeletCSRPauses.In(k.era())
+	switch {
+	case r.Sync || pauses == nil && era.KubeletCSRListed.In(k.era()):
+		k.failed(c, r, lineNotSigned, why)
+		return
+	case pauses == nil:
+		k.failed(c, r, lineRefused, why)
+		return
+	}
+	k.stop("overdue "+r.Use, "rewatch "+r.Use)
+	k.cancel(c, "csr.watch "+r.Use)
+	if why != "" {
+		k.logCertError(c, r, lineNoStatusOfCSR, why)
+		k.Health.Server = k.Health.Server && r.Use != useClient
+	}
+	if r.Attempt.Look == len(pauses) {
+		k.failed(c, r, lineNotSigned, "timed out waiting for the condition")
+		return
+	}
+	pause := pauses[r.Attempt.Look]
+	pause += time.Duration(c.Chance.N(c.Actor()+"/csr-pause", uint64(pause/10)))
+	r.Attempt.Look++
+	k.after(c, "relook "+r.Use, pause)
 }
 
 // watchCSR starts the watch for the CSR's answer; the server ends it after a
 // drawn time of 5 to 10 minutes, and then it goes on from what it saw (recorded:
 // q-kubelet-timings/08).
 func (k *Kubelet) watchCSR(c *sim.Ctx, r *rotation) {
-	seconds := 300 + c.Chance.N(c.Actor()+"/csr-watch", 300)
-	from := "resourceVersionMatch=NotOlderThan&sendInitialEvents=true"
-	if r.Attempt.Seen != "" {
-		from = "resourceVersion=" + r.Attempt.Seen
+	q := "?"
+	if era.ClientBookmarks.In(k.era()) {
+		q += "allowWatchBookmarks=true&"
 	}
-	q := fmt.Sprintf("?allowWatchBookmarks=true&fieldSelector=%s&%s&timeout=%s&timeoutSeconds=%d&watch=true",
-		url.QueryEscape("metadata.name="+r.Attempt.Name), from, time.Duration(seconds)*time.Second, seconds)
+	q += "fieldSelector=" + url.QueryEscape("metadata.name="+r.Attempt.Name)
+	switch {
+	case r.Attempt.Seen != "":
+		q += "&resourceVersion=" + r.Attempt.Seen
+	case era.KubeletCSRInformed.In(k.era()):
+		q += "&resourceVersionMatch=NotOlderThan&sendInitialEvents=true"
+	}
+	switch {
+	case era.KubeletCSRInformed.In(k.era()):
+		seconds := 300 + c.Chance.N(c.Actor()+"/csr-watch", 300)
+		q += fmt.Sprintf("&timeout=%s&timeoutSeconds=%d", time.Duration(seconds)*time.Second, seconds)
+	case !r.Sync && !era.KubeletCSRListed.In(k.era()):
+		q += fmt.Sprintf("&timeoutSeconds=%d", era.KubeletCSRWaits.In(k.era())[0]/time.Second)
+	}
+	q += "&watch=true"
 	k.send(c, "csr.watch "+r.Use, r.Attempt.Conn, "GET", k.csrs()+q, nil)
 }
 
@@ -212,28 +326,52 @@ func (k *Kubelet) csrWatched(c *sim.Ctx, a answer) {
 			}
 		}
 	case a.ok() && a.open:
-		r.Attempt.Rewatched = 0
+		r.Attempt.Rewatched, r.Attempt.Watching = 0, true
+	case !era.KubeletCSRInformed.In(k.era()) && !r.Attempt.Watching:
+		k.unsigned(c, r, noWatch+a.err())
+	case !era.KubeletCSRInformed.In(k.era()) && !r.Sync && !era.KubeletCSRListed.In(k.era()):
+		k.unsigned(c, r, "watch channel closed")
+	case !era.KubeletCSRInformed.In(k.era()):
+		k.unsigned(c, r, noWatch+"watch closed before Until timeout")
 	case a.kind == sim.MsgEnd && a.failure == "":
 		k.watchCSR(c, r)
 	default:
-		d := k.pause(c, "csr-watch-backoff", era.KubeletReflector.In(k.era()), r.Attempt.Rewatched)
-		r.Attempt.Rewatched++
-		k.after(c, "rewatch "+r.Use, d)
+		k.rewatch(c, r)
 	}
 }
+
+// rewatch goes on with an informer's watch after a pause.
+func (k *Kubelet) rewatch(c *sim.Ctx, r *rotation) {
+	d := k.pause(c, "csr-watch-backoff", era.KubeletReflector.In(k.era()), r.Attempt.Rewatched)
+	r.Attempt.Rewatched++
+	k.after(c, "rewatch "+r.Use, d)
+}
+
+// noWatch is what an error of the watch of a CSR begins with.
+const noWatch = "cannot watch on the certificate signing request: "
 
 // judge looks at a CSR as the watch shows it and tells whether the wait is
 // over. Models k8s.io/client-go/util/certificate/csr WaitForCertificate.
 func (k *Kubelet) judge(c *sim.Ctx, r *rotation, event string, csr *certv1.CertificateSigningRequest) bool {
 	refuse := func(format string, args ...any) bool {
-		k.failed(c, r, lineNotSigned, "cannot watch on the certificate signing request: "+fmt.Sprintf(format, args...))
+		why := fmt.Sprintf(format, args...)
+		if r.Sync || era.KubeletCSRListed.In(k.era()) {
+			why = noWatch + why
+		}
+		k.unsigned(c, r, why)
 		return true
 	}
 	if csr.Name != r.Attempt.Name {
 		return false
 	}
 	if string(csr.UID) != r.Attempt.UID {
+		if !r.Sync && !era.KubeletCSRListed.In(k.era()) {
+			return false
+		}
 		return refuse("csr %q changed UIDs", csr.Name)
+	}
+	if event == "DELETED" && !era.KubeletCSRDeleted.In(k.era()) {
+		return false
 	}
 	if event == "DELETED" {
 		return refuse("csr %q was deleted", csr.Name)
@@ -242,11 +380,11 @@ func (k *Kubelet) judge(c *sim.Ctx, r *rotation, event string, csr *certv1.Certi
 	for _, x := range csr.Status.Conditions {
 		switch x.Type {
 		case certv1.CertificateDenied:
-			return refuse("certificate signing request is denied, reason: %v, message: %v", x.Reason, x.Message)
+			return refuse("certificate signing request %s, reason: %v, message: %v", era.KubeletCSRDenied.In(k.era()), x.Reason, x.Message)
 		case certv1.CertificateFailed:
 			return refuse("certificate signing request failed, reason: %v, message: %v", x.Reason, x.Message)
 		case certv1.CertificateApproved:
-			approved = x.Status == corev1.ConditionTrue || approved
+			approved = x.Status == corev1.ConditionTrue || x.Status == "" || approved
 		}
 	}
 	switch {
@@ -263,6 +401,10 @@ func (k *Kubelet) judge(c *sim.Ctx, r *rotation, event string, csr *certv1.Certi
 
 // csrOverdue: the wait for this CSR is over; the CSR itself stays.
 func (k *Kubelet) csrOverdue(c *sim.Ctx, r *rotation) {
+	if !r.Sync && era.KubeletCSRPauses.In(k.era()) != nil {
+		k.unsigned(c, r, "")
+		return
+	}
 	k.failed(c, r, lineNotSigned, "timed out waiting for the condition")
 }
 
@@ -273,6 +415,7 @@ func (k *Kubelet) csrOverdue(c *sim.Ctx, r *rotation) {
 func (k *Kubelet) failed(c *sim.Ctx, r *rotation, l line, err string) {
 	k.leaveCSR(c, r)
 	if r.Sync {
+		k.cleanBootstrap(c)
 		k.die(c, "failed to run Kubelet: "+err)
 		return
 	}
@@ -283,6 +426,9 @@ func (k *Kubelet) failed(c *sim.Ctx, r *rotation, l line, err string) {
 	poll := era.KubeletCSRPoll.In(k.era())
 	var wait time.Duration
 	switch {
+	case k.Held == r.Use:
+		// The loop that backs off begins after it.
+		a.Try = 0
 	case a.Try < b.Steps:
 		wait = k.pause(c, "csr-backoff", b, a.Try-1)
 	case a.Try == b.Steps:
@@ -303,11 +449,14 @@ func (k *Kubelet) failed(c *sim.Ctx, r *rotation, l line, err string) {
 		phase = PhaseExpired
 	}
 	k.noteLife(c, r, phase, "csr", a.Name, "try", strconv.Itoa(a.Try), "error", err, "next", stamp(c.Now.Add(wait)), "deadline", r.deadline())
+	if k.Held == r.Use {
+		k.released(c)
+	}
 }
 
 // leaveCSR ends what this try still has going on.
 func (k *Kubelet) leaveCSR(c *sim.Ctx, r *rotation) {
-	k.stop("overdue "+r.Use, "rewatch "+r.Use, "rotate "+r.Use)
+	k.stop("overdue "+r.Use, "rewatch "+r.Use, "rotate "+r.Use, "relook "+r.Use)
 	k.cancel(c, "csr.watch "+r.Use)
 }
 
@@ -322,10 +471,10 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 	case conn == connBootstrap:
 		h.Set("Authorization", "Bearer "+k.Token)
 	case k.Client.Cert == nil:
-	case conn == connRenewal, !k.Rotate, k.Client.valid(c):
+	case conn == connRenewal, !k.gone(c):
 		d.Cert, d.Key = k.Client.Cert.Cert, k.Client.Cert.Key
 	}
-	if conn == connAPI && k.Rotate && k.Client.Cert != nil && !k.Client.valid(c) {
+	if conn == connAPI && k.Client.Cert != nil && k.gone(c) {
 		k.logCert(c, &k.Client, lineExpired)
 	}
 	var b []byte
@@ -338,6 +487,11 @@ func (k *Kubelet) send(c *sim.Ctx, owner, conn, method, uri string, body any, he
 	}
 	stream := c.Send(conn, d, sim.Request{Method: method, URL: uri, Header: h, Body: b})
 	k.Streams[stream] = exchange{Owner: owner, Method: method, URL: uri}
+}
+
+// gone: the kubelet has no certificate to show, because it has expired.
+func (k *Kubelet) gone(c *sim.Ctx) bool {
+	return k.Rotate && !k.Client.valid(c) && era.KubeletExpired.In(k.era()) == era.ExpiredGone
 }
 
 // roots is who vouches for the API server on a connection. Once the kubelet

@@ -57,5 +57,5 @@ func (k *Kubelet) changed(c *sim.Ctx) {
 			k.resume(c, "source "+kind.name, &s.Retry, kind.backoff(k.era()))
 		}
 	}
-	k.leaseDue(c)
+	k.beatDue(c)
 }

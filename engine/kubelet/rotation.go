@@ -82,6 +82,10 @@ func (k *Kubelet) noteLife(c *sim.Ctx, r *rotation, phase string, pairs ...strin
 // store takes a signed certificate into use and onto the disk.
 func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 	a := &r.Attempt
+	if r.Sync {
+		k.synced(c, cert)
+		return
+	}
 	next, err := parsePair(cert, a.Key)
 	if err == nil {
 		err = saveStore(c.Disk, k.Flags.CertDir, r.life().prefix, cert, a.Key, c.Clock())
@@ -91,11 +95,6 @@ func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 		return
 	}
 	k.leaveCSR(c, r)
-	if r.Sync {
-		r.Attempt = attempt{}
-		k.synced(c)
-		return
-	}
 	first := r.Cert == nil
 	if !first {
 		r.Lived.Observe(ages, c.Clock().Sub(r.Cert.NotBefore).Seconds())
@@ -112,6 +111,14 @@ func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 	// at the next renewal; a real one is closed when it has been idle for 90 s.
 	c.CloseConn(connBootstrap)
 	c.CloseConn(connRenewal)
+	if k.Held == useClient {
+		// The start waited for it, and nothing was connected before.
+		r.Cert.Noticed, k.Health.Server, k.Health.Had = true, true, true
+		k.note(c, PhaseIssued, "identity", "client-cert", "user", next.CN, "csr", name, "by", conn)
+		k.watchExpiry(c)
+		k.released(c)
+		return
+	}
 	first = first && !k.Health.Had
 	k.Health.Server, k.Health.Had, k.Health.Complaints = true, true, 0
 	k.stop("lost")
@@ -121,7 +128,9 @@ func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 		period = era.KubeletFirstTick.In(k.era())
 	}
 	noticed := k.tick(c, period, c.Now)
-	k.after(c, "noticed", noticed)
+	if period > 0 {
+		k.after(c, "noticed", noticed)
+	}
 	k.watchExpiry(c)
 	k.note(c, PhaseIssued, "identity", "client-cert", "user", next.CN, "csr", name, "by", conn, "next", stamp(c.Now.Add(noticed)))
 }
@@ -129,6 +138,9 @@ func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 // tick is the first tick of a period, counted from the start, that is not
 // before t, as the pause from now.
 func (k *Kubelet) tick(c *sim.Ctx, period time.Duration, t time.Time) time.Duration {
+	if period == 0 {
+		return t.Sub(c.Now)
+	}
 	n := (t.Sub(k.Start) + period - 1) / period
 	return k.Start.Add(n * period).Sub(c.Now)
 }
@@ -162,7 +174,7 @@ func (k *Kubelet) drawDeadline(c *sim.Ctx, r *rotation) {
 	k.logCert(c, r, lineDeadline, "expiration", r.Cert.NotAfter, "deadline", r.Cert.Deadline)
 	sleep := r.Cert.Deadline.Sub(c.Clock())
 	if sleep <= 0 {
-		k.rotate(c, r)
+		k.rotateAtOnce(c, r)
 		return
 	}
 	k.logCert(c, r, lineWaiting, "sleep", sleep)
@@ -194,7 +206,7 @@ func Jittery(e era.Era, life time.Duration, draw func(n uint64) uint64) time.Dur
 // settled notes that the node is joined, once all that belongs to it is there.
 func (k *Kubelet) settled(c *sim.Ctx) {
 	r := &k.Client
-	if !r.valid(c) || !r.Cert.Noticed || !k.Reg.Done || r.Attempt.Name != "" || k.Rotate && r.Cert.Deadline.IsZero() {
+	if !r.valid(c) || !r.Cert.Noticed && era.KubeletTick.In(k.era()) > 0 || !k.Reg.Done || r.Attempt.Name != "" || k.Rotate && r.Cert.Deadline.IsZero() {
 		return
 	}
 	k.note(c, PhaseJoined, "identity", "client-cert", "user", r.Cert.CN, "node", k.Node, "deadline", stamp(r.Cert.Deadline), "next", stamp(r.Cert.Deadline),

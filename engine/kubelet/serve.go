@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +80,8 @@ func (k *Kubelet) answer(c *sim.Ctx, r *sim.Request, code int, h http.Header, bo
 // handled, so what that took is a guess from its size. Models
 // k8s.io/apiserver/pkg/server/httplog.
 func (k *Kubelet) httpLog(c *sim.Ctx, r *sim.Request, code int, body string) {
-	if k.Flags.V < lineHTTP.v {
+	form, ok := k.era().KubeletLine(string(lineHTTP))
+	if !ok || k.Flags.V < form.V {
 		return
 	}
 	kv := []any{"verb", r.Method, "URI", r.URL, "latency", fmt.Sprintf("%dµs", 200+len(body)/8), "userAgent", r.Header.Get("User-Agent"), "audit-ID", "", "srcIP", r.Remote}
@@ -90,11 +90,18 @@ func (k *Kubelet) httpLog(c *sim.Ctx, r *sim.Request, code int, body string) {
 	} else {
 		kv = append(kv, "resp", code)
 	}
-	l := sim.KV(lineHTTP.msg, kv...)
-	if !slices.Contains(plainCodes, code) {
+	l := sim.KV(form.Words, kv...)
+	if !form.Structured {
+		if code == http.StatusSwitchingProtocols {
+			kv = append(kv, "resp", "hijacked")
+		}
+		if l = sentence(form.Words, kv); !slices.Contains(plainCodes, code) {
+			l = strings.Replace(l, " [", fmt.Sprintf("\nlogging error output: %q\n [", body), 1)
+		}
+	} else if !slices.Contains(plainCodes, code) {
 		l += fmt.Sprintf(" statusStack=<\n\tlogging error output: %q\n >", body)
 	}
-	c.Log(lineHTTP.level, lineHTTP.v, lineHTTP.source, l)
+	c.Log(form.Level, form.V, form.Source, l)
 }
 
 // plainCodes are those that are logged without what was said. Models
@@ -245,7 +252,8 @@ func (k *Kubelet) unauthorized(c *sim.Ctx, v *visit, why string) {
 	args := map[string]string{"verdict": "no", "reason": "no credentials"}
 	if why != "" {
 		k.log(c, lineUnknownClient, "err", why)
-		args["reason"], args["log"], args["v"] = why, sim.KV(lineUnknownClient.msg, "err", why), strconv.Itoa(lineUnknownClient.v)
+		args["reason"] = why
+		args["log"], args["v"] = k.shown(lineUnknownClient, "err", why)
 	}
 	k.noteAbout(c, v, trace.Authn, "", args)
 	k.reply(c, v.Req, 401, "", "Unauthorized")
@@ -272,10 +280,14 @@ var subresourcesOf = []struct{ path, sub string }{
 	{"/configz", "configz,proxy"}, {"/healthz", "healthz,proxy"}, {"/pods", "pods,proxy"}, {"/runningpods", "pods,proxy"},
 }
 
-func subresources(uri string) []string {
+func (k *Kubelet) subresources(uri string) []string {
 	path, _, _ := strings.Cut(uri, "?")
+	fine := k.era().GateOn("KubeletFineGrainedAuthz", k.Running.FeatureGates)
 	for _, x := range subresourcesOf {
-		if path == x.path || strings.HasPrefix(path, x.path+"/") {
+		if path != x.path && !strings.HasPrefix(path, x.path+"/") {
+			continue
+		}
+		if fine || among("stats metrics log checkpoint", x.sub) {
 			return strings.Split(x.sub, ",")
 		}
 	}
@@ -284,7 +296,7 @@ func subresources(uri string) []string {
 
 // authorize asks the API server whether that is allowed.
 func (k *Kubelet) authorize(c *sim.Ctx, v *visit) {
-	subs := subresources(v.Req.URL)
+	subs := k.subresources(v.Req.URL)
 	for ; v.Try < len(subs) && !k.Port.Allow; v.Try++ {
 		review := k.access(v, subs[v.Try])
 		known := k.known(c, question(review))
@@ -298,11 +310,17 @@ func (k *Kubelet) authorize(c *sim.Ctx, v *visit) {
 	}
 	if v.Try == len(subs) {
 		verb := verbsOf[v.Req.Method]
-		words := []any{"user", v.User.Username, "verb", verb, "resource", "nodes", "subresource(s)", quoted(subs)}
+		words := []any{"user", v.User.Username, "verb", verb, "resource", "nodes", "subresource", subs[0]}
+		body := fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource=%s)", v.User.Username, verb, subs[0])
+		if era.KubeletForbidsMany.In(k.era()) {
+			words = append(words[:6], "subresource(s)", quoted(subs))
+			body = fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource(s)=%v)\n", v.User.Username, verb, subs)
+		}
 		k.log(c, lineForbidden, words...)
+		text, level := k.shown(lineForbidden, words...)
 		k.noteAbout(c, v, trace.Authz, verb+" nodes", map[string]string{"verdict": "no", "user": v.User.Username, "groups": strings.Join(v.User.Groups, ","), "verb": verb,
-			"resource": "nodes/" + subs[len(subs)-1], "name": k.Node, "log": sim.KV(lineForbidden.msg, words...), "v": strconv.Itoa(lineForbidden.v)})
-		k.reply(c, v.Req, 403, "", fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource(s)=%v)\n", v.User.Username, verb, subs))
+			"resource": "nodes/" + subs[len(subs)-1], "name": k.Node, "log": text, "v": level})
+		k.reply(c, v.Req, 403, "", body)
 		return
 	}
 	k.handle(c, v.Req)
@@ -327,10 +345,11 @@ func (k *Kubelet) accessReviewed(c *sim.Ctx, a answer) {
 	}
 	var review authzv1.SubjectAccessReview
 	if !a.ok() || json.Unmarshal(a.data, &review) != nil {
-		subs := subresources(v.Req.URL)
+		subs := k.subresources(v.Req.URL)
 		words := []any{"err", a.err(), "user", v.User.Username, "verb", verbsOf[v.Req.Method], "resource", "nodes", "subresource", subs[v.Try]}
 		k.log(c, lineNoAccess, words...)
-		k.noteAbout(c, v, trace.Authz, "", map[string]string{"verdict": "no", "user": v.User.Username, "reason": a.err(), "log": sim.KV(lineNoAccess.msg, words...), "v": strconv.Itoa(lineNoAccess.v)})
+		text, level := k.shown(lineNoAccess, words...)
+		k.noteAbout(c, v, trace.Authz, "", map[string]string{"verdict": "no", "user": v.User.Username, "reason": a.err(), "log": text, "v": level})
 		k.reply(c, v.Req, 500, "", fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)", v.User.Username, verbsOf[v.Req.Method], subs[v.Try]))
 		return
 	}
@@ -338,6 +357,6 @@ func (k *Kubelet) accessReviewed(c *sim.Ctx, a answer) {
 	if review.Status.Allowed {
 		ttl = k.Port.AllowedTTL
 	}
-	k.rememberAnswer(c, question(k.access(v, subresources(v.Req.URL)[v.Try])), verdict{Yes: review.Status.Allowed}, ttl)
+	k.rememberAnswer(c, question(k.access(v, k.subresources(v.Req.URL)[v.Try])), verdict{Yes: review.Status.Allowed}, ttl)
 	k.authorize(c, v)
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// withoutServing are the port's words while it waits for its certificate.
-const withoutServing = "no serving certificate available for the kubelet"
-
 // template is what the kubelet knows of the names for its serving certificate.
 type template struct {
 	// Observed are the addresses that the watch of the Node showed last, Raw the
@@ -41,12 +38,25 @@ func (k *Kubelet) beginServing(c *sim.Ctx) bool {
 		return false
 	}
 	k.logCert(c, r, lineEnabled)
-	if r.Cert = cert; r.valid(c) {
-		k.drawDeadline(c, r)
-	} else {
+	if r.Cert = cert; cert != nil && era.KubeletStoreChecks.In(k.era()) && !r.valid(c) {
 		r.Cert = nil
 	}
-	k.after(c, "template", era.KubeletTemplate.In(k.era()))
+	named := era.KubeletServingNames.In(k.era())
+	if era.KubeletFirstTryBlocks.In(k.era()) {
+		k.Held = useServing
+	}
+	switch {
+	case r.Cert != nil:
+		k.drawDeadline(c, r)
+	case !named:
+		k.rotateAtOnce(c, r)
+	}
+	if k.Held == useServing && r.Attempt.Try == 0 {
+		k.Held = ""
+	}
+	if named {
+		k.after(c, "template", era.KubeletTemplate.In(k.era()))
+	}
 	return true
 }
 
@@ -56,12 +66,12 @@ func (k *Kubelet) beginServing(c *sim.Ctx) bool {
 func (k *Kubelet) checkTemplate(c *sim.Ctx) {
 	r, t := &k.Serving, &k.Port.Template
 	every := era.KubeletTemplate.In(k.era())
-	if len(t.IPs) == 0 {
+	if !k.namesServing() {
 		k.after(c, "template", every)
 		return
 	}
 	first := !slices.Equal(r.DNS, t.DNS) || !slices.Equal(r.IPs, t.IPs)
-	k.nameServing()
+	k.nameServing(c)
 	if r.Cert == nil {
 		if first {
 			k.renamed(c, r)
@@ -113,10 +123,28 @@ func (k *Kubelet) renamed(c *sim.Ctx, r *rotation) {
 // nameServing finds the names for the serving certificate. While the node's
 // addresses are not known there is nothing to ask for: client-go looks again a
 // second later, and says nothing.
-func (k *Kubelet) nameServing() bool {
+func (k *Kubelet) nameServing(c *sim.Ctx) bool {
 	t := &k.Port.Template
+	if !era.KubeletServingNames.In(k.era()) {
+		// Both names are asked for even when they are the same, or there is no second
+		// one (golden-old 1.7.4 d/08).
+		k.Serving.DNS, k.Serving.IPs = []string{k.Node, k.Flags.HostnameOverride}, c.Addresses()
+		if ip := net.ParseIP(k.Running.Address); ip != nil && !ip.IsUnspecified() {
+			k.Serving.IPs = []string{ip.String()}
+		}
+		return true
+	}
 	k.Serving.DNS, k.Serving.IPs = t.DNS, t.IPs
-	return len(t.IPs) > 0
+	return k.namesServing()
+}
+
+// namesServing tells whether the node's addresses will do for a certificate.
+func (k *Kubelet) namesServing() bool {
+	t := &k.Port.Template
+	if era.KubeletServingNeedsIP.In(k.era()) && !k.era().GateOn("AllowDNSOnlyNodeCSR", k.Running.FeatureGates) {
+		return len(t.IPs) > 0
+	}
+	return len(t.IPs)+len(t.DNS) > 0
 }
 
 // lacking are the names of want that are not among have.
@@ -155,6 +183,9 @@ func (k *Kubelet) served(c *sim.Ctx, first bool, csr string) {
 	k.Port.Template.Missing = 0
 	k.present(c)
 	k.noteLife(c, r, PhaseIssued, "csr", csr, "notAfter", stamp(r.Cert.NotAfter))
+	if k.Held == useServing {
+		k.released(c)
+	}
 }
 
 // present opens the port with the certificate that is there, and watches for
@@ -166,8 +197,11 @@ func (k *Kubelet) present(c *sim.Ctx) {
 	}
 	l := sim.Listen{Addr: p.Addr, Cert: p.Cert, Key: p.Key}
 	if p.Bootstrap {
-		l.Without = withoutServing
-		if r := &k.Serving; r.valid(c) {
+		l.Without = era.KubeletWithoutServing.In(k.era())
+		switch r := &k.Serving; {
+		case r.Cert != nil && era.KubeletExpired.In(k.era()) != era.ExpiredGone:
+			l.Cert, l.Key = r.Cert.Cert, r.Cert.Key
+		case r.valid(c):
 			l.Cert, l.Key = r.Cert.Cert, r.Cert.Key
 			k.after(c, "unserve", r.Cert.NotAfter.Sub(c.Clock())+time.Nanosecond)
 		}
@@ -177,8 +211,8 @@ func (k *Kubelet) present(c *sim.Ctx) {
 
 // shaken logs a handshake that failed.
 func (k *Kubelet) shaken(c *sim.Ctx, m sim.Msg) {
-	if m.Err == withoutServing && k.Serving.Cert != nil {
+	if m.Err == era.KubeletWithoutServing.In(k.era()) && k.Serving.Cert != nil {
 		k.logCert(c, &k.Serving, lineExpired)
 	}
-	k.log(c, line{'I', 0, "???:1", "http: TLS handshake error from " + m.Line + ": " + m.Err})
+	k.log(c, lineHandshake, "remote", m.Line, "err", m.Err)
 }

@@ -16,7 +16,7 @@ import (
 func (k *Kubelet) die(c *sim.Ctx, why string) {
 	k.log(c, lineCommand, "err", why)
 	k.note(c, PhaseExited, "error", why)
-	c.Exit(1)
+	c.Exit(era.KubeletFatal.In(k.era()))
 }
 
 // start is the start-up sequence up to the moment when the certificate manager
@@ -37,8 +37,9 @@ func (k *Kubelet) start(c *sim.Ctx) {
 	} else if cfg == nil {
 		return
 	}
-	k.Running, k.Rotate, k.Flags.RegisterNode = cfg, cfg.RotateCertificates, *cfg.RegisterNode
-	if !k.preparePort(c, cfg) {
+	k.Running, k.Rotate, k.Flags.RegisterNode = cfg, k.rotates(cfg), *cfg.RegisterNode
+	k.preparePort(cfg)
+	if !era.KubeletOwnPairLate.In(k.era()) && !k.ownPair(c) {
 		return
 	}
 	if wrong := cfg.invalidTLS(); wrong != "" {
@@ -47,22 +48,43 @@ func (k *Kubelet) start(c *sim.Ctx) {
 	}
 	k.log(c, lineVersion, "kubeletVersion", era.KubeletPatch.In(k.era()))
 	if k.Flags.Kubeconfig == "" {
-		k.log(c, line{'I', 0, "server.go:655", "Standalone mode, no API client"})
+		k.log(c, lineStandalone)
 		k.note(c, PhaseStandalone)
 		return
 	}
-	if !k.Rotate && k.Flags.BootstrapKubeconfig != "" {
-		if l, why, ok := stillValid(c.Disk, k.Flags.Kubeconfig, c.Clock()); ok {
+	if !k.inBackground() && k.Flags.BootstrapKubeconfig != "" {
+		if k.usable(c) {
 			k.log(c, lineSkipping, "path", k.Flags.Kubeconfig)
 		} else {
-			if why != "" {
-				k.log(c, l, "err", why, "logger", "UnhandledError")
-			}
 			k.beginSync(c)
 			return
 		}
 	}
 	k.run(c)
+}
+
+// rotates tells whether a configuration makes the kubelet rotate its client
+// certificate. Models cmd/kubelet/app run.
+func (k *Kubelet) rotates(cfg *KubeletConfiguration) bool {
+	e := k.era()
+	return (cfg.RotateCertificates || !era.KubeletRotateSetting.In(e)) && (!era.KubeletRotateGate.In(e) || e.GateOn("RotateKubeletClientCertificate", cfg.FeatureGates))
+}
+
+// inBackground: the first certificate is asked for beside everything else.
+func (k *Kubelet) inBackground() bool { return k.Rotate && era.KubeletBackground.In(k.era()) }
+
+// usable tells whether there is a kubeconfig that needs no bootstrap; where nobody
+// looks into it, any will do.
+func (k *Kubelet) usable(c *sim.Ctx) bool {
+	if !era.KubeletChecksKubeconfig.In(k.era()) {
+		_, err := c.Disk.Stat(k.Flags.Kubeconfig)
+		return err == nil
+	}
+	l, why, ok := stillValid(c.Disk, k.Flags.Kubeconfig, c.Clock())
+	if why != "" {
+		k.log(c, l, "path", k.Flags.Kubeconfig, "err", why)
+	}
+	return ok
 }
 
 // configure finds the configuration of this process, or why there is none; nil
@@ -96,7 +118,7 @@ func (k *Kubelet) configure(c *sim.Ctx) (cfg *KubeletConfiguration, why string) 
 		var warning string
 		cfg, warning, why = k.readConfig(c.Disk, file)
 		if warning != "" {
-			k.log(c, line{'I', 0, "codec.go:102", "Using lenient decoding as strict decoding failed"}, "err", warning)
+			c.LogKV('I', 0, "codec.go:102", "Using lenient decoding as strict decoding failed", "err", warning)
 		}
 		if why != "" {
 			return nil, why
@@ -200,6 +222,25 @@ func (k *Kubelet) run(c *sim.Ctx) {
 	if !k.loadClient(c) || !k.loadCertificate(c) {
 		return
 	}
+	if k.Rotate && era.KubeletFirstTryBlocks.In(k.era()) {
+		k.log(c, lineStarting)
+		k.logCert(c, &k.Client, lineEnabled)
+		k.Held = useClient
+		k.beginCertificate(c)
+		if k.Client.Attempt.Try > 0 {
+			return
+		}
+		k.Held = ""
+	}
+	k.goOn(c)
+}
+
+// goOn starts all that is not the client certificate.
+func (k *Kubelet) goOn(c *sim.Ctx) {
+	blocks := era.KubeletFirstTryBlocks.In(k.era())
+	if era.KubeletOwnPairLate.In(k.era()) && !k.ownPair(c) {
+		return
+	}
 	if k.Port.ClientCA != "" {
 		data, err := k.readClientCA(c)
 		if err != nil {
@@ -212,7 +253,7 @@ func (k *Kubelet) run(c *sim.Ctx) {
 		k.die(c, "failed to run Kubelet: "+k.Port.Invalid)
 		return
 	}
-	if k.Rotate {
+	if k.Rotate && !blocks {
 		k.log(c, lineStarting)
 	}
 	if _, err := c.Disk.Stat(k.Flags.RootDir); err != nil {
@@ -228,17 +269,34 @@ func (k *Kubelet) run(c *sim.Ctx) {
 	k.after(c, "port", portAfter)
 	k.beginReflecting(c)
 	k.after(c, "register", registerAfter)
-	k.after(c, "lease", leaseAfter)
+	if !k.beats() {
+		k.after(c, "lease", leaseAfter)
+	}
+	if k.Rotate && blocks {
+		return
+	}
 	if k.Rotate {
 		k.logCert(c, &k.Client, lineEnabled)
 	}
 	k.beginCertificate(c)
 }
 
+// released: the try that the start waited for is over, whatever came of it.
+func (k *Kubelet) released(c *sim.Ctx) {
+	held := k.Held
+	k.Held = ""
+	switch held {
+	case useClient:
+		k.goOn(c)
+	case useServing:
+		k.after(c, "register", registerAfter-portAfter)
+	}
+}
+
 // loadClient finds out what to ask the API server with: the kubeconfig when it
 // is still valid, else the bootstrap kubeconfig.
 func (k *Kubelet) loadClient(c *sim.Ctx) bool {
-	if k.Rotate {
+	if k.inBackground() {
 		k.log(c, lineRotationOn)
 	}
 	boot, conf := k.Flags.BootstrapKubeconfig, k.Flags.Kubeconfig
@@ -248,20 +306,16 @@ func (k *Kubelet) loadClient(c *sim.Ctx) bool {
 			return k.fatal(c, "kubeconfig", err)
 		}
 		k.Cluster = cl
-		if k.Rotate {
+		if k.inBackground() {
 			k.log(c, l)
 		}
 		return true
 	}
-	if boot == "" || !k.Rotate {
+	if boot == "" || !k.inBackground() {
 		return use(lineNoBootstrap)
 	}
-	l, why, ok := stillValid(c.Disk, conf, c.Clock())
-	if ok {
+	if k.usable(c) {
 		return use(lineStillValid)
-	}
-	if why != "" {
-		k.log(c, l, "err", why, "logger", "UnhandledError")
 	}
 	cl, u, ok := k.loadBootstrap(c)
 	if !ok {
@@ -269,7 +323,8 @@ func (k *Kubelet) loadClient(c *sim.Ctx) bool {
 	}
 	k.log(c, lineBootstrap)
 	k.Cluster, k.Token = cl, u.Token
-	if err := writeKubeconfig(c.Disk, conf, k.Flags.CertDir, cl, c.Clock()); err != nil {
+	current := currentFile(k.Flags.CertDir, lives[useClient].prefix)
+	if err := writeKubeconfig(k.era(), c.Disk, conf, current, current, cl, c.Clock()); err != nil {
 		k.die(c, "failed to run Kubelet: "+err.Error())
 		return false
 	}
@@ -312,8 +367,9 @@ func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
 		return false
 	}
 	_, u, _ := readKubeconfig(c.Disk, k.Flags.Kubeconfig)
+	checks := era.KubeletStoreChecks.In(k.era())
 	cert, err := k.loadStore(c, &k.Client, u.CertFile, u.KeyFile)
-	if cert != nil && !c.Clock().Before(cert.NotAfter) {
+	if cert != nil && checks && !c.Clock().Before(cert.NotAfter) {
 		cert = nil
 	}
 	if err == nil && cert == nil && u.CertFile == "" && len(u.CertData) > 0 {
@@ -321,7 +377,9 @@ func (k *Kubelet) loadCertificate(c *sim.Ctx) bool {
 		if _, err = pki.Pair(u.CertData, u.KeyData); err == nil {
 			cert, err = parsePair(u.CertData, u.KeyData)
 			k.Client.Attempt.Forced = true
-			if err := saveStore(c.Disk, k.Flags.CertDir, k.Client.life().prefix, u.CertData, u.KeyData, c.Clock()); err != nil {
+			if !checks {
+				// It is only shown until then.
+			} else if err := saveStore(c.Disk, k.Flags.CertDir, k.Client.life().prefix, u.CertData, u.KeyData, c.Clock()); err != nil {
 				k.log(c, lineNotInStore, "err", err, "logger", k.Client.life().signer+".UnhandledError")
 			}
 		}
@@ -351,16 +409,26 @@ func (k *Kubelet) beginCertificate(c *sim.Ctx) {
 	switch {
 	case !k.Rotate:
 	case r.Cert == nil:
-		k.after(c, "lost", era.KubeletExitAfter.In(k.era()))
-		k.rotate(c, r)
+		if after := era.KubeletExitAfter.In(k.era()); after > 0 {
+			k.after(c, "lost", after)
+		}
+		k.rotateAtOnce(c, r)
 	case r.Attempt.Forced:
-		k.rotate(c, r)
-	case r.Cert.CN != k.user():
+		k.rotateAtOnce(c, r)
+	case era.KubeletTemplate.In(k.era()) > 0 && r.Cert.CN != k.user():
 		k.logCert(c, r, lineOtherName, "currentName", r.Cert.CN, "requestedName", k.user())
 		k.rotate(c, r)
 	default:
 		k.drawDeadline(c, r)
 	}
+}
+
+// rotateAtOnce rotates because there is no certificate that will do.
+func (k *Kubelet) rotateAtOnce(c *sim.Ctx, r *rotation) {
+	if k.Held == r.Use {
+		k.log(c, lineForcing)
+	}
+	k.rotate(c, r)
 }
 
 // user is who the node's certificate says it is.

@@ -66,7 +66,7 @@ func loadStore(d *sim.Disk, dir, prefix, certFile, keyFile string, log func(l li
 			own := path.Join(dir, prefix)
 			for i, pair := range [...][2]string{{certFile, keyFile}, {own + ".crt", own + ".key"}} {
 				if there(d, pair[0]) && there(d, pair[1]) {
-					log(lineLoadingPair[i], "certFile", pair[0], "keyFile", pair[1])
+					log([...]line{lineLoadingPair, lineLoadingOwnPair}[i], "certFile", pair[0], "keyFile", pair[1])
 					return readPair(d, pair[0], pair[1])
 				}
 			}

@@ -25,9 +25,27 @@ import (
 // which the process waits before it does anything else, and any failure is its
 // end. Models pkg/kubelet/certificate/bootstrap LoadClientCert.
 
-// tmpKey is where its key is until it succeeds, so that a restarted kubelet
-// makes the same request.
-func (k *Kubelet) tmpKey() string { return path.Join(k.Flags.CertDir, "kubelet-client.key.tmp") }
+// keyFile is where its key is, so that a restarted kubelet makes the same request;
+// certFile where its certificate is, when that does not go into the store.
+func (k *Kubelet) keyFile() string {
+	return path.Join(k.Flags.CertDir, era.KubeletBootstrapKey.In(k.era()))
+}
+
+func (k *Kubelet) certFile() string {
+	if name := era.KubeletBootstrapCert.In(k.era()); name != "" {
+		return path.Join(k.Flags.CertDir, name)
+	}
+	return ""
+}
+
+// cleanBootstrap removes what a bootstrap that failed has left, in the releases
+// that then begin anew.
+func (k *Kubelet) cleanBootstrap(c *sim.Ctx) {
+	if era.KubeletBootstrapCleans.In(k.era()) {
+		c.Disk.Remove(k.keyFile())
+		c.Disk.Remove(k.certFile())
+	}
+}
 
 // beginSync reads the bootstrap kubeconfig and the key, and waits for the server.
 func (k *Kubelet) beginSync(c *sim.Ctx) {
@@ -44,23 +62,31 @@ func (k *Kubelet) beginSync(c *sim.Ctx) {
 		k.die(c, "failed to run Kubelet: unable to build bootstrap cert store: "+err.Error())
 		return
 	}
-	if cert, err := k.loadStore(c, r, "", ""); err == nil && cert != nil {
+	if k.certFile() != "" {
+		if !k.loadBootKey(c) {
+			return
+		}
+	} else if cert, err := k.loadStore(c, r, "", ""); err == nil && cert != nil {
 		if key, err := pki.ParseKey(cert.Key); err == nil {
 			r.Attempt.Key = pki.KeyPEM(key)
 		}
 	}
 	if r.Attempt.Key == nil {
 		k.log(c, lineNoKey)
-		if !k.loadTmpKey(c) {
+		if !k.loadBootKey(c) {
 			return
 		}
 	}
 	k.noteLife(c, r, PhaseRequesting, "try", "1")
+	if era.KubeletServerWait.In(k.era()).Steps == 0 {
+		k.requestSync(c)
+		return
+	}
 	k.tryServer(c)
 }
 
-func (k *Kubelet) loadTmpKey(c *sim.Ctx) bool {
-	file := k.tmpKey()
+func (k *Kubelet) loadBootKey(c *sim.Ctx) bool {
+	file := k.keyFile()
 	if data, err := c.Disk.ReadFile(file); err == nil {
 		if _, err := pki.ParseKey(data); err == nil {
 			k.Client.Attempt.Key = data
@@ -109,14 +135,18 @@ func (k *Kubelet) serverLate(c *sim.Ctx) {
 
 // syncName is the name of the request: of the key and all that is asked for, so
 // that the same kubelet makes the same request again. Models digestedName.
-func syncName(key crypto.PublicKey, subject pkix.Name, usages []string) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return "", err
+func syncName(e era.Era, pem []byte, key crypto.PublicKey, subject pkix.Name, usages []string) (string, error) {
+	piece := pem
+	if era.KubeletCSRDigest.In(e) == "public key" {
+		der, err := x509.MarshalPKIXPublicKey(key)
+		if err != nil {
+			return "", err
+		}
+		piece = der
 	}
 	var b bytes.Buffer
 	write := func(piece []byte) { b.WriteString(base64.RawURLEncoding.EncodeToString(piece) + "|") }
-	write(der)
+	write(piece)
 	write([]byte(subject.CommonName))
 	for _, o := range subject.Organization {
 		write([]byte(o))
@@ -137,21 +167,21 @@ func (k *Kubelet) requestSync(c *sim.Ctx) {
 		fatal(fmt.Errorf("invalid private key for certificate request: %w", err))
 		return
 	}
-	subject := pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}
+	subject := k.subject()
 	csr, err := pki.NewRequest(key, pki.Request{Subject: subject})
 	if err != nil {
 		fatal(fmt.Errorf("unable to generate certificate request: %w", err))
 		return
 	}
 	usages := r.life().usages.In(k.era())
-	if r.Attempt.Name, err = syncName(key.Public(), subject, usages); err != nil {
+	if r.Attempt.Name, err = syncName(k.era(), r.Attempt.Key, key.Public(), subject, usages); err != nil {
 		fatal(err)
 		return
 	}
 	k.send(c, "sync.create", connBootstrap, "POST", k.csrs(), &certv1.CertificateSigningRequest{
 		TypeMeta:   metav1.TypeMeta{Kind: "CertificateSigningRequest", APIVersion: k.csrVersion()},
 		ObjectMeta: metav1.ObjectMeta{Name: r.Attempt.Name},
-		Spec:       certv1.CertificateSigningRequestSpec{Request: csr, SignerName: r.life().signer, Usages: keyUsages(usages)},
+		Spec:       k.requestSpec(r, csr),
 	})
 }
 
@@ -168,7 +198,7 @@ func (k *Kubelet) syncCreated(c *sim.Ctx, a answer) {
 		k.log(c, lineReusing)
 		k.send(c, "sync.get", connBootstrap, "GET", k.csrs()+"/"+k.Client.Attempt.Name, nil)
 	case !a.ok():
-		k.die(c, "failed to run Kubelet: cannot create certificate signing request: "+a.err())
+		k.failed(c, &k.Client, lineRefused, "cannot create certificate signing request: "+a.err())
 	default:
 		k.logCert(c, &k.Client, lineCreated, "csr", k.Client.Attempt.Name)
 		k.awaitSync(c, a)
@@ -179,13 +209,13 @@ func (k *Kubelet) syncCreated(c *sim.Ctx, a answer) {
 // can still be used.
 func (k *Kubelet) syncGot(c *sim.Ctx, a answer) {
 	if !a.ok() {
-		k.die(c, "failed to run Kubelet: cannot retrieve certificate signing request: "+a.err())
+		k.failed(c, &k.Client, lineRefused, "cannot retrieve certificate signing request: "+a.err())
 		return
 	}
 	var csr certv1.CertificateSigningRequest
 	json.Unmarshal(a.data, &csr)
 	if err := k.compatible(c, &csr); err != nil {
-		k.die(c, "failed to run Kubelet: retrieved csr is not compatible: "+err.Error())
+		k.failed(c, &k.Client, lineRefused, "retrieved csr is not compatible: "+err.Error())
 		return
 	}
 	k.log(c, lineStillGood)
@@ -207,12 +237,12 @@ func (k *Kubelet) compatible(c *sim.Ctx, csr *certv1.CertificateSigningRequest) 
 	switch {
 	case old.Subject.String() != (pkix.Name{Organization: []string{"system:nodes"}, CommonName: k.user()}).String():
 		return fmt.Errorf("csr subjects differ: new: %#v, old: %#v", k.user(), old.Subject.CommonName)
-	case csr.Spec.SignerName != k.Client.life().signer:
+	case era.KubeletCSRSigner.In(k.era()) && csr.Spec.SignerName != "" && csr.Spec.SignerName != k.Client.life().signer:
 		return fmt.Errorf("csr signerNames differ: new %q, old: %q", k.Client.life().signer, csr.Spec.SignerName)
 	case !bytes.Equal(mine, theirs):
 		return fmt.Errorf("error validating signature new CSR against old key: x509: ECDSA verification failure")
 	}
-	if len(csr.Status.Certificate) > 0 {
+	if era.KubeletChecksKubeconfig.In(k.era()) && len(csr.Status.Certificate) > 0 {
 		certs, err := pki.ParseCerts(csr.Status.Certificate)
 		if err != nil {
 			return fmt.Errorf("error parsing certificate from CSR: %w", err)
@@ -236,15 +266,33 @@ func (k *Kubelet) awaitSync(c *sim.Ctx, a answer) {
 	k.log(c, lineAwaiting)
 	k.after(c, "overdue "+r.Use, wait)
 	k.noteLife(c, r, PhasePending, "csr", r.Attempt.Name, "try", strconv.Itoa(r.Attempt.Try), "next", stamp(r.Attempt.Deadline))
-	k.send(c, "csr.list "+r.Use, r.Attempt.Conn, "GET", k.csrs()+"?fieldSelector=metadata.name%3D"+r.Attempt.Name, nil)
+	k.lookAtCSR(c, r)
 }
 
-// synced: the certificate is stored; now the kubelet starts.
-func (k *Kubelet) synced(c *sim.Ctx) {
-	k.Client.Sync, k.Token = false, ""
-	c.Disk.Remove(k.tmpKey())
+// synced: the certificate is there; it is stored, and the kubelet starts.
+func (k *Kubelet) synced(c *sim.Ctx, cert []byte) {
+	r := &k.Client
+	certFile, keyFile := k.certFile(), k.keyFile()
+	var err error
+	if certFile != "" {
+		err = c.Disk.WriteFile(certFile, cert, 0o644, c.Clock())
+	} else if _, err = parsePair(cert, r.Attempt.Key); err == nil {
+		err = saveStore(c.Disk, k.Flags.CertDir, r.life().prefix, cert, r.Attempt.Key, c.Clock())
+	}
+	if err != nil {
+		k.failed(c, r, lineNotStored, err.Error())
+		return
+	}
+	k.leaveCSR(c, r)
+	r.Attempt = attempt{}
+	r.Sync, k.Token = false, ""
+	if certFile == "" {
+		c.Disk.Remove(keyFile)
+		certFile = currentFile(k.Flags.CertDir, r.life().prefix)
+		keyFile = certFile
+	}
 	c.CloseConn(connBootstrap)
-	if err := writeKubeconfig(c.Disk, k.Flags.Kubeconfig, k.Flags.CertDir, k.Cluster, c.Clock()); err != nil {
+	if err := writeKubeconfig(k.era(), c.Disk, k.Flags.Kubeconfig, certFile, keyFile, k.Cluster, c.Clock()); err != nil {
 		k.die(c, "failed to run Kubelet: "+err.Error())
 		return
 	}

@@ -32,7 +32,7 @@ func (s Server) config(own *tls.Certificate, refusal error, now time.Time) *tls.
 // loopback is that certificate, with a key that everybody has: nobody trusts it.
 func (s Server) loopback() (*tls.Certificate, error) {
 	key := toy(2048, 0, 1)
-	cert, err := SelfSignedPair(LoopbackName, toy(2048, 2, 3), key, []byte{1}, []byte{2}, s.Loopback, 3)
+	cert, err := SelfSignedPair(LoopbackName, toy(2048, 2, 3), key, []byte{1}, []byte{2}, s.Loopback, time.Hour, 3)
 	if err != nil {
 		return nil, err
 	}

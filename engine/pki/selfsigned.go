@@ -16,15 +16,15 @@ import (
 // numbers, big-endian.
 //
 // Models k8s.io/client-go/util/cert GenerateSelfSignedCertKey.
-func SelfSignedPair(host string, caKey, key crypto.Signer, caSerial, serial []byte, now time.Time, years int) ([]byte, error) {
+func SelfSignedPair(host string, caKey, key crypto.Signer, caSerial, serial []byte, now time.Time, early time.Duration, years int) ([]byte, error) {
 	stamp := fmt.Sprintf("%d", now.Unix())
-	from := now.UTC().Truncate(time.Second).Add(-time.Hour) // a client's clock may be late
+	from := now.UTC().Truncate(time.Second).Add(-early) // a client's clock may be late
 	until := from.Add(time.Duration(years) * 365 * 24 * time.Hour)
 	pub, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return nil, err
 	}
-	return made.try(digest("self-signed", pub, []byte(host), caSerial, serial, fmt.Append(nil, stamp, years)), func() ([]byte, error) {
+	return made.try(digest("self-signed", pub, []byte(host), caSerial, serial, fmt.Append(nil, stamp, early, years)), func() ([]byte, error) {
 		ca := &x509.Certificate{
 			SerialNumber: new(big.Int).SetBytes(caSerial), Subject: pkix.Name{CommonName: host + "-ca@" + stamp}, NotBefore: from, NotAfter: until,
 			KeyUsage:              x509.KeyUsageKeyEncipherment | x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
@@ -44,5 +44,28 @@ func SelfSignedPair(host string, caKey, key crypto.Signer, caSerial, serial []by
 			return nil, err
 		}
 		return CertPEM(der, caDER), nil
+	})
+}
+
+// SelfSignedAuthority makes one certificate that is its own authority, as releases
+// before 1.10 did. Models k8s.io/client-go/util/cert @1.7 GenerateSelfSignedCertKey.
+func SelfSignedAuthority(host string, key crypto.Signer, now time.Time) ([]byte, error) {
+	pub, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	stamp := fmt.Sprintf("%d", now.Unix())
+	return made.try(digest("self-signed authority", pub, []byte(host), []byte(stamp)), func() ([]byte, error) {
+		from := now.UTC().Truncate(time.Second)
+		x := &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host + "@" + stamp}, NotBefore: from, NotAfter: from.AddDate(0, 0, 365),
+			KeyUsage: x509.KeyUsageKeyEncipherment | x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+			BasicConstraintsValid: true, IsCA: true, SubjectKeyId: keyID(key.Public()), DNSNames: []string{host},
+		}
+		der, err := x509.CreateCertificate(nil, x, x, key.Public(), key)
+		if err != nil {
+			return nil, err
+		}
+		return CertPEM(der), nil
 	})
 }
