@@ -13,6 +13,7 @@ var oldClaims = []claim{
 	{"*/b1-credentials/18-apiserver.log", "engine/api", "log of all"},
 	{"*/b1-credentials/*-apiserver.log", "engine/api", "log of a request"},
 	{"*/e-api-rejections/*.json", "engine/api", "exchange"},
-	{"*/e2-signer-verdicts/*-final.json", "engine", "verdict"},
+	{"*/e2-signer-verdicts/*-final.json", "engine", "signed"},
 	{"*/e2-signer-verdicts/*.json", "engine/api", "exchange"},
+	{"*/e2-signer-verdicts/*.x509.txt", "engine", "signed"},
 }
