@@ -16,3 +16,7 @@ func TestKubeadm(t *testing.T) { enginetest.Run(t, "testdata/kubeadm-*.txt") }
 func TestFirstJoin(t *testing.T) { enginetest.Run(t, "testdata/first-join.txt") }
 
 func TestAggregatedRole(t *testing.T) { enginetest.Run(t, "testdata/aggregated-role.txt") }
+
+// TestRotation plays the rotation of the CA: in the right order, each pair of steps
+// swapped, and what else belongs to it.
+func TestRotation(t *testing.T) { enginetest.Run(t, "testdata/ca-*.txt") }

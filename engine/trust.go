@@ -27,7 +27,7 @@ type Trust struct {
 	Old     string        `json:"old,omitempty"`
 	Bundles []TrustBundle `json:"bundles"`
 	Shown   []TrustShown  `json:"shown"`
-	// Broken is what is refused now when it is tried anew; Breaks what else would be, if
+	// Broken is what is refused now when it is tried anew; Breaks what would be, if
 	// the old CA were taken out of every bundle, with a newer one in the place of
 	// nothing, and everyone were started anew.
 	Broken []Break `json:"broken,omitempty"`
@@ -92,6 +92,8 @@ type Break struct {
 	Heals string    `json:"heals,omitempty"`
 	In    string    `json:"in,omitempty"`
 	At    time.Time `json:"at,omitzero"`
+	// Already: it is refused now, in the same words.
+	Already bool `json:"already,omitempty"`
 }
 
 // Trust tells who trusts whom now. ca is a letter or the beginning of a key id, whose
@@ -118,21 +120,31 @@ func (w *World) Trust(ca string) (*Trust, error) {
 	t.Broken = v.breaks(func(h *trustee) []byte { return h.Has }, nil)
 	if old != nil {
 		t.Old = old.Letter
-		t.Breaks = fresh(v.breaks(v.without(old), old), t.Broken)
+		t.Breaks = already(v.breaks(v.without(old), old), t.Broken)
 	}
 	return t, nil
 }
 
-// fresh leaves out what is refused already.
-func fresh(breaks, broken []Break) (out []Break) {
+// already tells those of breaks apart that are refused now.
+func already(breaks, broken []Break) (out []Break) {
 	for _, b := range breaks {
-		for _, x := range broken {
-			if x.Kind == b.Kind && x.Client == b.Client && x.Words == b.Words && x.Log == b.Log {
-				b.Servers = slices.DeleteFunc(slices.Clone(b.Servers), func(s string) bool { return slices.Contains(x.Servers, s) })
+		was := b
+		was.Servers, was.Already = nil, true
+		is := b
+		is.Servers = nil
+		for _, s := range b.Servers {
+			if slices.ContainsFunc(broken, func(x Break) bool {
+				return x.Kind == b.Kind && x.Client == b.Client && x.Words == b.Words && x.Log == b.Log && slices.Contains(x.Servers, s)
+			}) {
+				was.Servers = append(was.Servers, s)
+			} else {
+				is.Servers = append(is.Servers, s)
 			}
 		}
-		if len(b.Servers) > 0 {
-			out = append(out, b)
+		for _, x := range []Break{is, was} {
+			if len(x.Servers) > 0 {
+				out = append(out, x)
+			}
 		}
 	}
 	return out
@@ -228,6 +240,9 @@ func (x Break) String() string {
 	default:
 		s += " heals=" + x.Heals
 	}
+	if x.Already {
+		s += " already"
+	}
 	return s
 }
 
@@ -281,7 +296,13 @@ func (v *trustees) find() {
 			}
 		}
 	}
-	sort.SliceStable(v.cas, func(i, j int) bool { return v.cas[i].From.Before(v.cas[j].From) })
+	sort.Slice(v.cas, func(i, j int) bool {
+		a, b := &v.cas[i], &v.cas[j]
+		if !a.From.Equal(b.From) {
+			return a.From.Before(b.From)
+		}
+		return a.Front != b.Front && b.Front || a.Front == b.Front && a.Print < b.Print
+	})
 	for i := range v.cas {
 		v.cas[i].Letter = string(rune('A' + i%26))
 	}

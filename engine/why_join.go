@@ -267,11 +267,11 @@ func (w *World) explainTroubles(e *Explanation, addr string, m *machine) {
 	if !isKubelet {
 		w.explainPeers(e, addr)
 	}
-	// A node that waits for its certificate is refused as anonymous: what counts
-	// is how its request fares.
+	// A node that waits for its certificate is refused as anonymous, which is no
+	// 401: what counts is how its request fares.
 	t, ok := w.trouble(addr, aspectCSR)
 	if !ok {
-		if t, ok = w.trouble(addr, aspectOther); !ok || isKubelet && m.unit("kubelet").Phase != "joined" {
+		if t, ok = w.trouble(addr, aspectOther); !ok || isKubelet && m.unit("kubelet").Phase != "joined" && t.Code != 401 {
 			return
 		}
 	}

@@ -209,6 +209,9 @@ func (k *Client) pair(c *sim.Ctx) (cert, key []byte) {
 // fileChanged: a file that the client reads changed. One that rests tries again;
 // a client certificate is looked at every few minutes, counted from the start.
 func (k *Client) fileChanged(c *sim.Ctx, name string) {
+	if k.Mount != nil && name == k.Mount.Pod.Kubeconfig {
+		k.remount(c)
+	}
 	if name == k.Access.CertFile || name == k.Access.KeyFile {
 		every := era.ClientCertReload.In(k.era())
 		k.after(c, "reload", every-c.Now.Sub(k.Started)%every)

@@ -69,9 +69,19 @@ func (k *Client) mount(c *sim.Ctx) {
 		k.notMounted(c, err.Error())
 		return
 	}
+	c.Notify(m.Pod.Kubeconfig)
 	k.note(c, PhaseMounting, "")
 	k.refreshToken(c)
 	k.watchVolume(c)
+}
+
+// remount: the kubeconfig of the kubelet's part changed, and a kubelet is started anew
+// by whom changes its kubeconfig.
+func (k *Client) remount(c *sim.Ctx) {
+	if a, err := readKubeconfig(c.Disk, k.Mount.Pod.Kubeconfig); err == nil {
+		k.Mount.Access = a
+		c.CloseConn(mountConn)
+	}
 }
 
 // sendMount sends a request of the kubelet's part.

@@ -142,7 +142,29 @@ func (k *Client) serve(c *sim.Ctx, r *sim.Request) {
 			&authnv1.TokenReview{TypeMeta: metav1.TypeMeta{Kind: "TokenReview", APIVersion: "authentication.k8s.io/v1"}, Spec: authnv1.TokenReviewSpec{Token: token}}, 0)
 		return
 	}
+	if len(r.Peer) > 0 && v.User.Username == "system:anonymous" {
+		// Who shows a certificate that nobody vouches for is not nobody, but refused.
+		k.log(c, 'E', 0, "authentication.go:75", sim.KV("Unable to authenticate the request", "err", k.unknown(c, r.Peer)))
+		replyStatus(c, r, http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized")
+		return
+	}
 	k.authorize(c, v)
+}
+
+// unknown says why the CA of clients does not vouch for a peer. Models
+// k8s.io/apiserver/pkg/authentication/authenticatorfactory, where an error of one
+// authenticator is one of all unless another one succeeds.
+func (k *Client) unknown(c *sim.Ctx, peer [][]byte) error {
+	var chain []*x509.Certificate
+	for _, der := range peer {
+		x, err := pki.ParseDER(der)
+		if err != nil {
+			return err
+		}
+		chain = append(chain, x)
+	}
+	roots, _ := pki.ParseCerts([]byte(k.Front.ClientCA))
+	return pki.VerifyClient(chain, roots, c.Clock())
 }
 
 // vouched is the certificate of a peer whom a CA vouches for, under one of these

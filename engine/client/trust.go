@@ -10,7 +10,10 @@ import (
 func (k *Client) Trust(d *sim.Disk) (out []sim.Held) {
 	if k.Mount != nil {
 		next, _ := readKubeconfig(d, k.Mount.Pod.Kubeconfig)
-		out = append(out, k.Mount.Access.held("volume", k.Mount.Pod.Kubeconfig, next)...)
+		out = k.Mount.Access.held("volume", k.Mount.Pod.Kubeconfig, next)
+		for i := range out {
+			out[i].Again = 0
+		}
 	}
 	if k.Access.Server == "" {
 		return out

@@ -27,27 +27,35 @@ func Run(t *testing.T, glob string) {
 	files, err := filepath.Glob(glob)
 	require.NoError(t, err)
 	require.NotEmpty(t, files, "no transcript at %s", glob)
+	told := stories{}
+	defer func() {
+		for _, s := range told {
+			s.Close()
+		}
+	}()
 	for _, name := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)), func(t *testing.T) { play(t, name) })
+		t.Run(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)), func(t *testing.T) { play(t, name, told) })
 	}
 }
 
-func play(t *testing.T, name string) {
+func play(t *testing.T, name string, told stories) {
 	text, err := os.ReadFile(name)
 	require.NoError(t, err)
 	steps, tail, err := parse(string(text))
 	require.NoError(t, err, name)
-	cfg := engine.Config{Seed: filepath.Base(name)}
-	if len(steps) > 0 && steps[0].verb == "world" {
-		cfg.Scenario, cfg.Nodes, cfg.ControlPlanes = steps[0].world.Scenario, steps[0].world.Nodes, steps[0].world.ControlPlanes
+	var w *engine.World
+	if len(steps) > 0 && steps[0].verb == "from" {
+		file, label, _ := strings.Cut(steps[0].arg, " ")
+		w = told.of(t, name, file).Before(t, label)
+	} else {
+		w = begin(t, name, steps)
 	}
-	w, err := engine.New(cfg)
-	require.NoError(t, err)
 	defer w.Close()
+	r := &run{w: w, file: name, told: told, seen: NewTally(w)}
 	var out strings.Builder
 	for i := range steps {
 		s := &steps[i]
-		got := steady(do(t, w, s))
+		got := steady(r.do(t, s, r.seen.See))
 		s.format(&out, got)
 		if !*rewrite {
 			require.Equal(t, s.want, got, "%s:%d: %s%s", name, s.line, s.prompt, s.text)
@@ -57,6 +65,26 @@ func play(t *testing.T, name string) {
 	if *rewrite {
 		require.NoError(t, os.WriteFile(name, []byte(out.String()), 0o644))
 	}
+}
+
+// begin makes the world of a transcript.
+func begin(t *testing.T, name string, steps []step) *engine.World {
+	cfg := engine.Config{}
+	if len(steps) > 0 && steps[0].verb == "world" {
+		cfg = steps[0].world
+	}
+	cfg.Seed = filepath.Base(name)
+	w, err := engine.New(cfg)
+	require.NoError(t, err)
+	return w
+}
+
+// run is a transcript that is played.
+type run struct {
+	w    *engine.World
+	file string
+	told stories
+	seen *Tally
 }
 
 // drawn are what chance gives: names, times within a second, process numbers and
@@ -79,12 +107,27 @@ func steady(s string) string {
 	return s
 }
 
-// do does one step and returns what was printed, by whomever.
-func do(t *testing.T, w *engine.World, s *step) string {
+// do does one step and returns what was printed, by whomever; see gets what was
+// observed.
+func (r *run) do(t *testing.T, s *step, see func([]trace.Observation)) string {
+	w := r.w
 	var obs []trace.Observation
 	switch {
-	case s.verb == "world":
+	case s.verb == "world", s.verb == "from":
 		return ""
+	case s.verb == "refused":
+		var b strings.Builder
+		for _, x := range r.seen.Take() {
+			b.WriteString(x.String() + "\n")
+		}
+		return b.String()
+	case s.verb == "play":
+		var b strings.Builder
+		file, labels, _ := strings.Cut(s.arg, " ")
+		for _, label := range strings.Fields(labels) {
+			b.WriteString(r.told.of(t, r.file, file).Play(t, w, label, see))
+		}
+		return b.String()
 	case s.verb == "why":
 		return why(t, w, s)
 	case s.verb == "trust":
@@ -114,6 +157,9 @@ func do(t *testing.T, w *engine.World, s *step) string {
 		var err error
 		obs, err = w.Say(s.host, s.text, Patience)
 		require.NoError(t, err)
+	}
+	if see != nil {
+		see(obs)
 	}
 	var b strings.Builder
 	for _, o := range obs {

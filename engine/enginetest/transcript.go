@@ -19,7 +19,7 @@ type step struct {
 	text         string
 	prompt, host string
 	advance      time.Duration
-	// verb is "world", "advance", "fault add", "fault end", "flag", "upgrade", "why" or "trust"; arg
+	// verb is "world", "advance", "fault add", "fault end", "flag", "upgrade", "why", "trust", "refused", "from" or "play"; arg
 	// is what follows, and world what it means.
 	verb, arg string
 	world     engine.Config
@@ -53,7 +53,7 @@ func parse(text string) (steps []step, tail string, err error) {
 		if err := s.read(); err != nil {
 			return nil, "", fmt.Errorf("line %d: %w", s.line, err)
 		}
-		if s.verb == "world" && len(steps) > 0 {
+		if (s.verb == "world" || s.verb == "from") && len(steps) > 0 {
 			return nil, "", fmt.Errorf("line %d: a world is made first, before any other step", s.line)
 		}
 		var want strings.Builder
@@ -93,7 +93,9 @@ func (s *step) read() (err error) {
 	}
 	s.verb, s.arg = verb, arg
 	switch verb {
-	case "trust", "why", "flag", "fault add", "fault end", "upgrade":
+	case "trust", "refused", "play", "why", "flag", "fault add", "fault end", "upgrade":
+		return nil
+	case "from":
 		return nil
 	case "world":
 		return s.readWorld()

@@ -37,6 +37,16 @@ func breakHeals(lang string, b engine.Break) string {
 	return text.Of(lang, "trust.heals."+or(b.Heals, "no"), "in", b.In, "at", clock(b.At))
 }
 
+// anew leaves out what is refused already: that is told under another heading.
+func anew(list []engine.Break) (out []engine.Break) {
+	for _, b := range list {
+		if !b.Already {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
 // mark is a letter, or that there is none.
 func mark(letters string) string { return or(letters, "–") }
 
@@ -88,6 +98,7 @@ func Trusts(lang string, t *engine.Trust) string {
 		line("  " + mark(x.By) + "  " + x.Holder + " " + text.Of(lang, "trust.use."+x.Use) + "  " + shownNote(lang, x))
 	}
 	breaks := func(head string, list []engine.Break) {
+		list = anew(list)
 		line(head + ":")
 		for _, x := range list {
 			line("  - " + breakOf(lang, x) + " " + breakHeals(lang, x))
@@ -148,6 +159,7 @@ func tone(v *engine.Trust, letters string) string {
 
 func (m *Model) breakBlock(test, tone, head string, list []engine.Break) Block {
 	b := Block{Head: head, Tone: "plain", Text: m.text()("trust.nothing"), Test: test}
+	list = anew(list)
 	if len(list) > 0 {
 		b.Tone, b.Text = tone, ""
 	}
