@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -193,18 +192,4 @@ func (x *exchange) warn(message string) {
 	b, _ := json.Marshal(message)
 	b = bytes.ReplaceAll(b, []byte(`\u003c`), []byte("<"))
 	x.warnings = append(x.warnings, "299 - "+string(b))
-}
-
-// dryRun reports whether nothing may be stored; the only value is All.
-func (x *exchange) dryRun() (bool, error) {
-	for _, v := range x.query["dryRun"] {
-		if v != "All" {
-			kind := map[string]string{"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}[x.info.verb]
-			if kind == "" {
-				kind = "DeleteOptions"
-			}
-			return false, apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: kind}, "", field.ErrorList{field.NotSupported(field.NewPath("dryRun"), x.query["dryRun"], []string{"All"})})
-		}
-	}
-	return x.query.Has("dryRun"), nil
 }

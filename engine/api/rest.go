@@ -2,7 +2,7 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,7 +10,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -33,30 +32,16 @@ func (x *exchange) namespaceOf(r *resource) string {
 func (x *exchange) now() metav1.Time { return metav1.NewTime(x.c.Clock().Truncate(1e9).UTC()) }
 
 func (x *exchange) get(r *resource) sim.Response {
+	if version, err := parseVersion(x.query.Get("resourceVersion")); err != nil {
+		return x.refuse(err)
+	} else if err := x.notBefore(version); err != nil {
+		return failed(err)
+	}
 	o := x.s.store.Get(r.Plural, x.namespaceOf(r), x.info.name)
 	if o == nil {
 		return failed(apierrors.NewNotFound(r.gr(), x.info.name))
 	}
 	return x.show(200, r, x.s.store.folded(x.c.Now, o))
-}
-
-// selection reads the selectors of a list or watch.
-func (x *exchange) selection(r *resource) (*selection, error) {
-	sel := &selection{resource: r, namespace: x.namespaceOf(r)}
-	var err error
-	if sel.fields, err = parseFields(x.query.Get("fieldSelector")); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("unable to parse requirement: %v", err))
-	}
-	if sel.labels, err = labels.Parse(x.query.Get("labelSelector")); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("unable to parse requirement: %v", err))
-	}
-	for _, q := range sel.fields.Requirements() {
-		if q.Field != "metadata.name" && !(q.Field == "metadata.namespace" && r.Namespaced) && r.fields[q.Field] == nil {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("Unable to find %q that match label selector %q, field selector %q: field label not supported: %s",
-				r.gv().String()+", Resource="+r.Plural, x.query.Get("labelSelector"), x.query.Get("fieldSelector"), q.Field))
-		}
-	}
-	return sel, nil
 }
 
 // selected lists the stored objects that are wanted, sorted by key.
@@ -88,7 +73,7 @@ func (x *exchange) nameFrom(o object) {
 }
 
 func (x *exchange) create(r *resource) sim.Response {
-	dry, err := x.dryRun()
+	dry, err := x.writeOptions()
 	if err != nil {
 		return failed(err)
 	}
@@ -128,6 +113,10 @@ func (x *exchange) create(r *resource) sim.Response {
 	if err := x.admitLate(r, o, nil, "create"); err != nil {
 		return failed(err)
 	}
+	if v, err := strconv.ParseUint(meta(o).ResourceVersion, 10, 64); err == nil && v != 0 {
+		return x.refuse(errors.New("resourceVersion should not be set on objects to be created"))
+	}
+	meta(o).ResourceVersion = ""
 	if x.s.store.Get(r.Plural, meta(o).Namespace, meta(o).Name) != nil {
 		return failed(apierrors.NewAlreadyExists(r.gr(), meta(o).Name))
 	}
@@ -148,10 +137,21 @@ func (x *exchange) inNamespace(r *resource, o object) error {
 	return nil
 }
 
+// sameName holds an object's name against the path (Models
+// apiserver/pkg/endpoints/handlers checkName).
+func (x *exchange) sameName(o object) error {
+	switch meta(o).Name {
+	case x.info.name:
+		return nil
+	case "":
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", x.info.name))
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", meta(o).Name, x.info.name))
+}
+
 // fillIn writes what only the server decides (Models rest.FillObjectMetaSystemFields).
 func (x *exchange) fillIn(r *resource, o object) {
 	x.nameFrom(o)
-	meta(o).ResourceVersion = ""
 	meta(o).DeletionTimestamp = nil
 	meta(o).CreationTimestamp = x.now()
 	meta(o).UID = types.UID(x.c.Chance.UUID("uid"))
@@ -193,7 +193,7 @@ func (x *exchange) changed(verb string, o *Object, payload string) {
 
 // update answers PUT and, with a patch, PATCH.
 func (x *exchange) update(r *resource, patch *patch) sim.Response {
-	dry, err := x.dryRun()
+	dry, err := x.writeOptions()
 	if err != nil {
 		return failed(err)
 	}
@@ -208,11 +208,8 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		if err := x.inNamespace(r, o); err != nil {
 			return failed(err)
 		}
-		if meta(o).Name != x.info.name {
-			if meta(o).Name == "" {
-				return failed(apierrors.NewBadRequest("name must be provided"))
-			}
-			return failed(apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", meta(o).Name, x.info.name)))
+		if err := x.sameName(o); err != nil {
+			return failed(err)
 		}
 	}
 	if current == nil {
@@ -236,6 +233,12 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 			}
 			return failed(err)
 		}
+		if err := x.inNamespace(r, o); err != nil {
+			return failed(err)
+		}
+		if err := x.sameName(o); err != nil {
+			return failed(err)
+		}
 	}
 	old := current.typed
 	if r.defaults != nil {
@@ -248,6 +251,11 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 	if r.guard != nil {
 		if err := r.guard(x, r, o, old); err != nil {
 			return failed(err)
+		}
+	}
+	if v := meta(o).ResourceVersion; v != "" {
+		if _, err := strconv.ParseUint(v, 10, 64); err != nil {
+			return x.refuse(err)
 		}
 	}
 	if v := meta(o).ResourceVersion; (v == "" || v == "0") && slices.Contains(conditional, r.Group) {
@@ -315,31 +323,12 @@ func (x *exchange) keep(o, old object) {
 	meta(o).GenerateName = meta(old).GenerateName
 }
 
-// deletion reads the body of a DELETE.
-func (x *exchange) deletion() (metav1.DeleteOptions, error) {
-	var d metav1.DeleteOptions
-	if len(x.r.Body) > 0 {
-		b, _, err := x.bodyJSON()
-		if err != nil {
-			return d, err
-		}
-		if err := json.Unmarshal(b, &d); err != nil {
-			return d, apierrors.NewBadRequest(err.Error())
-		}
-	}
-	return d, nil
-}
-
 func (x *exchange) delete(r *resource) sim.Response {
-	d, err := x.deletion()
+	d, err := x.deleteOptions()
 	if err != nil {
 		return failed(err)
 	}
-	dry, err := x.dryRun()
-	if err != nil {
-		return failed(err)
-	}
-	dry = dry || len(d.DryRun) > 0
+	dry := len(d.DryRun) > 0
 	ns := x.namespaceOf(r)
 	current := x.s.store.Get(r.Plural, ns, x.info.name)
 	if current == nil {
@@ -432,9 +421,11 @@ func (x *exchange) deleteAll(r *resource) sim.Response {
 		return failed(err)
 	}
 	gone := append([]*Object(nil), x.selected(sel)...)
-	if dry, err := x.dryRun(); err != nil {
+	d, err := x.deleteOptions()
+	if err != nil {
 		return failed(err)
-	} else if !dry {
+	}
+	if len(d.DryRun) == 0 {
 		for _, o := range gone {
 			if len(meta(o.typed).Finalizers) > 0 {
 				x.doom(r, o, false)

@@ -2,13 +2,17 @@ package api
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/joinery-lab/joinery/engine/era"
@@ -39,14 +43,17 @@ func init() {
 		{Group: "authentication.k8s.io", Plural: "tokenreviews", Kind: "TokenReview", new: func() object { return new(authenticationv1.TokenReview) }, answer: whoseToken, check: needsToken},
 		{Group: "authorization.k8s.io", Plural: "localsubjectaccessreviews", Kind: "LocalSubjectAccessReview", Namespaced: true, new: func() object { return new(authorizationv1.LocalSubjectAccessReview) }, answer: mayThereLocal},
 		{Group: "authorization.k8s.io", Plural: "selfsubjectaccessreviews", Kind: "SelfSubjectAccessReview", new: func() object { return new(authorizationv1.SelfSubjectAccessReview) }, answer: mayI},
-		{Group: "authorization.k8s.io", Plural: "selfsubjectrulesreviews", Kind: "SelfSubjectRulesReview", new: func() object { return new(authorizationv1.SelfSubjectRulesReview) }, answer: whatMayI, bare: true},
+		{Group: "authorization.k8s.io", Plural: "selfsubjectrulesreviews", Kind: "SelfSubjectRulesReview", new: func() object { return new(authorizationv1.SelfSubjectRulesReview) }, answer: whatMayI, check: needsNamespace, bare: true},
 		{Group: "authorization.k8s.io", Plural: "subjectaccessreviews", Kind: "SubjectAccessReview", new: func() object { return new(authorizationv1.SubjectAccessReview) }, answer: mayThey},
 	}
 	register()
 }
 
 func (x *exchange) review(v *review) sim.Response {
-	r := &resource{Group: v.Group, Version: x.info.version, versions: v.versions, Plural: v.Plural, Kind: v.Kind, untracked: map[string][]string{"": {"status"}}}
+	if _, err := x.writeOptions(); err != nil {
+		return failed(err)
+	}
+	r := &resource{Group: v.Group, Version: x.info.version, versions: v.versions, Plural: v.Plural, Kind: v.Kind, Namespaced: v.Namespaced, untracked: map[string][]string{"": {"status"}}}
 	o := v.new()
 	if err := x.decode(r.gv().WithKind(v.Kind), o); err != nil {
 		return failed(err)
@@ -55,13 +62,18 @@ func (x *exchange) review(v *review) sim.Response {
 	if !v.bare && era.ManagedFields.In(x.s.era) {
 		x.manage(r, o, nil, "")
 	}
+	meta(o).UID, meta(o).CreationTimestamp, meta(o).DeletionTimestamp = "", metav1.Time{}, nil
+	if err := x.inNamespace(r, o); err != nil {
+		return failed(err)
+	}
 	if v.check != nil {
 		if err := v.check(o); err != nil {
 			return failed(err)
 		}
 	}
 	if errs := v.answer(x, o); len(errs) > 0 {
-		return failed(apierrors.NewInvalid(r.gk(), "", errs))
+		// The real one has forgotten by now of which kind it is.
+		return failed(apierrors.NewInvalid(schema.GroupKind{Group: r.Group}, "", errs))
 	}
 	b := encode(o)
 	if x.info.version != "v1" {
@@ -125,18 +137,78 @@ func needsToken(o object) error {
 	return nil
 }
 
-// question turns the attributes of a review into those of authorization.
-func question(u *user, r *authorizationv1.ResourceAttributes, n *authorizationv1.NonResourceAttributes) (*attributes, field.ErrorList) {
-	at := field.NewPath("spec")
-	switch {
-	case r != nil && n != nil:
-		return nil, field.ErrorList{field.Invalid(at.Child("nonResourceAttributes"), n, "cannot be specified in combination with resourceAttributes")}
-	case r != nil:
-		return &attributes{user: u, verb: r.Verb, namespace: r.Namespace, group: r.Group, resource: r.Resource, sub: r.Subresource, name: r.Name}, nil
-	case n != nil:
-		return &attributes{user: u, verb: n.Verb, path: n.Path}, nil
+func needsNamespace(o object) error {
+	if o.(*authorizationv1.SelfSubjectRulesReview).Spec.Namespace == "" {
+		return apierrors.NewBadRequest("no namespace on request")
 	}
-	return nil, field.ErrorList{field.Invalid(at.Child("resourceAttributes"), r, "exactly one of nonResourceAttributes or resourceAttributes must be specified")}
+	return nil
+}
+
+// question turns the attributes of a review into those of authorization.
+func question(u *user, r *authorizationv1.ResourceAttributes, n *authorizationv1.NonResourceAttributes) *attributes {
+	if r != nil {
+		return &attributes{user: u, verb: r.Verb, namespace: r.Namespace, group: r.Group, resource: r.Resource, sub: r.Subresource, name: r.Name}
+	}
+	return &attributes{user: u, verb: n.Verb, path: n.Path}
+}
+
+// review models pkg/apis/authorization/validation: what is wrong with a question.
+func (s spot) review(o object, r *authorizationv1.ResourceAttributes, n *authorizationv1.NonResourceAttributes, they *authorizationv1.SubjectAccessReviewSpec, local bool) {
+	top, s := s, s.in("spec")
+	if r != nil && n != nil {
+		s.bad("nonResourceAttributes", internal{n}, "cannot be specified in combination with resourceAttributes")
+	}
+	if r == nil && n == nil {
+		s.bad("resourceAttributes", nil, "exactly one of nonResourceAttributes or resourceAttributes must be specified")
+	}
+	if they != nil && they.User == "" && len(they.Groups) == 0 {
+		s.bad("user", they.User, "at least one of user or group must be specified")
+	}
+	if r != nil && r.FieldSelector != nil {
+		s := s.in("resourceAttributes").in("fieldSelector")
+		s.rawOrNot(r.FieldSelector.RawSelector, len(r.FieldSelector.Requirements))
+		for i, q := range r.FieldSelector.Requirements {
+			s := s.item("requirements", i)
+			if q.Key == "" {
+				s.must("key", "must be specified")
+			}
+			s.values(string(q.Operator), len(q.Values))
+		}
+	}
+	if r != nil && r.LabelSelector != nil {
+		s := s.in("resourceAttributes").in("labelSelector")
+		s.rawOrNot(r.LabelSelector.RawSelector, len(r.LabelSelector.Requirements))
+		for i, q := range r.LabelSelector.Requirements {
+			s := s.item("requirements", i)
+			s.values(string(q.Operator), len(q.Values))
+			s.labelKey("key", q.Key)
+			for j, v := range q.Values {
+				s.item("values", j).says("", v, labelValue(v))
+			}
+		}
+	}
+	rest := *meta(o)
+	if rest.ManagedFields = nil; local {
+		rest.Namespace = ""
+	}
+	if !equality.Semantic.DeepEqual(rest, metav1.ObjectMeta{}) {
+		top.bad("metadata", meta(o), map[bool]string{false: "must be empty", true: "must be empty except for namespace"}[local])
+	}
+	if local && r != nil && r.Namespace != meta(o).Namespace {
+		s.in("resourceAttributes").bad("namespace", r.Namespace, "must match metadata.namespace")
+	}
+	if local && n != nil {
+		s.bad("nonResourceAttributes", internal{n}, "disallowed on this kind of request")
+	}
+}
+
+func (s spot) rawOrNot(raw string, n int) {
+	if raw != "" && n > 0 {
+		s.bad("rawSelector", raw, "may not specified at the same time as requirements")
+	}
+	if raw == "" && n == 0 {
+		s.must("requirements", fmt.Sprintf("when %s is specified, requirements or rawSelector is required", s.at))
+	}
 }
 
 func (x *exchange) decide(a *attributes) authorizationv1.SubjectAccessReviewStatus {
@@ -155,41 +227,31 @@ func (x *exchange) decide(a *attributes) authorizationv1.SubjectAccessReviewStat
 	return authorizationv1.SubjectAccessReviewStatus{Allowed: ok, Reason: reason}
 }
 
-func asked(s *authorizationv1.SubjectAccessReviewSpec) (*attributes, field.ErrorList) {
-	if s.User == "" && len(s.Groups) == 0 {
-		return nil, field.ErrorList{field.Invalid(field.NewPath("spec", "user"), s.User, "at least one of user or group must be specified")}
-	}
-	u := &user{Name: s.User, UID: s.UID, Groups: s.Groups}
-	return question(u, s.ResourceAttributes, s.NonResourceAttributes)
+func asked(s *authorizationv1.SubjectAccessReviewSpec) *attributes {
+	return question(&user{Name: s.User, UID: s.UID, Groups: s.Groups}, s.ResourceAttributes, s.NonResourceAttributes)
 }
 
-func mayThey(x *exchange, o object) field.ErrorList {
+func mayThey(x *exchange, o object) (errs field.ErrorList) {
 	n := o.(*authorizationv1.SubjectAccessReview)
-	a, errs := asked(&n.Spec)
-	if len(errs) == 0 {
-		n.Status = x.decide(a)
+	if begin(&errs).review(o, n.Spec.ResourceAttributes, n.Spec.NonResourceAttributes, &n.Spec, false); len(errs) == 0 {
+		n.Status = x.decide(asked(&n.Spec))
 		x.stand()
 	}
 	return errs
 }
 
-func mayThereLocal(x *exchange, o object) field.ErrorList {
+func mayThereLocal(x *exchange, o object) (errs field.ErrorList) {
 	n := o.(*authorizationv1.LocalSubjectAccessReview)
-	a, errs := asked(&n.Spec)
-	if len(errs) == 0 && a.namespace != x.info.nspc {
-		errs = field.ErrorList{field.Invalid(field.NewPath("spec", "resourceAttributes", "namespace"), a.namespace, "must match metadata.namespace")}
-	}
-	if len(errs) == 0 {
-		n.Status = x.decide(a)
+	if begin(&errs).review(o, n.Spec.ResourceAttributes, n.Spec.NonResourceAttributes, &n.Spec, true); len(errs) == 0 {
+		n.Status = x.decide(asked(&n.Spec))
 	}
 	return errs
 }
 
-func mayI(x *exchange, o object) field.ErrorList {
+func mayI(x *exchange, o object) (errs field.ErrorList) {
 	n := o.(*authorizationv1.SelfSubjectAccessReview)
-	a, errs := question(x.user, n.Spec.ResourceAttributes, n.Spec.NonResourceAttributes)
-	if len(errs) == 0 {
-		n.Status = x.decide(a)
+	if begin(&errs).review(o, n.Spec.ResourceAttributes, n.Spec.NonResourceAttributes, nil, false); len(errs) == 0 {
+		n.Status = x.decide(question(x.user, n.Spec.ResourceAttributes, n.Spec.NonResourceAttributes))
 	}
 	return errs
 }

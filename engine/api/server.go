@@ -257,6 +257,9 @@ func (s *Server) ServeHTTP(c *sim.Ctx, r *sim.Request) sim.Response {
 }
 
 func (x *exchange) serve() sim.Response {
+	if err := x.badTimeout(); err != nil {
+		return failed(err)
+	}
 	if x.user = x.s.authenticate(x.c, x.r); x.user == nil {
 		return x.s.unauthorized()
 	}

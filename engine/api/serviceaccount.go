@@ -46,6 +46,9 @@ func requestToken(x *exchange, r *resource) sim.Response {
 	if len(x.s.TokenSigner) == 0 {
 		return notServed()
 	}
+	if _, err := x.writeOptions(); err != nil {
+		return failed(err)
+	}
 	req := &authenticationv1.TokenRequest{}
 	if err := x.decode(tokenRow.gv().WithKind(tokenRow.Kind), req); err != nil {
 		return failed(err)

@@ -108,9 +108,9 @@ func (x *exchange) watch(r *resource) sim.Response {
 	}
 	initial := x.query.Get("sendInitialEvents") == "true" || x.query.Get("sendInitialEvents") == "1"
 	from := x.query.Get("resourceVersion")
-	version, err := strconv.ParseUint(from, 10, 64)
-	if from != "" && err != nil {
-		return failed(apierrors.NewBadRequest(fmt.Sprintf("invalid resource version %q: %v", from, err)))
+	version, err := parseVersion(from)
+	if err != nil {
+		return x.refuse(err)
 	}
 	switch {
 	case initial:

@@ -83,7 +83,7 @@ func (k *kube) collect(f *kubectlFlags, w wanted) (out []object, failed []error)
 	if len(w.names) == 0 {
 		b, err := k.do("GET", withQuery(w.path(ns, ""), f.query()), nil)
 		if err != nil {
-			return nil, []error{err}
+			return nil, []error{f.notListed(w, "", err)}
 		}
 		o, err := parseObject(b)
 		if err != nil {

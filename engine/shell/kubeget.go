@@ -148,7 +148,7 @@ func (k *kube) getTables(f *kubectlFlags, want []wanted, form string) error {
 			}
 			_, resp, err := k.open("GET", withQuery(w.path(ns, name), q), tableAccept, "", nil)
 			if err != nil {
-				failed = append(failed, err)
+				failed = append(failed, f.notListed(w, name, err))
 				continue
 			}
 			var t table
@@ -181,6 +181,22 @@ func (k *kube) getTables(f *kubectlFlags, want []wanted, form string) error {
 		failed = slices.DeleteFunc(failed, missing)
 	}
 	return k.all(failed)
+}
+
+// notListed says what was to be listed when the server can't do that (Models
+// cli-runtime/pkg/resource Selector.Visit).
+func (f *kubectlFlags) notListed(w wanted, name string, err error) error {
+	s, ok := err.(*status)
+	if !ok || name != "" || s.Reason != "BadRequest" && s.Reason != "NotFound" {
+		return err
+	}
+	what := fmt.Sprintf("%q", w.resource.group+"/"+w.resource.version+", Resource="+w.resource.name)
+	if f.selector == "" && f.fields == "" {
+		s.Message = "Unable to list " + what + ": " + s.Message
+	} else {
+		s.Message = fmt.Sprintf("Unable to find %s that match label selector %q, field selector %q: %s", what, f.selector, f.fields, s.Message)
+	}
+	return s
 }
 
 func missing(err error) bool {
