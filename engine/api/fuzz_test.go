@@ -94,6 +94,11 @@ func FuzzRequest(f *testing.F) {
 	f.Add(byte(1), "GET", "/api/v1/nodes?watch=1&fieldSelector=metadata.name%3Dnode-1&resourceVersion=1", "Accept: application/json;as=Table;v=v1;g=meta.k8s.io", "")
 	f.Add(byte(2), "GET", "/apis/certificates.k8s.io/v1", "Authorization: Bearer 07401b.f395accd246ae52d", "")
 	f.Add(byte(0), "POST", "/api/v1/nodes", "Impersonate-User: x\nImpersonate-Group: system:masters\nImpersonate-Extra-a%2fb: c", `{"metadata":{"generateName":"x-"}}`)
+	f.Add(byte(0), "POST", "/api/v1/namespaces/default/pods", "", `{"metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"i","env":[{"name":"e","valueFrom":{"resourceFieldRef":{"resource":"limits.hugepages-2Mi","divisor":"1"}}}],"resources":{"limits":{"hugepages-0":"1"}},"lifecycle":{"preStop":{"sleep":{"seconds":-1}}}}],"volumes":[{"name":"v","projected":{"sources":[{}]}},{"name":"w","iscsi":{"iqn":"iqn.2001-04.com:a"}}],"affinity":{"nodeAffinity":{}},"resources":{}}}`)
+	f.Add(byte(0), "POST", "/api/v1/namespaces/default/services", "", `{"metadata":{"name":"s"},"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local","clusterIPs":["None","x"],"ports":[{"port":1,"nodePort":30000}]}}`)
+	f.Add(byte(0), "PUT", "/api/v1/nodes/node-1/status", "", `{"metadata":{"name":"node-1"},"spec":{"podCIDRs":["a","b"]},"status":{"config":{"assigned":{}},"declaredFeatures":[""]}}`)
+	f.Add(byte(0), "POST", "/api/v1/persistentvolumeclaims", "", `{"metadata":{"generateName":"-"},"spec":{"dataSource":{"kind":"x"},"selector":{"matchExpressions":[{}]}}}`)
+	f.Add(byte(0), "PATCH", "/api/v1/nodes/node-1", "Content-Type: application/strategic-merge-patch+json", `{"spec":{"$retainKeys":[1],"taints":[{"$patch":"x"}],"$setElementOrder/taints":[1]},"metadata":{"$deleteFromPrimitiveList/finalizers":1}}`)
 	f.Fuzz(func(t *testing.T, who byte, method, url, headers, body string) {
 		store := g.store.Clone()
 		s := g.s.Clone().(*Server)

@@ -271,6 +271,16 @@ func (x *exchange) deleteOptions() (d metav1.DeleteOptions, err error) {
 	return d, invalidOptions("DeleteOptions", errs)
 }
 
+// tableOptions says that something else of the objects is asked for than there is (Models
+// ValidateTableOptions).
+func (x *exchange) tableOptions() error {
+	v := x.query.Get("includeObject")
+	if x.form.as != "Table" || slices.Contains([]string{"", "Metadata", "Object", "None"}, v) {
+		return nil
+	}
+	return apierrors.NewBadRequest("Unable to convert to Table as requested: " + field.Invalid(field.NewPath("includeObject"), word(v), "must be 'Metadata', 'Object', 'None', or empty").Error())
+}
+
 // badTimeout says that a request has a timeout that is none. Those that go on for long
 // have none (Models apiserver/pkg/endpoints/filters WithRequestDeadline).
 func (x *exchange) badTimeout() error {

@@ -13,7 +13,10 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
 )
 
 // patch is the body of a PATCH.
@@ -42,45 +45,105 @@ func generic(b []byte, into any) error {
 	return d.Decode(into)
 }
 
-// apply makes the patched object of the current one, both as JSON.
-func (p *patch) apply(r *resource, current []byte) ([]byte, error) {
+// mostOperations may stand in one JSON patch.
+const mostOperations = 10000
+
+// apply makes the patched object of the current one, both as JSON, and returns also what
+// a strict reader has against the patch (Models apiserver/pkg/endpoints/handlers
+// applyJSPatch and strategicPatchObject). An error without a Status is one of the server.
+func (p *patch) apply(r *resource, current []byte, strict bool) (_ []byte, extra []error, err error) {
+	read := func(into any) error {
+		if !strict {
+			return kjson.UnmarshalCaseSensitivePreserveInts(p.data, into)
+		}
+		extra, err = kjson.UnmarshalStrict(p.data, into)
+		return err
+	}
 	if p.kind == "application/json-patch+json" {
 		var doc map[string]any
 		if err := generic(current, &doc); err != nil {
-			return nil, apierrors.NewInternalError(err)
+			return nil, nil, apierrors.NewInternalError(err)
 		}
 		var ops []operation
-		if err := json.Unmarshal(p.data, &ops); err != nil {
-			return nil, badPatch(err)
+		if err := read(&ops); err != nil {
+			return nil, nil, badPatch(err, strict)
+		}
+		for i, e := range extra {
+			extra[i] = fmt.Errorf("json patch %v", e)
+		}
+		if n := len(ops); n > mostOperations {
+			return nil, nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", mostOperations, n))
 		}
 		var out any = doc
 		for _, o := range ops {
 			var err error
 			if out, err = o.apply(out); err != nil {
 				// It is not told which operation it was that failed, nor why.
-				return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
+				return nil, nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
 			}
 		}
-		return encode(out), nil
+		return encode(out), extra, nil
 	}
 	var change map[string]any
-	if err := generic(p.data, &change); err != nil {
-		if again := json.Unmarshal(p.data, &change); again != nil {
-			err = again
+	if err := read(&change); err != nil {
+		switch {
+		case p.kind == strategic:
+			return nil, nil, apierrors.NewBadRequest(err.Error())
+		case !strict:
+			return nil, nil, apierrors.NewBadRequest("Invalid JSON Patch")
 		}
-		return nil, badPatch(err)
+		return nil, nil, badPatch(err, true)
 	}
+	var m merger
 	var t reflect.Type
+	doc := members(json.RawMessage(current))
 	if p.kind == strategic {
 		t = reflect.TypeOf(r.New()).Elem()
+		// Nobody looks at what a strategic patch says of these.
+		delete(change, "kind")
+		delete(change, "apiVersion")
 	}
-	return encode(merge(members(json.RawMessage(current)), change, t)), nil
+	if doc = m.merge(doc, change, t); m.err != nil {
+		return nil, nil, m.err
+	}
+	return encode(doc), extra, nil
 }
 
-// badPatch is a patch that is none; the type that it names is the server's own
-// (Models apiserver/pkg/endpoints/handlers applyJSPatch).
-func badPatch(err error) error {
-	return apierrors.NewBadRequest("error decoding patch: " + strings.NewReplacer("api.operation", "handlers.jsonPatchOp").Replace(err.Error()))
+// badPatch is a patch that is none; the type that it names is the server's own.
+func badPatch(err error, strict bool) error {
+	text := strings.NewReplacer("api.operation", "handlers.jsonPatchOp").Replace(err.Error())
+	if strict {
+		text = "error decoding patch: " + text
+	}
+	return apierrors.NewBadRequest(text)
+}
+
+// decodePatched reads what a patch made. What is wrong with it is wrong with the patch.
+func (x *exchange) decodePatched(r *resource, p *patch, data []byte, extra []error, want schema.GroupVersionKind, o object) error {
+	err := x.decodeJSON(data, extra, want, o)
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	var is metav1.TypeMeta
+	_ = json.Unmarshal(data, &is)
+	got := schema.FromAPIVersionAndKind(is.APIVersion, is.Kind)
+	if _, strict, ok := strings.Cut(text, "strict decoding error: "); ok && x.strictness() == "Strict" {
+		text = "strict decoding error: " + strict
+	} else if !x.s.catalog.kinds[got] {
+		text = fmt.Sprintf("no kind %q is registered for version %q in scheme %q", got.Kind, got.GroupVersion(), "pkg/api/legacyscheme/scheme.go:30")
+	} else if got != want {
+		text = fmt.Sprintf("unable to decode %s into *%s.%s", got, groupWord(want.Group), want.Kind)
+	} else if _, broken := kjson.UnmarshalStrict(data, r.New()); broken != nil {
+		text = broken.Error()
+	}
+	shown := string(data)
+	if p.kind == strategic {
+		var change map[string]any
+		_ = kjson.UnmarshalCaseSensitivePreserveInts(p.data, &change)
+		shown = fmt.Sprintf("%+v", change)
+	}
+	return apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), shown, text)})
 }
 
 // members are those of a JSON object, read no further than that: a patch speaks of
@@ -110,26 +173,50 @@ func items(v any) []any {
 		return list
 	}
 	var out []any
-	if generic(raw, &out) != nil {
+	if kjson.UnmarshalCaseSensitivePreserveInts(raw, &out) != nil {
 		return nil
 	}
 	return out
 }
 
+// merger merges, and remembers what it could not.
+type merger struct{ err error }
+
+func (m *merger) fail(err error) {
+	if m.err == nil {
+		m.err = err
+	}
+}
+
+// badDirective is one that can't be read (Models apimachinery/pkg/util/mergepatch).
+func (m *merger) badDirective(of string) {
+	m.fail(apierrors.NewBadRequest("invalid patch format of " + of))
+}
+
 // merge is RFC 7386, and with the Go type t a strategic merge: lists whose
 // field has a patchMergeKey are merged item by item (Models
 // apimachinery/pkg/util/strategicpatch).
-func merge(doc, change map[string]any, t reflect.Type) map[string]any {
-	if change["$patch"] == "replace" {
-		delete(change, "$patch")
-		return change
+func (m *merger) merge(doc, change map[string]any, t reflect.Type) map[string]any {
+	if d, ok := change["$patch"]; ok && t != nil {
+		switch d {
+		case "replace":
+			delete(change, "$patch")
+			return change
+		case "delete":
+			return map[string]any{}
+		}
+		m.fail(fmt.Errorf("unknown patch type: %s in map: %v", d, change))
 	}
 	if doc == nil {
 		doc = map[string]any{}
 	}
+	if keep, ok := change["$retainKeys"]; ok && t != nil {
+		m.retain(doc, change, keep)
+	}
 	for _, k := range sortedKeys(change) {
 		v := change[k]
 		if strings.HasPrefix(k, "$") && t != nil {
+			m.directive(doc, change, k, v)
 			continue
 		}
 		switch v := v.(type) {
@@ -140,7 +227,7 @@ func merge(doc, change map[string]any, t reflect.Type) map[string]any {
 				delete(doc, k)
 				continue
 			}
-			doc[k] = merge(members(doc[k]), v, fieldType(t, k))
+			doc[k] = m.merge(members(doc[k]), v, fieldType(t, k))
 		case []any:
 			ft, tag := jsonField(t, k)
 			if tag == nil || !strings.Contains(tag.Get("patchStrategy"), "merge") {
@@ -148,7 +235,7 @@ func merge(doc, change map[string]any, t reflect.Type) map[string]any {
 				continue
 			}
 			order, _ := change["$setElementOrder/"+k].([]any)
-			doc[k] = mergeList(items(doc[k]), v, order, tag.Get("patchMergeKey"), ft.Elem())
+			doc[k] = m.mergeList(items(doc[k]), v, order, tag.Get("patchMergeKey"), ft.Elem())
 		default:
 			doc[k] = v
 		}
@@ -156,7 +243,94 @@ func merge(doc, change map[string]any, t reflect.Type) map[string]any {
 	return doc
 }
 
-func mergeList(was, change, order []any, key string, t reflect.Type) []any {
+// retain takes away what $retainKeys does not name, and says that the patch has what it
+// does not name.
+func (m *merger) retain(doc, change map[string]any, keep any) {
+	list, ok := keep.([]any)
+	if !ok {
+		m.badDirective("retainKeys")
+		return
+	}
+	delete(change, "$retainKeys")
+	for k, v := range change {
+		if v != nil && !strings.HasPrefix(k, "$deleteFromPrimitiveList") && !strings.HasPrefix(k, "$setElementOrder") && !slices.Contains(list, any(k)) {
+			m.badDirective("retainKeys")
+			return
+		}
+	}
+	for _, k := range sortedKeys(doc) {
+		if !slices.Contains(list, any(k)) {
+			delete(doc, k)
+		}
+	}
+}
+
+// directive follows one that concerns a list beside it.
+func (m *merger) directive(doc, change map[string]any, k string, v any) {
+	name, of, ok := strings.Cut(k, "/")
+	list, isList := v.([]any)
+	switch name {
+	case "$deleteFromPrimitiveList":
+		if !ok {
+			m.badDirective("primitive list")
+		} else if was := items(doc[of]); isList && was != nil {
+			doc[of] = slices.DeleteFunc(was, func(w any) bool { return slices.Contains(list, w) })
+		}
+	case "$setElementOrder":
+		if !ok || !isList {
+			m.badDirective("setElementOrder list")
+		} else if given, is := change[of].([]any); change[of] != nil && !is {
+			m.badDirective("setElementOrder list")
+		} else if !inOrder(given, list) {
+			m.fail(fmt.Errorf("The order in patch list:\n%v\n doesn't match $setElementOrder list:\n%v\n", given, list))
+		}
+	}
+}
+
+// inOrder reports that items come in the order of a list, where they have one.
+func inOrder(given, order []any) bool {
+	if len(order) == 0 {
+		return true
+	}
+	at := 0
+	for _, g := range given {
+		item, isMap := g.(map[string]any)
+		if _, special := item["$patch"]; special {
+			continue
+		}
+		same := func(o any) bool {
+			om, ok := o.(map[string]any)
+			if !isMap || !ok {
+				return !isMap && !ok && o == g
+			}
+			for k, v := range om { // it has nothing but the key
+				if item[k] != v {
+					return false
+				}
+			}
+			return true
+		}
+		i := slices.IndexFunc(order[at:], same)
+		if i < 0 {
+			return false
+		}
+		at += i + 1
+	}
+	return true
+}
+
+func (m *merger) mergeList(was, change, order []any, key string, t reflect.Type) []any {
+	for _, v := range slices.Concat(was, change) {
+		_, isMap := v.(map[string]any)
+		if _, isList := v.([]any); isList {
+			m.fail(apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", "lists of lists are not supported", 0, false))
+			return was
+		}
+		if isMap != (key != "") {
+			m.fail(fmt.Errorf("list element types are not identical: %v", slices.Concat(was, change)))
+			return was
+		}
+	}
 	if key == "" {
 		for _, v := range change {
 			if !slices.Contains(was, v) {
@@ -165,30 +339,45 @@ func mergeList(was, change, order []any, key string, t reflect.Type) []any {
 		}
 		return was
 	}
-	special := func(v any) bool { m, _ := v.(map[string]any); return m["$patch"] == "replace" }
+	special := func(v any) bool { i, _ := v.(map[string]any); return i["$patch"] == "replace" }
+	for _, c := range change {
+		c := c.(map[string]any)
+		d, ok := c["$patch"]
+		_, keyed := c[key]
+		switch {
+		case d == "merge":
+			m.fail(fmt.Errorf("merging lists cannot yet be specified in the patch"))
+		case ok && d != "delete" && d != "replace":
+			m.fail(fmt.Errorf("unknown patch type: %s in map: %v", d, c))
+		case !keyed && d != "replace":
+			m.fail(fmt.Errorf("map: %v does not contain declared merge key: %s", c, key))
+		}
+	}
+	if m.err != nil {
+		return was
+	}
 	if slices.ContainsFunc(change, special) {
 		return slices.DeleteFunc(slices.Clone(change), special)
 	}
 	for _, c := range change {
-		c, ok := c.(map[string]any)
-		if !ok {
-			continue
-		}
-		i := slices.IndexFunc(was, func(w any) bool { m, _ := w.(map[string]any); return m != nil && m[key] == c[key] })
+		c := c.(map[string]any)
+		i := slices.IndexFunc(was, func(w any) bool { return w.(map[string]any)[key] == c[key] })
 		switch {
 		case c["$patch"] == "delete":
 			if i >= 0 {
 				was = slices.Delete(was, i, i+1)
 			}
 		case i >= 0:
-			was[i] = merge(was[i].(map[string]any), c, t)
+			was[i] = m.merge(was[i].(map[string]any), c, t)
 		default:
-			was = append(was, any(merge(nil, c, t)))
+			was = append(was, any(m.merge(nil, c, t)))
 		}
 	}
 	rank := func(v any) int {
-		m, _ := v.(map[string]any)
-		i := slices.IndexFunc(order, func(o any) bool { om, _ := o.(map[string]any); return om != nil && om[key] == m[key] })
+		i := slices.IndexFunc(order, func(o any) bool {
+			om, _ := o.(map[string]any)
+			return om != nil && om[key] == v.(map[string]any)[key]
+		})
 		if i < 0 {
 			return len(order)
 		}

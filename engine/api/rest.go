@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	kjson "sigs.k8s.io/json"
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
@@ -223,14 +222,11 @@ func (x *exchange) update(r *resource, patch *patch) sim.Response {
 		if !bytes.Contains(patch.data, []byte("managedFields")) {
 			doc = was.public()
 		}
-		data, err := patch.apply(r, doc)
+		data, extra, err := patch.apply(r, doc, x.strictness() != "Ignore")
 		if err != nil {
-			return failed(err)
+			return x.refuse(err)
 		}
-		if err := x.decodeJSON(data, nil, want, o); err != nil {
-			if _, broken := kjson.UnmarshalStrict(data, r.New()); broken != nil && patch.kind != strategic {
-				err = apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(data), broken.Error())})
-			}
+		if err := x.decodePatched(r, patch, data, extra, want, o); err != nil {
 			return failed(err)
 		}
 		if err := x.inNamespace(r, o); err != nil {

@@ -328,6 +328,9 @@ func (x *exchange) resource() sim.Response {
 	if x.form, ok = x.s.negotiate(x.r.Header.Get("Accept")); !ok || x.form.as == "APIGroupDiscoveryList" {
 		return plainStatus(406, metav1.StatusReasonNotAcceptable, notAcceptable, &metav1.StatusDetails{})
 	}
+	if err := x.tableOptions(); err != nil {
+		return failed(err)
+	}
 	switch i.verb {
 	case "get":
 		return x.get(r)
