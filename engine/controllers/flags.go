@@ -173,7 +173,9 @@ func (f *Flags) refused(e era.Era) string {
 func checkControllers(e era.Era, list []string) error {
 	known := map[string]bool{}
 	for _, c := range era.Controllers.In(e) {
-		known[c.Name], known[c.Alias] = true, true
+		for _, name := range c.Names(e) {
+			known[name] = true
+		}
 	}
 	var wrong []string
 	for _, name := range list {
@@ -199,6 +201,9 @@ func (f *Flags) enabled(e era.Era, name string) bool {
 		if x.Name == name {
 			c = x
 		}
+	}
+	if c.Name == "" {
+		return false // the release has none
 	}
 	star := false
 	for _, x := range f.Controllers {

@@ -2,16 +2,6 @@ package era
 
 import "time"
 
-// Controller is one controller of kube-controller-manager: its name, the alias
-// that was its name before 1.28, and whether "*" leaves it off. Account is the
-// ServiceAccount in kube-system that it acts as with
-// --use-service-account-credentials, for those that are simulated.
-type Controller struct {
-	Name, Alias string
-	Off         bool
-	Account     string
-}
-
 // What kube-controller-manager does in each release.
 var (
 	// SigningBackdate is how long before the signing a certificate begins.
@@ -68,61 +58,4 @@ var (
 
 	// RootCADescription is the annotation of every kube-root-ca.crt.
 	RootCADescription = row("root-ca/description", Fact[string]{Since: "1.21", Value: "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.", Source: "recorded: s/04-kube-root-ca.json"})
-
-	// Controllers are the names that --controllers takes.
-	Controllers = row("controllers/names", Fact[[]Controller]{Value: controllers, Source: "cmd/kube-controller-manager/names/controller_names.go"})
 )
-
-var controllers = []Controller{
-	{Name: "bootstrap-signer-controller", Alias: "bootstrapsigner", Off: true, Account: "bootstrap-signer"},
-	{Name: "certificatesigningrequest-approving-controller", Alias: "csrapproving", Account: "certificate-controller"},
-	{Name: "certificatesigningrequest-cleaner-controller", Alias: "csrcleaner", Account: "certificate-controller"},
-	{Name: "certificatesigningrequest-signing-controller", Alias: "csrsigning", Account: "certificate-controller"},
-	{Name: "cloud-node-lifecycle-controller", Alias: "cloud-node-lifecycle"},
-	{Name: "clusterrole-aggregation-controller", Alias: "clusterrole-aggregation", Account: "clusterrole-aggregation-controller"},
-	{Name: "cronjob-controller", Alias: "cronjob"},
-	{Name: "daemonset-controller", Alias: "daemonset"},
-	{Name: "deployment-controller", Alias: "deployment"},
-	{Name: "device-taint-eviction-controller"},
-	{Name: "disruption-controller", Alias: "disruption"},
-	{Name: "endpoints-controller", Alias: "endpoint"},
-	{Name: "endpointslice-controller", Alias: "endpointslice"},
-	{Name: "endpointslice-mirroring-controller", Alias: "endpointslicemirroring"},
-	{Name: "ephemeral-volume-controller", Alias: "ephemeral-volume"},
-	{Name: "garbage-collector-controller", Alias: "garbagecollector", Account: "generic-garbage-collector"},
-	{Name: "horizontal-pod-autoscaler-controller", Alias: "horizontalpodautoscaling"},
-	{Name: "job-controller", Alias: "job"},
-	{Name: "kube-apiserver-serving-clustertrustbundle-publisher-controller"},
-	{Name: "legacy-serviceaccount-token-cleaner-controller", Alias: "legacy-service-account-token-cleaner"},
-	{Name: "namespace-controller", Alias: "namespace", Account: "namespace-controller"},
-	{Name: "node-ipam-controller", Alias: "nodeipam"},
-	{Name: "node-lifecycle-controller", Alias: "nodelifecycle"},
-	{Name: "node-route-controller", Alias: "route"},
-	{Name: "persistentvolume-attach-detach-controller", Alias: "attachdetach"},
-	{Name: "persistentvolume-binder-controller", Alias: "persistentvolume-binder"},
-	{Name: "persistentvolume-expander-controller", Alias: "persistentvolume-expander"},
-	{Name: "persistentvolume-protection-controller", Alias: "pv-protection"},
-	{Name: "persistentvolumeclaim-protection-controller", Alias: "pvc-protection"},
-	{Name: "pod-garbage-collector-controller", Alias: "podgc"},
-	{Name: "podcertificaterequest-cleaner-controller"},
-	{Name: "podgroup-protection-controller"},
-	{Name: "replicaset-controller", Alias: "replicaset"},
-	{Name: "replicationcontroller-controller", Alias: "replicationcontroller"},
-	{Name: "resourceclaim-controller", Alias: "resource-claim-controller"},
-	{Name: "resourcequota-controller", Alias: "resourcequota"},
-	{Name: "root-ca-certificate-publisher-controller", Alias: "root-ca-cert-publisher", Account: "root-ca-cert-publisher"},
-	{Name: "selinux-warning-controller", Off: true},
-	{Name: "service-cidr-controller"},
-	{Name: "service-lb-controller", Alias: "service"},
-	{Name: "serviceaccount-controller", Alias: "serviceaccount", Account: "service-account-controller"},
-	{Name: "serviceaccount-token-controller", Alias: "serviceaccount-token"},
-	{Name: "statefulset-controller", Alias: "statefulset"},
-	{Name: "storage-version-migrator-controller"},
-	{Name: "storageversion-garbage-collector-controller", Alias: "storage-version-gc"},
-	{Name: "taint-eviction-controller"},
-	{Name: "token-cleaner-controller", Alias: "tokencleaner", Off: true, Account: "token-cleaner"},
-	{Name: "ttl-after-finished-controller", Alias: "ttl-after-finished"},
-	{Name: "ttl-controller", Alias: "ttl"},
-	{Name: "validatingadmissionpolicy-status-controller"},
-	{Name: "volumeattributesclass-protection-controller"},
-}
