@@ -18,11 +18,8 @@ type Controller struct {
 // Names are what --controllers takes for it: one name before 1.28, which renamed
 // them all.
 func (c Controller) Names(e Era) []string {
-	switch {
-	case c.Alias == "":
-		return []string{c.Name}
-	case e.minor < 28:
-		return []string{c.Alias}
+	if c.Alias == "" || !ControllerNames.In(e) {
+		return []string{c.Called(e)}
 	}
 	return []string{c.Name, c.Alias}
 }
