@@ -48,3 +48,21 @@ var (
 	KubeadmCertsTTL   = row("kubeadm/certs-ttl", Fact[time.Duration]{Value: 2 * time.Hour, Source: "cmd/kubeadm/app/constants DefaultCertTokenDuration"})
 	KubeadmCertsToken = row("kubeadm/certs-token", Fact[string]{Value: "Proxy for managing TTL for the kubeadm-certs secret", Source: "cmd/kubeadm/app/phases/copycerts createShortLivedBootstrapToken"})
 )
+
+// KubeadmWait is how kubeadm init waits for the control plane. All: it looks at every
+// component at its own port. Otherwise it asks the API server alone, at Path;
+// Before, Healthy and Unhealthy are what is said, the last two followed by how long
+// it took. An empty line is not said. Seconds: as a number.
+type KubeadmWait struct {
+	All                        bool
+	Path                       string
+	Before, Healthy, Unhealthy string
+	Seconds                    bool
+}
+
+// KubeadmWaits is that of each release: the gate WaitForAllControlPlaneComponents came
+// with 1.30 and is on since 1.33.
+var KubeadmWaits = row("kubeadm/wait-control-plane",
+	Fact[KubeadmWait]{Value: KubeadmWait{Path: "/healthz", Healthy: "[apiclient] All control plane components are healthy after %s seconds", Seconds: true}, Source: "cmd/kubeadm/app/util/apiclient/wait.go WaitForAPI; 1.7: cmd/kubeadm/app/master/apiclient.go"},
+	Fact[KubeadmWait]{Since: "1.30", Value: KubeadmWait{Path: "/healthz", Before: "[api-check] Waiting for a healthy API server. This can take up to %v", Healthy: "[api-check] The API server is healthy after %s", Unhealthy: "[api-check] The API server is not healthy after %s"}, Source: "cmd/kubeadm/app/util/apiclient/wait.go WaitForAPI"},
+	Fact[KubeadmWait]{Since: "1.33", Value: KubeadmWait{All: true, Path: "/livez"}, Source: "cmd/kubeadm/app/util/apiclient/wait.go WaitForControlPlaneComponents; golden r2/03"})

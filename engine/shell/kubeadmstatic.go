@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/joinery-lab/joinery/engine/era"
 )
@@ -147,6 +148,10 @@ func (a *adm) waitControlPlane(c *admConfig) error {
 		return err
 	}
 	defer client.close()
+	how := era.KubeadmWaits.In(a.era())
+	if !how.All {
+		return a.waitAPI(client, how, wait)
+	}
 	a.printf("[control-plane-check] Waiting for healthy control plane components. This can take up to %v\n", wait)
 	checks := []struct {
 		name, url string
@@ -154,7 +159,7 @@ func (a *adm) waitControlPlane(c *admConfig) error {
 	}{
 		{"kube-controller-manager", "https://127.0.0.1:10257/healthz", nil},
 		{"kube-scheduler", "https://127.0.0.1:10259/livez", nil},
-		{"kube-apiserver", c.local() + "/livez", func(string) error { return client.alive() }},
+		{"kube-apiserver", c.local() + how.Path, func(string) error { return client.alive(how.Path) }},
 	}
 	for _, i := range []int{2, 0, 1} {
 		a.printf("[control-plane-check] Checking %s at %s\n", checks[i].name, checks[i].url)
@@ -183,9 +188,34 @@ func (a *adm) waitControlPlane(c *admConfig) error {
 	return aggregate(wrong)
 }
 
-// alive is what is wrong with an API server's /livez.
-func (c *admClient) alive() error {
-	_, err := c.do("GET", "/livez", nil)
+// waitAPI waits for the API server alone, as releases did before.
+func (a *adm) waitAPI(client *admClient, how era.KubeadmWait, wait time.Duration) error {
+	if how.Before != "" {
+		a.printf(how.Before+"\n", wait)
+	}
+	begin := a.moment()
+	var last error
+	a.poll(era.KubeadmAPIRetry.In(a.era()), wait, func() bool {
+		last = client.alive(how.Path)
+		return last == nil
+	})
+	said, took := how.Healthy, a.moment().Sub(begin)
+	if last != nil {
+		said = how.Unhealthy
+	}
+	long := took.String()
+	if how.Seconds {
+		long = fmt.Sprintf("%f", took.Seconds())
+	}
+	if said != "" {
+		a.printf(said+"\n", long)
+	}
+	return last
+}
+
+// alive is what is wrong with an API server's /livez, or what its release has.
+func (c *admClient) alive(path string) error {
+	_, err := c.do("GET", path, nil)
 	if _, refused := err.(answered); refused || err != nil && strings.HasPrefix(err.Error(), "Get ") {
 		return err
 	}
