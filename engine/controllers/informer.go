@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	certv1 "k8s.io/api/certificates/v1"
@@ -51,6 +52,14 @@ const timeout = "2147483647"
 func (m *ControllerManager) open(c *sim.Ctx, f *feed) {
 	f.Seen = map[string]bool{}
 	m.rouse(c) // what changed while it was not heard of is not known
+	if !era.WatchLists.In(m.era()) {
+		q := url.Values{"resourceVersion": {"0"}}
+		if f.Selector != "" {
+			q.Set("fieldSelector", f.Selector)
+		}
+		m.send(c, m.own(), exchange{To: "feed", Index: f.Index, Name: listing}, "GET", f.URL+"?"+q.Encode(), nil)
+		return
+	}
 	q := url.Values{"allowWatchBookmarks": {"true"}, "resourceVersionMatch": {"NotOlderThan"}, "sendInitialEvents": {"true"}, "timeoutSeconds": {timeout}, "watch": {"true"}}
 	if f.Selector != "" {
 		q.Set("fieldSelector", f.Selector)
@@ -58,9 +67,54 @@ func (m *ControllerManager) open(c *sim.Ctx, f *feed) {
 	m.send(c, m.own(), exchange{To: "feed", Index: f.Index}, "GET", f.URL+"?"+q.Encode(), nil)
 }
 
+// listing is the name of the request for what there is, where it is not a watch.
+const listing = "list"
+
+// listed takes what there is, and watches from then on.
+func (m *ControllerManager) listed(c *sim.Ctx, f *feed, a answer) {
+	var list struct {
+		Metadata metav1.ListMeta
+		Items    []json.RawMessage
+	}
+	if err := json.Unmarshal(a.data, &list); err != nil {
+		m.feedFailed(c, f, err.Error())
+		return
+	}
+	for _, object := range list.Items {
+		m.event(c, f, "ADDED", object)
+	}
+	m.complete(c, f)
+	q := url.Values{"resourceVersion": {list.Metadata.ResourceVersion}, "timeoutSeconds": {timeout}, "watch": {"true"}}
+	if era.WatchBookmarks.In(m.era()) {
+		q.Set("allowWatchBookmarks", "true")
+	}
+	if f.Selector != "" {
+		q.Set("fieldSelector", f.Selector)
+	}
+	m.send(c, m.own(), exchange{To: "feed", Index: f.Index}, "GET", f.URL+"?"+q.Encode(), nil)
+}
+
+// feedFailed tells of a feed that could not be opened.
+func (m *ControllerManager) feedFailed(c *sim.Ctx, f *feed, why string) {
+	const reflector = "k8s.io/client-go/informers/factory.go:161"
+	of := "*v1." + feedTypes[f.Kind]
+	if f.Kind == "csrs" || f.Kind == "clusterroles" {
+		group := map[string]string{"csrs": "certificates.k8s.io", "clusterroles": rbacGroup}[f.Kind]
+		plural := map[string]string{"csrs": "certificatesigningrequests", "clusterroles": "clusterroles"}[f.Kind]
+		of = "*" + strings.TrimPrefix(era.Preferred(m.era(), group, plural), group+"/") + "." + feedTypes[f.Kind]
+	}
+	failed := "failed to list " + of + ": " + why
+	m.say(c, &era.LineListFailed, why, of, "failed to list "+f.Kind+": "+why, "UnhandledError", reflector, failed, reflector+": Failed to watch "+of+": "+failed)
+}
+
+// feedTypes are the Go types of what feeds bring.
+var feedTypes = map[string]string{"csrs": "CertificateSigningRequest", "secrets": "Secret", "configmaps": "ConfigMap", "namespaces": "Namespace", "serviceaccounts": "ServiceAccount", "clusterroles": "ClusterRole"}
+
 // fed handles what a watch brings.
 func (m *ControllerManager) fed(c *sim.Ctx, f *feed, a answer) {
 	switch {
+	case a.Name == listing && a.ok():
+		m.listed(c, f, a)
 	case a.kind == sim.MsgFrame:
 		for _, line := range bytes.Split(bytes.TrimSpace(a.data), []byte("\n")) {
 			if kind, object, ok := sim.OpenFrame(line); ok {
@@ -71,7 +125,7 @@ func (m *ControllerManager) fed(c *sim.Ctx, f *feed, a answer) {
 		f.Fails = 0
 	default:
 		if a.kind != sim.MsgEnd {
-			m.log(c, 'E', 0, "reflector.go:204", "Failed to watch", "err", "failed to list "+f.Kind+": "+a.err(), "logger", "UnhandledError", "reflector", "k8s.io/client-go/informers/factory.go:161")
+			m.feedFailed(c, f, a.err())
 		}
 		c.Wake(c.Now.Add(feedBackoff.At(f.Fails)), fmt.Sprintf("feed %d", f.Index))
 		f.Fails++
@@ -83,13 +137,7 @@ func (m *ControllerManager) event(c *sim.Ctx, f *feed, kind string, object json.
 	if kind == "BOOKMARK" {
 		var b metav1.PartialObjectMetadata
 		if json.Unmarshal(object, &b) == nil && b.Annotations[metav1.InitialEventsAnnotationKey] == "true" && f.Seen != nil {
-			for _, name := range slices.Sorted(maps.Keys(m.known(f))) {
-				if !f.Seen[name] {
-					m.forget(c, f, name)
-				}
-			}
-			f.Seen, f.Synced = nil, true
-			m.ready(c)
+			m.complete(c, f)
 		}
 		return
 	}
@@ -115,6 +163,17 @@ func (m *ControllerManager) event(c *sim.Ctx, f *feed, kind string, object json.
 	} else if f.Seen != nil {
 		f.Seen[name] = true
 	}
+}
+
+// complete ends the beginning of a feed: what it did not name is gone.
+func (m *ControllerManager) complete(c *sim.Ctx, f *feed) {
+	for _, name := range slices.Sorted(maps.Keys(m.known(f))) {
+		if !f.Seen[name] {
+			m.forget(c, f, name)
+		}
+	}
+	f.Seen, f.Synced = nil, true
+	m.ready(c)
 }
 
 // ready lets the controllers work whose caches are filled.

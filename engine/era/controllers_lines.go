@@ -78,6 +78,13 @@ var (
 		"1.10 I0 cleaner.go:129] Cleaning CSR %q as the associated certificate is expired.",
 		`1.28 I0 cleaner.go:134] "Cleaning CSR as the associated certificate is expired." csr`)
 
+	LineListFailed = lines("controllers/log/list-failed", "k8s.io/client-go/tools/cache/reflector.go",
+		"1.7 E0 reflector.go:205] k8s.io/client-go/informers/factory.go:87: Failed to list %[2]s: %[1]s",
+		"1.19 E0 reflector.go:127] k8s.io/client-go/informers/factory.go:134: Failed to watch %[2]s: failed to list %[2]s: %[1]s",
+		`1.31 E0 reflector.go:158] "Unhandled Error" err=7 logger=4`,
+		`1.33 E0 reflector.go:200] "Failed to watch" err=6 logger=4 reflector=5 type=2`,
+		`1.36 E0 reflector.go:204] "Failed to watch" err=3 logger=4 reflector=5`)
+
 	LineThrottled = lines("controllers/log/throttled", "k8s.io/client-go/rest/request.go",
 		"1.7 I4 request.go:638] Throttling request took %[1]v, request: %[3]s:%[4]s",
 		"1.18 I3 request.go:557] Throttling request took %[1]v, request: %[3]s:%[4]s",

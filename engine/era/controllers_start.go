@@ -57,6 +57,8 @@ var (
 	// SecretTokenWait is how long a controller waits for its account's Secret.
 	SecretTokenWait = row("controllers/secret-token-wait", Fact[time.Duration]{Until: "1.21", Value: 30 * time.Second, Source: builderSource + " SAControllerClientBuilder"})
 
+	// WatchBookmarks: watches ask for bookmarks.
+	WatchBookmarks = row("client/watch-bookmarks", Fact[bool]{Since: "1.16", Value: true, Source: "k8s.io/client-go/tools/cache/reflector.go AllowWatchBookmarks"})
 	// WatchLists: informers begin with a watch that shows what there is, and not with a
 	// list.
 	WatchLists = row("client/watch-lists", Fact[bool]{Since: "1.35", Value: true, Source: "k8s.io/client-go/features WatchListClient"})
