@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,10 +72,38 @@ func (s *Store) folded(now time.Time, o *Object) *Object {
 			*at = metav1.NewTime(at.Add(passed).UTC())
 		}
 		n = node
+	case *corev1.Endpoints:
+		e := typed.DeepCopy()
+		if !renewRecord(e.Annotations, passed) {
+			return o
+		}
+		n = e
 	default:
 		return o
 	}
 	return &Object{Resource: o.Resource, Namespace: o.Namespace, Name: o.Name, Version: o.Version, JSON: encode(n), typed: n}
+}
+
+// leaderKey is the annotation with a leader's record, where that is no Lease.
+const leaderKey = "control-plane.alpha.kubernetes.io/leader"
+
+// renewRecord renews the record in an annotation. Models client-go's
+// resourcelock.LeaderElectionRecord.
+func renewRecord(annotations map[string]string, passed time.Duration) bool {
+	var r struct {
+		Holder      string      `json:"holderIdentity"`
+		Seconds     int         `json:"leaseDurationSeconds"`
+		Acquire     metav1.Time `json:"acquireTime"`
+		Renew       metav1.Time `json:"renewTime"`
+		Transitions int         `json:"leaderTransitions"`
+	}
+	if json.Unmarshal([]byte(annotations[leaderKey]), &r) != nil {
+		return false
+	}
+	r.Renew = metav1.NewTime(r.Renew.Add(passed).UTC())
+	b, err := json.Marshal(r)
+	annotations[leaderKey] = string(b)
+	return err == nil
 }
 
 // Lease is a Lease as a reader sees it now; nil when there is none.
@@ -89,7 +118,7 @@ func (s *Store) Lease(now time.Time, namespace, name string) *coordinationv1.Lea
 // renews tells whether a request is a heartbeat that may be folded: a Lease, or the
 // status of a Node.
 func (x *exchange) renews(r *resource) bool {
-	return x.r.Header.Get(foldHeader) != "" && (r.Plural == "leases" || r.Plural == "nodes" && x.info.sub == "status")
+	return x.r.Header.Get(foldHeader) != "" && (r.Plural == "leases" || r.Plural == "endpoints" || r.Plural == "nodes" && x.info.sub == "status")
 }
 
 // renewed stores a renewal that carries the header, and folds those after it.

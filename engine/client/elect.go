@@ -1,6 +1,8 @@
 package client
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/election"
@@ -10,7 +12,9 @@ import (
 
 // elect enters the election.
 func (k *Client) elect(c *sim.Ctx) {
-	k.Election = election.New(c, candidate{k}, election.Defaults(k.era(), "kube-system", k.program().lock))
+	rules := election.Defaults(k.era(), "kube-system", k.program().lock)
+	rules.Lock = era.LeaderLock.In(k.era())
+	k.Election = election.New(c, candidate{k}, rules)
 	k.Election.Try(c, candidate{k})
 }
 
@@ -49,6 +53,16 @@ func (x candidate) Late(method, uri string) string {
 func (x candidate) Log(c *sim.Ctx, level byte, v int, source, words string, kv ...any) {
 	x.k.log(c, level, v, source, sim.KV(words, kv...))
 }
+
+func (x candidate) Say(c *sim.Ctx, line era.Line, values ...any) {
+	text := line.Text
+	if strings.Contains(text, "%") {
+		text = fmt.Sprintf(text, values...)
+	}
+	x.k.log(c, line.Level, line.V, line.At, text)
+}
+
+func (x candidate) Era() era.Era { return x.k.era() }
 
 func (x candidate) Cert() []byte { return x.k.Access.Cert }
 

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"slices"
 	"time"
 
 	"github.com/joinery-lab/joinery/engine/election"
@@ -32,9 +33,8 @@ func refuses(e era.Era, x *election.Rules) string {
 // elect enters the election.
 func (m *ControllerManager) elect(c *sim.Ctx) {
 	x := &m.Flags.Elect
-	if x.Lock != "leases" {
-		m.log(c, 'E', 0, "controllermanager.go:871", "Error creating lock", "err", "Invalid lock-type "+x.Lock)
-		c.Exit(1)
+	if !slices.Contains(era.LeaderLocks.In(m.era()), x.Lock) {
+		m.quit(c, &era.LineLockError, "Invalid lock-type "+x.Lock)
 		return
 	}
 	if why := refuses(m.era(), x); why != "" {
@@ -84,6 +84,9 @@ func (k candidate) Late(method, uri string) string {
 func (k candidate) Log(c *sim.Ctx, level byte, v int, source, words string, kv ...any) {
 	k.m.log(c, level, v, source, words, kv...)
 }
+
+func (k candidate) Say(c *sim.Ctx, line era.Line, values ...any) { k.m.line(c, line, values...) }
+func (k candidate) Era() era.Era                                 { return k.m.era() }
 
 func (k candidate) Cert() []byte           { return k.m.Own.Cert }
 func (k candidate) Lead(c *sim.Ctx)        { k.m.run(c) }

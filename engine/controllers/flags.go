@@ -79,7 +79,7 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 	fs.DurationVar(&f.Elect.Duration, "leader-elect-lease-duration", era.LeaseDuration.In(e), "")
 	fs.DurationVar(&f.Elect.Renew, "leader-elect-renew-deadline", era.LeaseRenew.In(e), "")
 	fs.DurationVar(&f.Elect.Retry, "leader-elect-retry-period", era.LeaseRetry.In(e), "")
-	fs.StringVar(&f.Elect.Lock, "leader-elect-resource-lock", "leases", "")
+	fs.StringVar(&f.Elect.Lock, "leader-elect-resource-lock", era.LeaderLock.In(e), "")
 	fs.StringVar(&f.Elect.Name, "leader-elect-resource-name", "kube-controller-manager", "")
 	fs.StringVar(&f.Elect.Namespace, "leader-elect-resource-namespace", "kube-system", "")
 	fs.StringArrayVar(&f.Gates, "feature-gates", nil, "")

@@ -41,7 +41,7 @@ type Rules struct {
 
 // Defaults are the rules for a Lease without a flag.
 func Defaults(e era.Era, namespace, name string) Rules {
-	return Rules{On: true, Duration: era.LeaseDuration.In(e), Renew: era.LeaseRenew.In(e), Retry: era.LeaseRetry.In(e), Jitter: era.LeaseJitter.In(e), Lock: "leases", Name: name, Namespace: namespace}
+	return Rules{On: true, Duration: era.LeaseDuration.In(e), Renew: era.LeaseRenew.In(e), Retry: era.LeaseRetry.In(e), Jitter: era.LeaseJitter.In(e), Lock: lockLeases, Name: name, Namespace: namespace}
 }
 
 // Host is the program that takes part.
@@ -53,6 +53,9 @@ type Host interface {
 	// Late is how client-go words that no answer came in time.
 	Late(method, uri string) string
 	Log(c *sim.Ctx, level byte, v int, source, words string, kv ...any)
+	// Say writes a line that is a format, and Era is the release that it is of.
+	Say(c *sim.Ctx, line era.Line, values ...any)
+	Era() era.Era
 	// Cert is the client certificate, PEM, that requests are sent with.
 	Cert() []byte
 	// Lead begins to work, Stand waits while another one leads, Lost says the last
@@ -76,9 +79,11 @@ type Election struct {
 	ID    string `json:"id"`
 	// Lease is the object as it was last read or written, Record its spec as
 	// text; Seen is when that last changed.
-	Lease  *coordv1.Lease `json:"lease,omitempty"`
-	Record string         `json:"record,omitempty"`
-	Seen   time.Time      `json:"seen,omitzero"`
+	Lease *coordv1.Lease `json:"lease,omitempty"`
+	// Second is the version of the other record, where there are two.
+	Second string    `json:"second,omitempty"`
+	Record string    `json:"record,omitempty"`
+	Seen   time.Time `json:"seen,omitzero"`
 	// Step is the request that is under way, Round when the present round of
 	// tries to renew began; Gen tells requests and timers from old ones.
 	Step    string    `json:"step,omitempty"`
@@ -105,7 +110,10 @@ const FoldHeader = "Joinery-Fold"
 // New is the part of a candidate that begins. It tries at once.
 func New(c *sim.Ctx, h Host, r Rules) *Election {
 	x := &Election{Rules: r, ID: c.Host + "_" + c.Chance.UUID(c.Actor()+"/leader"), Stirred: c.Now}
-	h.Log(c, 'I', 0, "leaderelection.go:258", "Attempting to acquire leader lease...", "lock", x.Name())
+	if era.LeaderIsHost.In(h.Era()) {
+		x.ID = c.Host
+	}
+	x.say(c, h, &era.LineLeaderTries, x.Name())
 	return x
 }
 
@@ -138,10 +146,6 @@ func (x *Election) Candidate() (lock string, leads bool, until time.Time) {
 // cmd/kube-controller-manager/app leaderElectAndRun.
 func (x *Election) timeout() time.Duration { return max(x.Rules.Renew/2, time.Second) }
 
-func (x *Election) path() string {
-	return "/apis/coordination.k8s.io/v1/namespaces/" + x.Rules.Namespace + "/leases"
-}
-
 // leads tells whether the last record names this candidate.
 func (x *Election) leads() bool {
 	return x.Lease != nil && x.Lease.Spec.HolderIdentity != nil && *x.Lease.Spec.HolderIdentity == x.ID
@@ -172,7 +176,7 @@ func (x *Election) Try(c *sim.Ctx, h Host) {
 	if x.Leading && x.Round.IsZero() {
 		x.Round = c.Now
 	}
-	if x.leads() && x.valid(c.Now) {
+	if x.leads() && x.valid(c.Now) && era.LeaderFast.In(h.Era()) {
 		x.write(c, h, "fast")
 		return
 	}
@@ -182,21 +186,21 @@ func (x *Election) Try(c *sim.Ctx, h Host) {
 func (x *Election) read(c *sim.Ctx, h Host) { x.ask(c, h, "get", nil, 0) }
 
 // methods are those of the steps.
-var methods = map[string]string{"get": "GET", "create": "POST", "update": "PUT", "fast": "PUT"}
+var methods = map[string]string{"get": "GET", "create": "POST", "update": "PUT", "fast": "PUT", "second": "POST", "second again": "PUT", "second get": "GET"}
 
 // uri is what a step asks for.
-func (x *Election) uri(step string) string {
+func (x *Election) uri(e era.Era, step string) string {
 	own := "/" + x.Rules.Name
-	if step == "create" {
+	if methods[step] == "POST" {
 		own = ""
 	}
-	return x.path() + own + "?timeout=" + x.timeout().String()
+	return x.lockPath(e, step) + own + "?timeout=" + x.timeout().String()
 }
 
 func (x *Election) ask(c *sim.Ctx, h Host, step string, body any, fold time.Duration) {
 	x.Step = step
 	x.after(c, "timeout", x.timeout())
-	h.Ask(c, step, methods[step], x.uri(step), body, fold)
+	h.Ask(c, step, methods[step], x.uri(h.Era(), step), body, fold)
 }
 
 // after sets a timer; those that were set before don't count any more.
@@ -207,7 +211,7 @@ func (x *Election) after(c *sim.Ctx, what string, wait time.Duration) {
 
 // write writes this candidate's own record: over the one it knows, or a new one.
 func (x *Election) write(c *sim.Ctx, h Host, step string) {
-	now := metav1.MicroTime{Time: c.Clock().Truncate(time.Microsecond)}
+	now := metav1.MicroTime{Time: x.renewed(c.Clock())}
 	l := &coordv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: x.Rules.Name, Namespace: x.Rules.Namespace}}
 	acquired, transitions := now, int32(0)
 	if step != "create" {
@@ -222,14 +226,13 @@ func (x *Election) write(c *sim.Ctx, h Host, step string) {
 		}
 	}
 	x.Sent = now.Time
-	l.Kind, l.APIVersion = "Lease", "coordination.k8s.io/v1"
 	seconds := int32(x.Rules.Duration / time.Second)
 	l.Spec = coordv1.LeaseSpec{HolderIdentity: &x.ID, LeaseDurationSeconds: &seconds, AcquireTime: &acquired, RenewTime: &now, LeaseTransitions: &transitions}
 	fold := x.Rules.Retry
 	if step == "create" {
 		fold = 0
 	}
-	x.ask(c, h, step, l, fold)
+	x.ask(c, h, step, x.body(h.Era(), l), fold)
 }
 
 // Answer is what came of a request: a status and a body, or, with Code 0, no answer.
@@ -242,11 +245,7 @@ type Answer struct {
 }
 
 // failures are where leaderelection.go tells of one, by what was tried.
-var failures = map[string][2]string{
-	"get":    {"leaderelection.go:461", "Error retrieving lease lock"},
-	"create": {"leaderelection.go:465", "Error initially creating lease lock"},
-	"update": {"leaderelection.go:497", "Failed to update lease"},
-}
+var failures = map[string]*era.Row[era.Line]{"get": &era.LineLeaderUnread, "create": &era.LineLeaderUncreated, "update": &era.LineLeaderStale, "second": &era.LineLeaderStale, "second again": &era.LineLeaderStale, "second get": &era.LineLeaderUnread}
 
 // Answered handles an answer to the request of a step.
 func (x *Election) Answered(c *sim.Ctx, h Host, step string, a Answer) {
@@ -256,13 +255,24 @@ func (x *Election) Answered(c *sim.Ctx, h Host, step string, a Answer) {
 	x.Step = ""
 	var l coordv1.Lease
 	if a.OK {
-		json.Unmarshal(a.Data, &l)
+		l = x.read1(a.Data)
 	}
 	switch {
+	case strings.HasPrefix(step, "second") && a.OK:
+		var l coordv1.Lease
+		json.Unmarshal(a.Data, &l)
+		if x.Second = l.ResourceVersion; step == "second get" {
+			x.second(c, h)
+			return
+		}
+		x.held(c, h, step == "second again")
+	case a.Code == 409 && (step == "second" || step == "second again"):
+		// Another one wrote it.
+		x.ask(c, h, "second get", nil, 0)
 	case step == "get" && a.OK:
 		x.observe(&l, c.Now)
 		if by := l.Spec.HolderIdentity; !x.leads() && by != nil && *by != "" && x.valid(c.Now) {
-			h.Log(c, 'I', 4, "leaderelection.go:481", "Lease is held by and has not yet expired", "lock", x.Name(), "holder", *by)
+			x.say(c, h, &era.LineLeaderHeld, x.Name(), *by)
 			h.Stand(c)
 			x.missed(c, h, true)
 			return
@@ -271,14 +281,18 @@ func (x *Election) Answered(c *sim.Ctx, h Host, step string, a Answer) {
 	case step == "get" && a.Code == 404:
 		x.write(c, h, "create")
 	case step == "fast" && !a.OK:
-		h.Log(c, 'I', 2, "leaderelection.go:454", "Failed to update lease optimistically, falling back to slow path", "lock", x.Name(), "err", a.Err)
+		x.say(c, h, &era.LineLeaderSlow, x.Name(), a.Err)
 		x.read(c, h)
 	case !a.OK:
-		h.Log(c, 'E', 0, failures[step][0], failures[step][1], "err", a.Err, "lock", x.Name())
+		x.say(c, h, failures[step], x.Name(), a.Err)
 		h.Refused(c, a.Err)
 		x.missed(c, h, false)
 	default:
 		x.observe(&l, c.Now)
+		if x.both() {
+			x.second(c, h)
+			return
+		}
 		x.held(c, h, step != "create")
 	}
 }
@@ -293,7 +307,7 @@ func (x *Election) held(c *sim.Ctx, h Host, folded bool) {
 	x.Round, x.Renewed = time.Time{}, c.Now
 	if !x.Leading {
 		x.Leading = true
-		h.Log(c, 'I', 0, "leaderelection.go:272", "Successfully acquired lease", "lock", x.Name())
+		x.say(c, h, &era.LineLeaderLeads, x.Name())
 		x.note(c, "leads")
 		h.Lead(c)
 	}
@@ -319,7 +333,7 @@ func (x *Election) missed(c *sim.Ctx, h Host, taken bool) {
 		x.after(c, "try", min(f.Retry, x.Round.Add(f.Renew).Sub(c.Now)))
 		return
 	}
-	h.Log(c, 'I', 4, "leaderelection.go:267", "Failed to acquire lease", "lock", x.Name())
+	x.say(c, h, &era.LineLeaderMisses, x.Name())
 	switch {
 	case taken && c.Now.Sub(x.Stirred) > f.Duration && c.Now.Sub(x.Seen) < f.Duration/2:
 		// The holder renews, and the watch will tell when it does not.
@@ -340,11 +354,11 @@ func (x *Election) Timer(c *sim.Ctx, h Host, tag string) {
 	switch {
 	case what == "timeout" && x.Step != "":
 		h.Drop(c, x.Step)
-		x.Answered(c, h, x.Step, Answer{Err: h.Late(methods[x.Step], x.uri(x.Step))})
+		x.Answered(c, h, x.Step, Answer{Err: h.Late(methods[x.Step], x.uri(h.Era(), x.Step))})
 	case what == "expired":
 		x.Stir(c)
 	case what == "try" && x.Leading && !x.Round.IsZero() && c.Now.Sub(x.Round) >= x.Rules.Renew:
-		h.Log(c, 'I', 0, "leaderelection.go:304", "Failed to renew lease", "lock", x.Name(), "err", "context deadline exceeded")
+		x.say(c, h, &era.LineLeaderEnds, x.Name(), era.LeaderEnds.In(h.Era()))
 		x.note(c, "lost")
 		h.Lost(c)
 	case what == "try":
@@ -363,7 +377,7 @@ func (x *Election) watch(c *sim.Ctx, h Host) {
 	}
 	x.Watch = true
 	q := url.Values{"fieldSelector": {"metadata.name=" + x.Rules.Name}, "resourceVersion": {x.Lease.ResourceVersion}, "timeoutSeconds": {watchTimeout}, "watch": {"true"}}
-	h.Ask(c, "watch", "GET", x.path()+"?"+q.Encode(), nil, x.Rules.Retry)
+	h.Ask(c, "watch", "GET", x.lockPath(h.Era(), "watch")+"?"+q.Encode(), nil, x.Rules.Retry)
 }
 
 // Watched handles what the watch brings: frames, or, with none, its end.
@@ -376,12 +390,12 @@ func (x *Election) Watched(c *sim.Ctx, frame []byte, over bool) {
 	for _, line := range bytes.Split(bytes.TrimSpace(frame), []byte("\n")) {
 		var e struct {
 			Type   string
-			Object coordv1.Lease
+			Object json.RawMessage
 		}
 		if json.Unmarshal(line, &e) != nil || e.Type == "BOOKMARK" {
 			continue
 		}
-		if t := e.Object.Spec.RenewTime; x.Leading && e.Type != "DELETED" && t != nil && t.Time.Equal(x.Sent) {
+		if t := x.read1(e.Object).Spec.RenewTime; x.Leading && e.Type != "DELETED" && t != nil && t.Time.Equal(x.Sent) {
 			continue // this candidate's own renewal
 		}
 		x.Stir(c)
