@@ -64,6 +64,18 @@ func (w *World) unfold(which func(*conn) bool) {
 	}
 }
 
+// endFolds ends what an API server that is gone had folded.
+func (w *World) endFolds(addr string) {
+	if !strings.HasSuffix(addr, "/kube-apiserver") {
+		return
+	}
+	before := w.Store.Version
+	w.Store.EndFolds(w.Clock, addr)
+	if w.Store.Version != before && w.Config.controls() > 1 {
+		w.tellOthers(addr)
+	}
+}
+
 // heartbeat begins the request of a kubelet that may be folded.
 const heartbeat = "PUT /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"
 

@@ -361,6 +361,7 @@ func (w *World) exited(addr string, p *proc, code int) {
 // drop removes a process and all that it had open.
 func (w *World) drop(addr string, p *proc) {
 	delete(w.Procs, addr)
+	w.endFolds(addr)
 	w.unwatchFiles(addr, p)
 	w.hangUp(addr, p.Life)
 }

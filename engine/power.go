@@ -99,6 +99,7 @@ func (w *World) powerOff(m *machine) {
 			continue
 		}
 		delete(w.Procs, addr)
+		w.endFolds(addr)
 		w.unwatchFiles(addr, p)
 		for _, a := range keys(w.Listeners) {
 			if w.Listeners[a].Server == addr {

@@ -64,6 +64,7 @@ var unsaid = []saying{
 	say("", `^"Finished syncing certificate request"`, "of each worker, in no order"),
 	say("", `^(FLAG: |"(SyncLoop|Retrieved pods|Warning: cgroup|Error getting the current node from lister|Clean up orphaned|fail to obtain node|Unable to register mirror|Using node IP)|unrecognized feature gate)`, "of parts of the kubelet that are not simulated"),
 	say("", `^"Failed to get node when trying to set owner ref`, "a Lease that is made before its Node waits for it here"),
+	say("", `^"(Controller observed a|Recording (event|status change event) message for node|Event occurred|Missing timestamp for Node|Creating timestamp entry for newly observed|Node ReadyCondition updated|Node hasn't been updated|Node is (unresponsive|healthy again)|Initializing eviction metric|Controller detected that|Update ready status of pods|Made sure that node has no taint|Added taint to node)`, "of the controller of nodes, of which the recorder kept no line"),
 	say("", `^"CA file unchanged, skipping transport rotation"`, "the recorder kept no line of it"),
 	say("", `tls-transport-cache`, "client-go's own cache of connections, which nothing here needs"),
 }

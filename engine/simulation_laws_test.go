@@ -96,7 +96,7 @@ func (l *laws) look(w *engine.World) *breach {
 
 const atTheEnd = "when the faults end, "
 
-// end is looked at when all is healed: every node has joined.
+// end is looked at when all is healed: every node has joined, and is ready.
 func (l *laws) end(w *engine.World, p *plan) *breach {
 	v := w.View()
 	for _, h := range v.Hosts {
@@ -107,8 +107,12 @@ func (l *laws) end(w *engine.World, p *plan) *breach {
 		if u := h.Units[i]; u.State != "active" || u.Phase != "joined" {
 			return &breach{atTheEnd + "every node joins", fmt.Sprintf("%s is %s, %s %v", h.Name, u.State, u.Phase, u.PhaseArgs), w.Now()}
 		}
-		if !slices.ContainsFunc(v.Nodes, func(n engine.NodeView) bool { return n.Name == h.Name }) {
+		n := slices.IndexFunc(v.Nodes, func(n engine.NodeView) bool { return n.Name == h.Name })
+		if n < 0 {
 			return &breach{atTheEnd + "every node joins", "there is no Node " + h.Name, w.Now()}
+		}
+		if s := v.Nodes[n].Status; s != "Ready" && !strings.HasPrefix(s, "Ready,") {
+			return &breach{atTheEnd + "every node is ready", h.Name + " is " + s, w.Now()}
 		}
 		if says := l.serves(w, h.Name); says != "" {
 			return &breach{atTheEnd + "every node serves", says, w.Now()}

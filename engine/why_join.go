@@ -150,7 +150,11 @@ func (w *World) whyNode(e *Explanation, name string) error {
 	if w.machine(name) == nil {
 		return fmt.Errorf("there is no host %q; there are %v", name, w.Hosts())
 	}
-	return w.whyUnit(e, name, "kubelet")
+	if err := w.whyUnit(e, name, "kubelet"); err != nil {
+		return err
+	}
+	w.explainSilence(e, w.machine(name).Name)
+	return nil
 }
 
 // whyUnit explains a unit; of a kubelet, how far it is with joining.

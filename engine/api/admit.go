@@ -27,6 +27,7 @@ var plugins = []plugin{
 	{"NamespaceLifecycle", true, namespaceLifecycle},
 	{"ServiceAccount", true, serviceAccount},
 	{"NodeRestriction", true, nodeRestriction},
+	{"TaintNodesByCondition", true, taintNodes},
 	{"CertificateApproval", false, certificateApproval},
 	{"CertificateSigning", false, certificateSigning},
 	{"CertificateSubjectRestriction", false, subjectRestriction},

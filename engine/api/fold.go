@@ -123,10 +123,13 @@ func (x *exchange) renews(r *resource) bool {
 
 // renewed stores a renewal that carries the header, and folds those after it.
 func (x *exchange) renewed(r *resource, verb string, o object) *Object {
-	stored := x.commit(r, verb, o)
+	stored := x.s.store.put(r, o)
+	key := foldKey(stored.Resource, stored.Namespace, stored.Name)
+	x.interfere(key)
 	every, err := time.ParseDuration(x.r.Header.Get(foldHeader))
 	if err != nil || every <= 0 {
-		return stored
+		x.s.store.unfold(key)
+		return x.stored(verb, stored)
 	}
 	f := Fold{From: x.c.Now, Every: every, Conn: x.r.Conn, Server: x.c.Actor()}
 	if len(x.r.Peer) > 0 {
@@ -134,10 +137,59 @@ func (x *exchange) renewed(r *resource, verb string, o object) *Object {
 			f.Until = v.till.Add(-x.c.Skew)
 		}
 	}
-	key := foldKey(stored.Resource, stored.Namespace, stored.Name)
-	x.interfere(key)
 	x.s.store.fold(key, f)
-	return stored
+	return x.stored(verb, stored) // who watches is told that it goes on
+}
+
+// toldHeader is what foldHeader says in a watch that wants to know whether what it
+// is shown goes on by itself.
+const toldHeader = "told"
+
+// folding is what such a watch is told of an object.
+func (s *Store) folding(now time.Time, o *Object) sim.Folding {
+	f, ok := s.Folds[foldKey(o.Resource, o.Namespace, o.Name)]
+	if !ok {
+		return sim.Folding{}
+	}
+	out := sim.Folding{Every: f.Every, Ago: now.Sub(f.at(now))}
+	if !f.Until.IsZero() {
+		out.Left = max(1, f.Until.Sub(now))
+	}
+	return out
+}
+
+// EndFolds ends the folds of a server ("host/unit") that is gone without a word.
+func (s *Store) EndFolds(now time.Time, server string) {
+	s.endFolds(now, s.foldsBy(server))
+}
+
+// foldsBy are the folds that came to a server.
+func (s *Store) foldsBy(server string) (out []string) {
+	for key, f := range s.Folds {
+		if f.Server == server {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+func (s *Store) endFolds(now time.Time, folds []string) {
+	slices.Sort(folds)
+	for _, key := range folds {
+		resource, name, _ := strings.Cut(key, "/")
+		i, ok := s.find(resource, name)
+		if !ok {
+			continue
+		}
+		o := s.Tables[resource][i]
+		last := s.folded(now, o)
+		s.unfold(key)
+		if last != o {
+			s.put(o.row, last.typed)
+		} else {
+			s.stop(o)
+		}
+	}
 }
 
 // interfere tells whoever renews an object that somebody else changed it: the
@@ -173,31 +225,10 @@ func (s *Server) Unfold(c *sim.Ctx, conn uint64) {
 }
 
 // unfoldAll ends the folds of this server.
-func (s *Server) unfoldAll(c *sim.Ctx) {
-	var mine []string
-	for key, f := range s.store.Folds {
-		if f.Server == c.Actor() {
-			mine = append(mine, key)
-		}
-	}
-	s.unfold(c, mine)
-}
+func (s *Server) unfoldAll(c *sim.Ctx) { s.unfold(c, s.store.foldsBy(c.Actor())) }
 
 func (s *Server) unfold(c *sim.Ctx, folds []string) {
-	slices.Sort(folds)
-	for _, key := range folds {
-		resource, name, _ := strings.Cut(key, "/")
-		i, ok := s.store.find(resource, name)
-		if !ok {
-			continue
-		}
-		o := s.store.Tables[resource][i]
-		last := s.store.folded(c.Now, o)
-		s.store.unfold(key)
-		if last != o {
-			s.store.put(o.row, last.typed)
-		}
-	}
+	s.store.endFolds(c.Now, folds)
 	s.flush(c)
 }
 

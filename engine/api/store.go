@@ -64,6 +64,9 @@ const (
 	added    = "ADDED"
 	modified = "MODIFIED"
 	deleted  = "DELETED"
+	// stopped is no event of Kubernetes: a Lease that was renewed by itself is not
+	// any more, and did not change. Only who asked for it is told (see toldHeader).
+	stopped = "STOPPED"
 )
 
 // Event is one change. Object is the new state; after a deletion it is the
@@ -239,6 +242,15 @@ func (s *Store) keep(stored *Object) *Object {
 	}
 	s.remember(Event{kind, stored})
 	return stored
+}
+
+// stop remembers that an object does not go on by itself. It takes a version, so
+// that all servers tell it in its order.
+func (s *Store) stop(o *Object) {
+	s.Version++
+	n := *o
+	n.Version = s.Version
+	s.remember(Event{stopped, &n})
 }
 
 // remove takes an object away and returns its last state, or nil.

@@ -39,6 +39,8 @@ type watch struct {
 	Mark    bool      `json:"mark,omitempty"`
 	Until   time.Time `json:"until"`
 	Bare    bool      `json:"bare,omitempty"` // includeObject=None
+	// Told: it wants to know which Leases are renewed by themselves.
+	Told bool `json:"told,omitempty"`
 }
 
 // watchIndex finds the watches that a change concerns: those of the resource,
@@ -102,7 +104,8 @@ func (x *exchange) watch(r *resource) sim.Response {
 	if _, err := x.selection(r); err != nil {
 		return failed(err)
 	}
-	w := &watch{Stream: x.r.Stream, Resource: r.Plural, Namespace: x.namespaceOf(r), Fields: x.query.Get("fieldSelector"), Labels: x.query.Get("labelSelector"), As: x.form.as, Bare: x.query.Get("includeObject") == "None"}
+	w := &watch{Stream: x.r.Stream, Resource: r.Plural, Namespace: x.namespaceOf(r), Fields: x.query.Get("fieldSelector"), Labels: x.query.Get("labelSelector"), As: x.form.as, Bare: x.query.Get("includeObject") == "None",
+		Told: r.Plural == "leases" && x.r.Header.Get(foldHeader) == toldHeader}
 	if v := x.wanted(r).Version; v != r.Version {
 		w.Version = v
 	}
@@ -215,7 +218,13 @@ func frame(kind string, object []byte) []byte {
 // offer tells a watch of a change if it concerns it: an object that is no
 // longer selected is deleted for the watcher, one that is now is added.
 func (s *Server) offer(c *sim.Ctx, w *watch, sel *selection, e Event) {
+	if e.Type == stopped && !w.Told {
+		return
+	}
 	now, kind := sel.matches(e.Object), e.Type
+	if kind == stopped {
+		kind = modified
+	}
 	if kind == modified && (!sel.labels.Empty() || len(sel.fields.Requirements()) > 0 && sel.fields.name() == "") {
 		was := s.before(e.Object)
 		before := was != nil && sel.matches(was)
@@ -269,7 +278,14 @@ func (s *Server) tell(c *sim.Ctx, w *watch, kind string, o *Object) {
 	case w.As == "PartialObjectMetadata" || w.As == "PartialObjectMetadataList":
 		body = encode(partial(r, o, metaVersion(s.era)))
 	case w.Version != "" || r.linked:
-		c.Push(w.Stream, frame(kind, shaped(r, o, w.gv(r), "")))
+		body = shaped(r, o, w.gv(r), "")
+		if !w.Told {
+			c.Push(w.Stream, frame(kind, body))
+			return
+		}
+	}
+	if w.Told {
+		c.Push(w.Stream, sim.FoldedFrame(kind, body, s.store.folding(c.Now, o)))
 		return
 	}
 	if w.As == "" {

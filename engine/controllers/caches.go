@@ -44,6 +44,11 @@ func init() {
 					m.each(c, kindRootCA, old.Namespace)
 				}
 			}},
+		"nodes": {(*ControllerManager).nodeChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Nodes, have) }, (*ControllerManager).nodeGone},
+		"pods": {(*ControllerManager).podChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Pods, have) },
+			func(m *ControllerManager, c *sim.Ctx, key string) { delete(m.Pods, key) }},
+		"leases": {nil, func(m *ControllerManager, have map[string]bool) { keysOf(m.Life.Beats, have) },
+			func(m *ControllerManager, c *sim.Ctx, key string) { delete(m.Life.Beats, key) }},
 		"clusterroles": {(*ControllerManager).roleChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Roles, have) }, (*ControllerManager).roleGone},
 		"namespaces": {(*ControllerManager).namespaceChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Namespaces, have) },
 			func(m *ControllerManager, c *sim.Ctx, key string) { delete(m.Namespaces, key) }},

@@ -143,7 +143,10 @@ func (m *ControllerManager) give(c *sim.Ctx, msg message) {
 	if msg.Body != nil {
 		h.Set("Content-Type", "application/json")
 		if msg.Method == http.MethodPatch {
-			h.Set("Content-Type", "application/apply-patch+yaml")
+			h.Set("Content-Type", "application/strategic-merge-patch+json")
+			if msg.To == "loop" && m.Loops[msg.Index].Kind == kindAggregation {
+				h.Set("Content-Type", "application/apply-patch+yaml")
+			}
 		}
 	}
 	if msg.To == "elect" {
@@ -151,6 +154,9 @@ func (m *ControllerManager) give(c *sim.Ctx, msg message) {
 	}
 	if msg.Fold > 0 {
 		h.Set(election.FoldHeader, msg.Fold.String())
+	}
+	if msg.To == "feed" && m.Feeds[msg.Index].Kind == "leases" {
+		h.Set(election.FoldHeader, "told")
 	}
 	stream := c.Send(id.Conn, id.dial(), sim.Request{Method: msg.Method, URL: msg.URL, Header: h, Body: msg.Body})
 	msg.exchange.Account = msg.Account

@@ -75,6 +75,11 @@ type ControllerManager struct {
 	Namespaces map[string]*corev1.Namespace                 `json:"namespaces"`
 	Seats      map[string]*corev1.ServiceAccount            `json:"seats"`
 	Roles      map[string]*role                             `json:"roles"`
+	Nodes      map[string]*corev1.Node                      `json:"nodes"`
+	Pods       map[string]*corev1.Pod                       `json:"pods"`
+
+	// Life is the controller of nodes (life.go), nil where it does not run.
+	Life *lifecycle `json:"life,omitempty"`
 
 	Streams map[uint64]exchange `json:"streams"`
 	// Roused is when names that rested were last told to go on.
@@ -127,7 +132,8 @@ func (m *ControllerManager) Clone() sim.Actor {
 	})
 	n.Election = m.Election.Clone()
 	n.CSRs, n.Secrets, n.Maps, n.Namespaces, n.Seats = maps.Clone(m.CSRs), maps.Clone(m.Secrets), maps.Clone(m.Maps), maps.Clone(m.Namespaces), maps.Clone(m.Seats)
-	n.Roles = maps.Clone(m.Roles)
+	n.Roles, n.Nodes, n.Pods = maps.Clone(m.Roles), maps.Clone(m.Nodes), maps.Clone(m.Pods)
+	n.Life = m.Life.clone()
 	n.Pairs, n.Streams = maps.Clone(m.Pairs), maps.Clone(m.Streams)
 	return &n
 }
@@ -189,6 +195,10 @@ func (m *ControllerManager) deliver(c *sim.Ctx, a answer) {
 		m.tokensChosen(c, a)
 	case "elect":
 		m.elected(c, a)
+	case "pod":
+		m.podMarked(c, a)
+	case "record":
+		m.eventWritten(c, a)
 	}
 }
 
@@ -218,6 +228,14 @@ func (m *ControllerManager) wake(c *sim.Ctx, tag string) {
 		m.clean(c)
 	case kind == "file":
 		m.reread(c, name)
+	case kind == "life" && name != "":
+		m.graceOver(c, name)
+	case kind == "life":
+		m.monitor(c)
+	case kind == "evict":
+		m.evict(c, name)
+	case kind == "record":
+		m.writeEvent(c, i)
 	}
 }
 

@@ -2,7 +2,9 @@
 // tokens go: the approver and the signers of CertificateSigningRequests, their
 // cleaner, the cleaner of bootstrap tokens and the signer of cluster-info, the
 // publisher of the root CA, the default ServiceAccount of every namespace, the
-// tokens of Secrets and the union of aggregated ClusterRoles (aggregate.go). They see the cluster through the API only.
+// tokens of Secrets and the union of aggregated ClusterRoles (aggregate.go); and the
+// controller of nodes, which says of those that are silent that they are not ready
+// (life.go, health.go, taint.go). They see the cluster through the API only.
 //
 // Start (start.go): the flags are read and checked, the Lease is won
 // (elect.go), the API server is healthy, the ServiceAccounts are there

@@ -39,8 +39,18 @@ type Flags struct {
 	QPS         float32              `json:"qps"`
 	Burst       int                  `json:"burst"`
 	Elect       election.Rules       `json:"elect"`
-	Gates       []string             `json:"gates,omitempty"`
-	V           int                  `json:"v,omitempty"`
+	// NodeGrace is how long a node may be silent, NodeStartup one that is new;
+	// NodePeriod is the time between two looks. Evict and EvictLess are how many nodes a
+	// second are tainted NoExecute, Large and Unhealthy when it is the lesser.
+	NodeGrace   time.Duration `json:"nodeGrace"`
+	NodeStartup time.Duration `json:"nodeStartup"`
+	NodePeriod  time.Duration `json:"nodePeriod"`
+	Evict       float32       `json:"evict"`
+	EvictLess   float32       `json:"evictLess"`
+	Large       int32         `json:"large"`
+	Unhealthy   float32       `json:"unhealthy"`
+	Gates       []string      `json:"gates,omitempty"`
+	V           int           `json:"v,omitempty"`
 }
 
 type signerRow struct{ short, name, loop string }
@@ -82,6 +92,13 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 	fs.StringVar(&f.Elect.Lock, "leader-elect-resource-lock", era.LeaderLock.In(e), "")
 	fs.StringVar(&f.Elect.Name, "leader-elect-resource-name", "kube-controller-manager", "")
 	fs.StringVar(&f.Elect.Namespace, "leader-elect-resource-namespace", "kube-system", "")
+	fs.DurationVar(&f.NodeGrace, "node-monitor-grace-period", era.NodeGrace.In(e), "")
+	fs.DurationVar(&f.NodeStartup, "node-startup-grace-period", era.NodeStartup.In(e), "")
+	fs.DurationVar(&f.NodePeriod, "node-monitor-period", era.NodePeriod.In(e), "")
+	fs.Float32Var(&f.Evict, "node-eviction-rate", era.NodeEvictions.In(e).Rate, "")
+	fs.Float32Var(&f.EvictLess, "secondary-node-eviction-rate", era.NodeEvictions.In(e).Lesser, "")
+	fs.Int32Var(&f.Large, "large-cluster-size-threshold", era.NodeEvictions.In(e).Large, "")
+	fs.Float32Var(&f.Unhealthy, "unhealthy-zone-threshold", era.NodeEvictions.In(e).Unhealthy, "")
 	fs.StringArrayVar(&f.Gates, "feature-gates", nil, "")
 	fs.IntVarP(&f.V, "v", "v", 0, "")
 	for _, s := range signers {

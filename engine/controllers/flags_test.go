@@ -36,7 +36,8 @@ func TestFlagDefaults(t *testing.T) {
 	m, err := New(era.Must("1.36"), nil)
 	require.NoError(t, err)
 	require.Equal(t, Flags{Controllers: []string{"*"}, Duration: 8760 * time.Hour, QPS: 20, Burst: 30,
-		Elect: election.Rules{On: true, Duration: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Jitter: 120, Lock: "leases", Name: "kube-controller-manager", Namespace: "kube-system"}}, m.Flags)
+		Elect:     election.Rules{On: true, Duration: 15 * time.Second, Renew: 10 * time.Second, Retry: 2 * time.Second, Jitter: 120, Lock: "leases", Name: "kube-controller-manager", Namespace: "kube-system"},
+		NodeGrace: 50 * time.Second, NodeStartup: time.Minute, NodePeriod: 5 * time.Second, Evict: 0.1, EvictLess: 0.01, Large: 50, Unhealthy: 0.55}, m.Flags)
 }
 
 // TestRefused: what the program itself refuses is in its log, as recorded in o.

@@ -117,7 +117,14 @@ func (m *ControllerManager) fed(c *sim.Ctx, f *feed, a answer) {
 		m.listed(c, f, a)
 	case a.kind == sim.MsgFrame:
 		for _, line := range bytes.Split(bytes.TrimSpace(a.data), []byte("\n")) {
-			if kind, object, ok := sim.OpenFrame(line); ok {
+			kind, object, ok := sim.OpenFrame(line)
+			switch {
+			case !ok:
+			case f.Kind == "leases" && kind != "BOOKMARK":
+				if name := m.leaseSeen(c, kind, object, sim.FoldIn(line)); name != "" && f.Seen != nil {
+					f.Seen[name] = true
+				}
+			default:
 				m.event(c, f, kind, object)
 			}
 		}
@@ -126,6 +133,9 @@ func (m *ControllerManager) fed(c *sim.Ctx, f *feed, a answer) {
 	default:
 		if a.kind != sim.MsgEnd {
 			m.feedFailed(c, f, a.err())
+		}
+		if f.Kind == "leases" {
+			m.leasesLost(c)
 		}
 		c.Wake(c.Now.Add(feedBackoff.At(f.Fails)), fmt.Sprintf("feed %d", f.Index))
 		f.Fails++
@@ -183,6 +193,9 @@ func (m *ControllerManager) ready(c *sim.Ctx) {
 			return !slices.ContainsFunc(m.Feeds, func(f *feed) bool { return f.Kind == kind && f.Synced })
 		}) {
 			l.Ready = true
+			if l.Kind == kindNodeHealth {
+				m.beginLife(c)
+			}
 			m.next(c, l)
 		}
 	}

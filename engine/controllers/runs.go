@@ -1,6 +1,9 @@
 package controllers
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Runs tells whether --controllers has a controller run.
 func (m *ControllerManager) Runs(controller string) bool {
@@ -43,3 +46,21 @@ func (m *ControllerManager) Lacks(signer string) string {
 
 // Verbosity is its --v.
 func (m *ControllerManager) Verbosity() int { return m.Flags.V }
+
+// Silent is when a node that does not renew its Lease will be found silent; zero when
+// it is heard of, or not known.
+func (m *ControllerManager) Silent(now time.Time, node string) time.Time {
+	if m.Life == nil || m.Life.Began.IsZero() || m.Nodes[node] == nil || m.Life.Beats[node].Every > 0 {
+		return time.Time{}
+	}
+	// One that was heard of a moment ago is renewed again in a moment.
+	if _, met := m.Life.Health[node]; !met || now.Sub(m.Life.Beats[node].At) < m.Flags.NodeGrace/4 {
+		return time.Time{}
+	}
+	return m.over(now, node)
+}
+
+// Renewed tells whether a node renews its Lease, as far as the manager has heard.
+func (m *ControllerManager) Renewed(node string) bool {
+	return m.Life != nil && m.Life.Beats[node].Every > 0
+}

@@ -42,6 +42,7 @@ func init() {
 		{collecting, nil, always, (*ControllerManager).startCollector},
 		{tokenCleaner, nil, always, (*ControllerManager).startTokenCleaner},
 		{bootstrapSigner, nil, always, (*ControllerManager).startBootstrapSigner},
+		{nodeLife, &era.NodeLeases, always, (*ControllerManager).startLife},
 	}
 }
 
@@ -65,6 +66,7 @@ func (m *ControllerManager) start(c *sim.Ctx) {
 	m.Started = c.Now
 	m.CSRs, m.Secrets, m.Maps = map[string]*certv1.CertificateSigningRequest{}, map[string]*corev1.Secret{}, map[string]*corev1.ConfigMap{}
 	m.Namespaces, m.Seats, m.Roles = map[string]*corev1.Namespace{}, map[string]*corev1.ServiceAccount{}, map[string]*role{}
+	m.Nodes, m.Pods = map[string]*corev1.Node{}, map[string]*corev1.Pod{}
 	m.Pairs, m.Streams = map[string]pair{}, map[uint64]exchange{}
 	m.Clients = []*client{{}}
 	if m.Program != "" {

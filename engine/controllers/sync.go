@@ -38,7 +38,13 @@ const (
 	kindNamespace       = "namespace"
 	kindAggregation     = "aggregation"
 	kindGarbage         = "garbage"
+	kindNodeTaint       = "node-taint"
+	kindNodeHealth      = "node-health"
+	kindNodeEvict       = "node-evict"
 )
+
+// nodeFeeds are what the controller of nodes needs to know.
+var nodeFeeds = []string{"leases", "nodes", "pods"}
 
 var kinds map[string]kind
 
@@ -58,6 +64,9 @@ func init() {
 		kindSeatToken:       {(*manager).ensureToken, (*manager).tokenEnsured, nil, (*manager).seatFailed, &era.ControllerRetry, nil, []string{"secrets", "serviceaccounts"}},
 		kindCSRApprover:     {(*manager).judgeCSR, (*manager).judged, nil, (*manager).reconcilerError, &era.ControllerRetry, nil, []string{"csrs"}},
 		kindServingApprover: {(*manager).readServing, (*manager).serving, nil, (*manager).reconcilerError, &era.ControllerRetry, nil, []string{"csrs"}},
+		kindNodeTaint:       {(*manager).taintNode, (*manager).swapped, nil, nil, &era.ControllerRetry, &era.NodeWorkers, nodeFeeds},
+		kindNodeHealth:      {(*manager).beginHealth, (*manager).healthAnswered, nil, nil, &era.ControllerRetry, &era.NodeWorkers, nodeFeeds},
+		kindNodeEvict:       {(*manager).evictNode, (*manager).swapped, nil, nil, &era.ControllerRetry, nil, nodeFeeds},
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // DefaultAdmission are the admission plugins of ours that run without
 // --enable-admission-plugins.
 var DefaultAdmission = row("DefaultAdmission",
-	Fact[[]string]{Since: "1.18", Value: []string{"NamespaceLifecycle", "ServiceAccount", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
+	Fact[[]string]{Since: "1.18", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
 
 // AdmissionPlugins are all that --enable-admission-plugins knows.
 var AdmissionPlugins = row("AdmissionPlugins",

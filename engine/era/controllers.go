@@ -2,6 +2,13 @@ package era
 
 import "time"
 
+// Evictions are how many nodes a second are tainted NoExecute, and when fewer are.
+type Evictions struct {
+	Rate, Lesser float32
+	Large        int32
+	Unhealthy    float32
+}
+
 // What kube-controller-manager does in each release.
 var (
 	// SigningBackdate is how long before the signing a certificate begins.
@@ -55,6 +62,22 @@ var (
 	LeaseRenew    = row("leader/renew-deadline", Fact[time.Duration]{Value: 10 * time.Second, Source: "k8s.io/component-base/config/v1alpha1/defaults.go"})
 	LeaseRetry    = row("leader/retry-period", Fact[time.Duration]{Value: 2 * time.Second, Source: "k8s.io/component-base/config/v1alpha1/defaults.go"})
 	LeaseJitter   = row("leader/jitter", Fact[int64]{Value: 120, Source: "k8s.io/client-go/tools/leaderelection JitterFactor"})
+
+	// NodeLeases: kubelets renew a Lease, by which the controller of nodes knows them.
+	NodeLeases = row("node/leases", Fact[bool]{Since: "1.14", Value: true, Source: "pkg/features NodeLease (beta, on by default in 1.14)"})
+	// NodeWorkers is how many nodes the controller of nodes has at work at once.
+	NodeWorkers = row("node/workers", Fact[int]{Value: 8, Source: "pkg/controller/nodelifecycle/node_lifecycle_controller.go nodeUpdateWorkerSize"})
+	// NodeGrace is how long a node may be silent before it is Unknown, NodeStartup how
+	// long one that has not posted a status yet; NodePeriod is the time between two looks.
+	NodeGrace = row("node/grace",
+		Fact[time.Duration]{Until: "1.32", Value: 40 * time.Second, Source: "pkg/controller/nodelifecycle/config/v1alpha1/defaults.go"},
+		Fact[time.Duration]{Since: "1.32", Value: 50 * time.Second, Source: "pkg/controller/nodelifecycle/config/v1alpha1/defaults.go; recorded: i/50-table-nodes.json"})
+	NodeStartup = row("node/startup-grace", Fact[time.Duration]{Value: 60 * time.Second, Source: "pkg/controller/nodelifecycle/config/v1alpha1/defaults.go"})
+	NodePeriod  = row("node/period", Fact[time.Duration]{Value: 5 * time.Second, Source: "k8s.io/cloud-provider/config/v1alpha1/defaults.go NodeMonitorPeriod"})
+	// NodeEvictions are the defaults of --node-eviction-rate,
+	// --secondary-node-eviction-rate, --large-cluster-size-threshold and
+	// --unhealthy-zone-threshold.
+	NodeEvictions = row("node/evictions", Fact[Evictions]{Value: Evictions{Rate: 0.1, Lesser: 0.01, Large: 50, Unhealthy: 0.55}, Source: "cmd/kube-controller-manager/app/options/nodelifecyclecontroller.go; recorded: i/50-table-nodes.json"})
 
 	// RootCADescription is the annotation of every kube-root-ca.crt.
 	RootCADescription = row("root-ca/description", Fact[string]{Since: "1.21", Value: "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.", Source: "recorded: s/04-kube-root-ca.json"})

@@ -14,16 +14,15 @@ var ManagerFlags = row("controllers/flags", Fact[map[string][]string]{Value: map
 		authorization-webhook-cache-unauthorized-ttl controller-start-interval endpoint-updates-batch-period endpointslice-updates-batch-period
 		horizontal-pod-autoscaler-cpu-initialization-period horizontal-pod-autoscaler-downscale-stabilization
 		horizontal-pod-autoscaler-initial-readiness-delay horizontal-pod-autoscaler-sync-period legacy-service-account-token-clean-up-period
-		log-flush-frequency min-resync-period mirroring-endpointslice-updates-batch-period namespace-sync-period node-monitor-grace-period
-		node-monitor-period node-startup-grace-period pvclaimbinder-sync-period resource-quota-sync-period route-reconciliation-period`),
-	"float32": strings.Fields(`node-eviction-rate secondary-node-eviction-rate unhealthy-zone-threshold`),
+		log-flush-frequency min-resync-period mirroring-endpointslice-updates-batch-period namespace-sync-period
+	 pvclaimbinder-sync-period resource-quota-sync-period route-reconciliation-period`),
 	"float64": strings.Fields(`horizontal-pod-autoscaler-tolerance`),
 	"int":     strings.Fields(`http2-max-streams-per-connection secure-port`),
 	"int32": strings.Fields(`concurrent-cron-job-syncs concurrent-daemonset-syncs concurrent-deployment-syncs concurrent-device-taint-eviction-syncs
 		concurrent-endpoint-syncs concurrent-ephemeralvolume-syncs concurrent-gc-syncs concurrent-horizontal-pod-autoscaler-syncs
 		concurrent-job-syncs concurrent-namespace-syncs concurrent-replicaset-syncs concurrent-resource-claim-syncs concurrent-resource-quota-syncs
 		concurrent-service-endpoint-syncs concurrent-service-syncs concurrent-serviceaccount-token-syncs concurrent-statefulset-syncs
-		concurrent-ttl-after-finished-syncs concurrent-validating-admission-policy-status-syncs concurrent_rc_syncs large-cluster-size-threshold
+		concurrent-ttl-after-finished-syncs concurrent-validating-admission-policy-status-syncs concurrent_rc_syncs
 		max-endpoints-per-slice mirroring-concurrent-service-endpoint-syncs mirroring-max-endpoints-per-subset node-cidr-mask-size
 		node-cidr-mask-size-ipv4 node-cidr-mask-size-ipv6 pv-recycler-increment-timeout-nfs pv-recycler-minimum-timeout-hostpath
 		pv-recycler-minimum-timeout-nfs pv-recycler-timeout-increment-hostpath terminated-pod-gc-threshold`),

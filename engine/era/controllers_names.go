@@ -88,7 +88,7 @@ const controllerText = `
 - namespace-controller namespace on namespace-controller
 -9 node none on
 10- node-ipam-controller nodeipam on
-10- node-lifecycle-controller nodelifecycle on
+10- node-lifecycle-controller nodelifecycle on node-controller
 -36 node-route-controller route on
 - persistentvolume-attach-detach-controller attachdetach on
 - persistentvolume-binder-controller persistentvolume-binder on

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -112,6 +113,10 @@ const contestsInFull = 60
 func (k *Kubelet) nodeSeen(c *sim.Ctx, data []byte) {
 	t := &k.Port.Template
 	before := t.Raw
+	if k.Reg.Done && bytes.Contains(data, silenced) {
+		// Its controller did not hear of this kubelet for a while.
+		k.after(c, "status", time.Duration(c.Chance.N(c.Actor()+"/status", uint64(era.KubeletStatusCheck.In(k.era())))))
+	}
 	if !t.observe(data) || t.Raw == before {
 		return
 	}
@@ -130,6 +135,9 @@ func (k *Kubelet) nodeSeen(c *sim.Ctx, data []byte) {
 	}
 	k.after(c, "status", time.Duration(c.Chance.N(c.Actor()+"/status", uint64(every))))
 }
+
+// silenced is the reason of the conditions of a node that was not heard of.
+var silenced = []byte(`"NodeStatusUnknown"`)
 
 // remember keeps the UID of the Node, which the Lease names as its owner.
 func (k *Kubelet) remember(a answer) {

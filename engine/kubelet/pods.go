@@ -49,7 +49,10 @@ func (k *Kubelet) podSeen(c *sim.Ctx, event string, object json.RawMessage) {
 		x.Containers = append(x.Containers, c.Name)
 	}
 	k.Pods[name] = x
-	if p.Status.Phase == corev1.PodPending {
+	if p.Status.Phase == corev1.PodPending || slices.ContainsFunc(p.Status.Conditions, func(x corev1.PodCondition) bool {
+		// The node was not heard of for a while.
+		return x.Type == corev1.PodReady && x.Status != corev1.ConditionTrue
+	}) {
 		k.reportPod(c, &p)
 	}
 }

@@ -179,15 +179,24 @@ func (a *adm) markNode(name string) error {
 	for _, l := range mark.Labels {
 		labels[l] = ""
 	}
-	var taints []any
-	for _, t := range mark.Taints {
-		key, effect, _ := strings.Cut(t, ":")
-		taints = append(taints, map[string]any{"key": key, "effect": effect})
-	}
-	body := object{"metadata": map[string]any{"labels": labels}, "spec": map[string]any{"taints": taints}}
 	var last error
 	client.poll(era.KubeadmAPIRetry.In(a.era()), era.KubeadmAPICall.In(a.era()), func() bool {
-		_, last = client.do("PATCH", "/api/v1/nodes/"+name, body)
+		var node object
+		if node, last = client.do("GET", "/api/v1/nodes/"+name, nil); last != nil {
+			return false
+		}
+		// The taints of others stay.
+		var taints []any
+		for _, t := range mark.Taints {
+			key, effect, _ := strings.Cut(t, ":")
+			taints = append(taints, map[string]any{"key": key, "effect": effect})
+		}
+		for _, t := range node.list("spec", "taints") {
+			if o, ok := t.(map[string]any); ok && !slices.Contains(mark.Taints, fmt.Sprint(o["key"], ":", o["effect"])) {
+				taints = append(taints, t)
+			}
+		}
+		_, last = client.do("PATCH", "/api/v1/nodes/"+name, object{"metadata": map[string]any{"labels": labels}, "spec": map[string]any{"taints": taints}})
 		return last == nil
 	})
 	if last != nil {

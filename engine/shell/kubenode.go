@@ -2,7 +2,12 @@ package shell
 
 import (
 	"fmt"
+	"net/url"
+	"sort"
 	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
 )
 
 // describeNode prints a Node and its Lease. Pods are not in this world, so
@@ -61,8 +66,48 @@ func describeNode(k *kube, p *sheet, o object) error {
 	for _, n := range []string{"cpu", "memory", "ephemeral-storage"} {
 		p.printf("  %s\t0 (0%%)\t0 (0%%)\n", n)
 	}
-	p.printf("Events:\t<none>\n")
+	k.describeEvents(p, "Node", name, o.text("metadata", "uid"))
 	return nil
+}
+
+// describeEvents prints the events of an object without a namespace. Models
+// k8s.io/kubectl/pkg/describe DescribeEvents; of a Node it asks twice, because those
+// of a kubelet have its name for the UID.
+func (k *kube) describeEvents(p *sheet, kind, name, uid string) {
+	var events []object
+	for _, id := range []string{uid, name} {
+		q := url.Values{"fieldSelector": {"involvedObject.kind=" + kind + ",involvedObject.name=" + name + ",involvedObject.namespace=,involvedObject.uid=" + id}, "limit": {"500"}}
+		b, err := k.do("GET", "/api/v1/events?"+q.Encode(), nil)
+		if err != nil {
+			continue
+		}
+		list, _ := parseObject(b)
+		for _, it := range list.list("items") {
+			if m, ok := it.(map[string]any); ok {
+				events = append(events, m)
+			}
+		}
+	}
+	if len(events) == 0 {
+		p.printf("Events:\t<none>\n")
+		return
+	}
+	sort.SliceStable(events, func(i, j int) bool { return events[i].text("lastTimestamp") < events[j].text("lastTimestamp") })
+	p.printf("Events:\n  Type\tReason\tAge\tFrom\tMessage\n  ----\t------\t----\t----\t-------\n")
+	since := func(e object, field string) string {
+		t, err := time.Parse(time.RFC3339, e.text(field))
+		if err != nil {
+			return "<unknown>"
+		}
+		return duration.HumanDuration(k.now().Sub(t))
+	}
+	for _, e := range events {
+		age := since(e, "firstTimestamp")
+		if n, _ := e["count"].(float64); n > 1 {
+			age = fmt.Sprintf("%s (x%d over %s)", since(e, "lastTimestamp"), int(n), age)
+		}
+		p.printf("  %s\t%s\t%s\t%s\t%s\n", e.text("type"), e.text("reason"), age, e.text("source", "component"), strings.TrimSpace(e.text("message")))
+	}
 }
 
 // systemInfo are the lines of that block and the fields of status.nodeInfo.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -137,7 +139,9 @@ func Unmanaged(object []byte) []byte {
 func OpenFrame(line []byte) (kind string, object json.RawMessage, ok bool) {
 	const head, middle = `{"type":"`, `","object":`
 	if rest, ok := bytes.CutPrefix(line, []byte(head)); ok {
-		if kind, object, ok := bytes.Cut(rest, []byte(middle)); ok && len(kind) < 16 && bytes.HasSuffix(object, []byte("}}")) {
+		kind, object, ok := bytes.Cut(rest, []byte(middle))
+		kind, _, _ = bytes.Cut(kind, []byte(foldMark))
+		if ok && len(kind) < 16 && bytes.HasSuffix(object, []byte("}}")) {
 			return string(kind), json.RawMessage(object[:len(object)-1]), true
 		}
 	}
@@ -147,4 +151,49 @@ func OpenFrame(line []byte) (kind string, object json.RawMessage, ok bool) {
 	}
 	err := json.Unmarshal(line, &e)
 	return e.Type, e.Object, err == nil
+}
+
+// Folding says of a Lease in a watch's frame that it is renewed Every so often by
+// itself: the last time Ago before the frame was sent, and, unless Left is 0, for
+// as long as Left after it. The zero value: it is not.
+type Folding struct {
+	Every time.Duration `json:"every,omitempty"`
+	Ago   time.Duration `json:"ago,omitempty"`
+	Left  time.Duration `json:"left,omitempty"`
+}
+
+// foldMark stands between the type of an event and its folding.
+const foldMark = `","fold":"`
+
+// FoldedFrame is a frame of a watch that wants to know of folding.
+func FoldedFrame(kind string, object []byte, f Folding) []byte {
+	b := make([]byte, 0, len(object)+90)
+	b = append(append(b, `{"type":"`...), kind...)
+	if f.Every > 0 {
+		b = append(b, foldMark...)
+		for i, d := range []time.Duration{f.Every, f.Ago, f.Left} {
+			if i > 0 {
+				b = append(b, ' ')
+			}
+			b = strconv.AppendInt(b, int64(d), 10)
+		}
+	}
+	b = append(append(b, `","object":`...), object...)
+	return append(b, "}\n"...)
+}
+
+// FoldIn is what a frame's line says of folding.
+func FoldIn(line []byte) (f Folding) {
+	head, _, _ := bytes.Cut(line, []byte(`","object":`))
+	_, mark, ok := bytes.Cut(head, []byte(foldMark))
+	if !ok {
+		return f
+	}
+	var n [3]int64
+	for i, word := range bytes.Fields(mark) {
+		if i < len(n) {
+			n[i], _ = strconv.ParseInt(string(word), 10, 64)
+		}
+	}
+	return Folding{Every: time.Duration(n[0]), Ago: time.Duration(n[1]), Left: time.Duration(n[2])}
 }
