@@ -166,6 +166,14 @@ func (s *Server) begin(c *sim.Ctx, stream uint64) {
 				s.offer(c, w, sel, e)
 			}
 		}
+		if w.Told {
+			// The list before it did not tell.
+			for _, o := range s.store.matching(sel) {
+				if _, ok := s.store.Folds[foldKey(o.Resource, o.Namespace, o.Name)]; ok {
+					s.tell(c, w, modified, s.store.folded(c.Now, o))
+				}
+			}
+		}
 	}
 	w.Sent = now
 }

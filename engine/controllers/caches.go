@@ -47,7 +47,9 @@ func init() {
 		"nodes": {(*ControllerManager).nodeChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Nodes, have) }, (*ControllerManager).nodeGone},
 		"pods": {(*ControllerManager).podChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Pods, have) },
 			func(m *ControllerManager, c *sim.Ctx, key string) { delete(m.Pods, key) }},
-		"leases": {nil, func(m *ControllerManager, have map[string]bool) { keysOf(m.Life.Beats, have) },
+		"leases": {func(m *ControllerManager, c *sim.Ctx, object json.RawMessage) string {
+			return m.leaseSeen(c, "ADDED", object, sim.Folding{})
+		}, func(m *ControllerManager, have map[string]bool) { keysOf(m.Life.Beats, have) },
 			func(m *ControllerManager, c *sim.Ctx, key string) { delete(m.Life.Beats, key) }},
 		"clusterroles": {(*ControllerManager).roleChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Roles, have) }, (*ControllerManager).roleGone},
 		"namespaces": {(*ControllerManager).namespaceChanged, func(m *ControllerManager, have map[string]bool) { keysOf(m.Namespaces, have) },

@@ -108,7 +108,8 @@ func (m *ControllerManager) feedFailed(c *sim.Ctx, f *feed, why string) {
 }
 
 // feedTypes are the Go types of what feeds bring.
-var feedTypes = map[string]string{"csrs": "CertificateSigningRequest", "secrets": "Secret", "configmaps": "ConfigMap", "namespaces": "Namespace", "serviceaccounts": "ServiceAccount", "clusterroles": "ClusterRole"}
+var feedTypes = map[string]string{"csrs": "CertificateSigningRequest", "secrets": "Secret", "configmaps": "ConfigMap", "namespaces": "Namespace", "serviceaccounts": "ServiceAccount", "clusterroles": "ClusterRole",
+	"nodes": "Node", "pods": "Pod", "leases": "Lease"}
 
 // fed handles what a watch brings.
 func (m *ControllerManager) fed(c *sim.Ctx, f *feed, a answer) {
