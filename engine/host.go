@@ -133,7 +133,12 @@ var binaries = map[string]func(w *World, e era.Era, f *unitFile) (sim.Actor, err
 		return actor(api.New(e, f.Args[1:], w.Store))
 	},
 	"kube-controller-manager": func(w *World, e era.Era, f *unitFile) (sim.Actor, error) {
-		return actor(controllers.New(e, f.Args[1:]))
+		m, err := controllers.New(e, f.Args[1:])
+		if err != nil {
+			return nil, err
+		}
+		m.Password(f.Env)
+		return m, nil
 	},
 	"kubelet": func(w *World, e era.Era, f *unitFile) (sim.Actor, error) {
 		return actor(kubelet.New(e, f.Args[1:]))

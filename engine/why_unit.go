@@ -26,6 +26,7 @@ var ends = []struct {
 	{"file", "host", regexp.MustCompile(`(?:reading CA cert file|loading CA bundle for) "[a-z-]+::(?P<path>[^:"]+)(?:::[^"]*)?": (?P<error>[^"]+)`)},
 	{"file", "host", regexp.MustCompile(`(?P<error>missing content) for [A-Za-z ]+ "[a-z-]+::(?P<path>[^:"]+)`)},
 	{"file", "host", regexp.MustCompile(`(?:(?:stat|open|read|mkdir|symlink) |data from ")(?P<path>/[^ :"]+)(?:" into cert/key pair)?: (?P<error>[^"]+)`)},
+	{"file", "host", regexp.MustCompile(`(?:reading|parsing) CA (?:cert|key) file "(?P<path>/[^":]+)": (?P<error>.+)`)},
 	{"file", "host", regexp.MustCompile(`error loading config file "(?P<path>[^"]+)": (?P<error>.*)`)},
 	{"unknown-flag", "unit release", regexp.MustCompile(`unknown (?:shorthand )?flag: (?P<flag>[^"]+)`)},
 	{"flag-value", "unit", regexp.MustCompile(`invalid argument "(?P<value>.*?)" for "(?:-\w, )?(?P<flag>--[^"]+)" flag: (?P<error>.*)`)},
@@ -114,12 +115,22 @@ func (m *machine) half(unit string) string {
 
 // lastError is the last line of an error in a unit's journal.
 func lastError(u *unit) string {
+	last := true
 	for _, e := range slices.Backward(u.Journal) {
-		if e.By != "systemd" && (strings.HasPrefix(e.Line, "E") || strings.HasPrefix(e.Line, "panic: ")) {
+		if e.By == "systemd" {
+			continue
+		}
+		if strings.HasPrefix(e.Line, "E") || strings.HasPrefix(e.Line, "F") && klogLine(e.Line) || strings.HasPrefix(e.Line, "panic: ") || last && !klogLine(e.Line) {
 			return e.Line
 		}
+		last = false
 	}
 	return ""
+}
+
+// klogLine tells whether a line is one of a log, and not printed.
+func klogLine(line string) bool {
+	return len(line) > 5 && strings.IndexByte("IWEF", line[0]) >= 0 && strings.Trim(line[1:5], "0123456789") == ""
 }
 
 // explainSame says of a kubelet that waits for one request before all else that it

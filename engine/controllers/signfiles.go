@@ -120,6 +120,13 @@ func (m *ControllerManager) readOnce(c *sim.Ctx, certFile, keyFile string) error
 // passwordEnv is the variable with the password of an encrypted key.
 const passwordEnv = "CFSSL_CA_PK_PASSWORD"
 
+// Password takes the password of an encrypted signing key from the process's variables.
+func (m *ControllerManager) Password(env map[string]string) {
+	if p := env[passwordEnv]; p != "" && era.SigningCFSSL.In(m.era()) {
+		m.Env = map[string]string{passwordEnv: p}
+	}
+}
+
 // cfsslCert looks at a CA's certificate. Models helpers.ParseCertificatePEM.
 func cfsslCert(data []byte) error {
 	b, rest := pem.Decode(bytes.TrimSpace(data))

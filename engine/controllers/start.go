@@ -289,6 +289,9 @@ func (m *ControllerManager) bundle(c *sim.Ctx) ([]byte, error) {
 	}
 	b, err := readCA(c.Disk, m.Flags.RootCAFile)
 	if err != nil {
+		if _, unread := errors.AsType[*fs.PathError](err); unread && era.RootCAUnread.In(m.era()) {
+			return nil, fmt.Errorf("error reading root-ca-file at %s: %w", m.Flags.RootCAFile, err)
+		}
 		return nil, fmt.Errorf("error parsing root-ca-file at %s: %w", m.Flags.RootCAFile, err)
 	}
 	return b, nil

@@ -28,6 +28,8 @@ var (
 		Fact[string]{Value: "BoundServiceAccountTokenVolume", Source: filesSource + " startRootCACertPublisher"},
 		Fact[string]{Since: "1.20", Value: "RootCAConfigMap", Source: filesSource + " startRootCACertPublisher"},
 		Fact[string]{Since: "1.21", Value: "", Source: filesSource + " startRootCACertPublisher"})
+	// RootCAUnread: a root CA file that can't be read is told from one that is none.
+	RootCAUnread = row("root-ca/unread", Fact[bool]{Until: "1.13", Value: true, Source: managerSource + " startServiceAccountTokenController"})
 	// Aggregation: there are aggregated ClusterRoles; AggregationApplies: their rules
 	// are applied, and not put.
 	Aggregation        = row("aggregation", Fact[bool]{Since: "1.9", Value: true, Source: "pkg/controller/clusterroleaggregation"})
