@@ -16,4 +16,6 @@ var oldClaims = []claim{
 	{"*/e2-signer-verdicts/*-final.json", "engine", "signed"},
 	{"*/e2-signer-verdicts/*.json", "engine/api", "exchange"},
 	{"*/e2-signer-verdicts/*.x509.txt", "engine", "signed"},
+	{"*/d*/*-csr-*.json", "engine", "approved"},
+	{"*/d*/*-kcm.log", "engine", "approved"},
 }
