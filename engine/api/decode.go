@@ -122,7 +122,7 @@ func (x *exchange) decodeJSON(data []byte, strict []error, want schema.GroupVers
 		if broken := json.Unmarshal(data, &meta); usual && broken != nil {
 			return unrecognized(broken)
 		}
-		return bad(err)
+		return bad(decodeError(x.s.era, want.Kind, data, err))
 	}
 	strict = append(strict, more...)
 	if len(strict) == 0 {

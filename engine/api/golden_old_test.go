@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -219,4 +220,48 @@ func (w *replay) logOfAll(t *testing.T, text string) {
 		compared++
 	}
 	require.NotZero(t, compared)
+}
+
+// asPython is JSON as the recorder wrote it: with a blank after each comma and colon.
+func asPython(b []byte) []byte {
+	var compact bytes.Buffer
+	if json.Compact(&compact, b) != nil {
+		return b
+	}
+	var out []byte
+	text := false
+	for i, c := range compact.Bytes() {
+		out = append(out, c)
+		if c == '"' && (i == 0 || compact.Bytes()[i-1] != '\\') {
+			text = !text
+		}
+		if !text && (c == ',' || c == ':') {
+			out = append(out, ' ')
+		}
+	}
+	return out
+}
+
+// A request that is no base64 is refused in the words of each release's JSON library
+// (README of golden-old for 1.7; 1.8 to 1.22 from json-iterator's source).
+func TestNoBase64(t *testing.T) {
+	const body = `{"apiVersion": "certificates.k8s.io/v1beta1", "kind": "CertificateSigningRequest", "metadata": {"name": "e8"}, "spec": {"request": "%%%", "usages": ["client auth"]}}`
+	const chain = `v1beta1.CertificateSigningRequest.Spec: v1beta1.CertificateSigningRequestSpec.Usages: []v1beta1.KeyUsage: Request: decode base64: `
+	for release, want := range map[string]string{
+		"1.7.0":  `[pos 136]: json: error decoding base64 binary '%%%': illegal base64 data at input byte 0`,
+		"1.8.0":  chain + `illegal base64 data at input byte 0, parsing 136 ...st": "%%%"... at ` + body,
+		"1.11.0": chain + `illegal base64 data at input byte 0, error found in #10 byte of ...|st": "%%%", "usages"|..., bigger context ...|tadata": {"name": "e8"}, "spec": {"request": "%%%", "usages": ["client auth"]}}|...`,
+		"1.23.0": `illegal base64 data at input byte 0`,
+	} {
+		w := newOldReplay(t, release, "e-api-rejections")
+		version, sent := "v1beta1", body
+		if release == "1.23.0" {
+			version, sent = "v1", strings.Replace(body, "v1beta1", "v1", 1)
+		}
+		resp := w.send(t, "POST", era.Path(w.era, "certificates.k8s.io", "certificatesigningrequests"), admin, nil, []byte(sent))
+		require.Equal(t, 400, resp.Code)
+		var st struct{ Message string }
+		require.NoError(t, json.Unmarshal(resp.Body, &st))
+		require.Equal(t, `CertificateSigningRequest in version "`+version+`" cannot be handled as a CertificateSigningRequest: `+want, st.Message, release)
+	}
 }

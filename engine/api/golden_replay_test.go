@@ -437,6 +437,9 @@ func (w *replay) request(t *testing.T, r golden.Recording, x *exchange) {
 	if x.Request.Body != nil {
 		header.Set("Content-Type", "application/json")
 		body = w.ours(t, x)
+		if w.recorder != nil {
+			body = asPython(body)
+		}
 	}
 	if x.Request.Ctype != "" {
 		header.Set("Content-Type", x.Request.Ctype)

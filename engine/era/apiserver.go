@@ -176,3 +176,11 @@ var NameFormat = row("api/table-name-format", Fact[bool]{Since: "1.8", Value: tr
 // TableColumns: tables have the columns that kubectl shows, and not just name and
 // time of creation.
 var TableColumns = row("api/table-columns", Fact[bool]{Since: "1.10", Value: true, Source: "pkg/printers/storage; golden-old 1.11.1/e-api-rejections/39"})
+
+// Decoder is the library that reads bodies, of whose errors each has words of its
+// own; empty for sigs.k8s.io/json.
+var Decoder = row("api/decoder",
+	Fact[string]{Until: "1.8", Value: "ugorji", Source: "apimachinery/pkg/runtime/serializer/json; golden-old README"},
+	Fact[string]{Since: "1.8", Value: "jsoniter, all", Source: "vendor/github.com/json-iterator/go/feature_iter.go ReportError"},
+	Fact[string]{Since: "1.11", Value: "jsoniter", Source: "github.com/json-iterator/go iter.go ReportError"},
+	Fact[string]{Since: "1.23", Value: "", Source: "sigs.k8s.io/json"})
