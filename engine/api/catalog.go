@@ -22,6 +22,7 @@ type catalog struct {
 	kinds   map[schema.GroupVersionKind]bool
 	served  []era.GroupVersion
 	groups  []string
+	unknown []string // parameters
 }
 
 // catalogs are those made so far, by release.
@@ -31,7 +32,7 @@ func catalogOf(e era.Era) *catalog {
 	if c, ok := catalogs.Load(e); ok {
 		return c.(*catalog)
 	}
-	c := &catalog{of: map[string]*resource{}, kinds: map[schema.GroupVersionKind]bool{}, served: era.Served(e)}
+	c := &catalog{of: map[string]*resource{}, kinds: map[schema.GroupVersionKind]bool{}, served: era.Served(e), unknown: era.UnknownParameters(e)}
 	for _, v := range c.served {
 		if v.Group != "" && !slices.Contains(c.groups, v.Group) {
 			c.groups = append(c.groups, v.Group)
@@ -55,6 +56,9 @@ func catalogOf(e era.Era) *catalog {
 		}
 		n.unknown = era.Unknown(e, r.Plural)
 		n.Subs = slices.Clone(r.Subs)
+		if r.Plural == "serviceaccounts" && !era.TokenSubresource.In(e) {
+			n.Subs = nil
+		}
 		for i := range n.Subs {
 			if verbs := era.SubresourceVerbs(e, r.Plural+"/"+n.Subs[i].Name); verbs != "" {
 				n.Subs[i].Verbs = strings.Fields(verbs)

@@ -56,6 +56,9 @@ func unsupportedMedia(message string) error {
 
 // strictness of ?fieldValidation=.
 func (x *exchange) strictness() string {
+	if !era.FieldValidation.In(x.s.era) {
+		return "Ignore"
+	}
 	switch v := x.query.Get("fieldValidation"); v {
 	case "Strict", "Ignore":
 		return v
@@ -189,7 +192,13 @@ func summary(b []byte) string {
 
 // warn adds a Warning header to the answer.
 func (x *exchange) warn(message string) {
+	if era.Warnings.In(x.s.era) {
+		x.warnings = append(x.warnings, warning(message))
+	}
+}
+
+// warning is the value of a Warning header.
+func warning(message string) string {
 	b, _ := json.Marshal(message)
-	b = bytes.ReplaceAll(b, []byte(`\u003c`), []byte("<"))
-	x.warnings = append(x.warnings, "299 - "+string(b))
+	return "299 - " + string(bytes.ReplaceAll(b, []byte(`\u003c`), []byte("<")))
 }

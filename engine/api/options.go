@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // What stands in the query of a request, and in the body of a DELETE. Parameters that
@@ -70,10 +72,21 @@ func (x *exchange) writeOptions() (dry bool, err error) {
 	}
 	s.managerName("fieldManager", x.query.Get("fieldManager"))
 	s.dryRun(x.query["dryRun"])
+	if err := x.noDryRun(x.query["dryRun"]); err != nil {
+		return false, err
+	}
 	if v := x.query.Get("fieldValidation"); v != "" {
 		s.plainOf("fieldValidation", v, "", "Ignore", "Strict", "Warn")
 	}
 	return len(x.query["dryRun"]) > 0, invalidOptions(kind, errs)
+}
+
+// noDryRun says that the release can't try.
+func (x *exchange) noDryRun(list []string) error {
+	if why := era.DryRunRefused.In(x.s.era); why != "" && len(list) > 0 {
+		return apierrors.NewBadRequest(why)
+	}
+	return nil
 }
 
 // dryRun says that something else than All is asked for.
@@ -268,6 +281,9 @@ func (x *exchange) deleteOptions() (d metav1.DeleteOptions, err error) {
 		s.oneOf("propagationPolicy", string(*p), "Foreground", "Background", "Orphan", "nil")
 	}
 	s.dryRun(d.DryRun)
+	if err := x.noDryRun(d.DryRun); err != nil {
+		return d, err
+	}
 	return d, invalidOptions("DeleteOptions", errs)
 }
 

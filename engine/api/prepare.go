@@ -6,23 +6,26 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // namespace gives a new Namespace its label, finalizer and phase.
-func namespace(_ *exchange, o, old object, sub string) {
+func namespace(x *exchange, o, old object, sub string) {
 	n := o.(*corev1.Namespace)
 	if old == nil {
 		n.Status = corev1.NamespaceStatus{Phase: corev1.NamespaceActive}
 		if !slices.Contains(n.Spec.Finalizers, corev1.FinalizerKubernetes) {
 			n.Spec.Finalizers = append(n.Spec.Finalizers, corev1.FinalizerKubernetes)
 		}
-		if n.Labels == nil {
-			n.Labels = map[string]string{}
+		if era.NamespaceLabel.In(x.s.era) {
+			if n.Labels == nil {
+				n.Labels = map[string]string{}
+			}
+			n.Labels[corev1.LabelMetadataName] = n.Name
 		}
-		n.Labels[corev1.LabelMetadataName] = n.Name
 		return
 	}
 	was := old.(*corev1.Namespace)

@@ -245,6 +245,11 @@ func (s *Server) ServeHTTP(c *sim.Ctx, r *sim.Request) sim.Response {
 	}
 	x := &exchange{s: s, c: c, r: r, query: u.Query()}
 	x.info = readPath(r.Method, u, x.query)
+	if len(x.query) > 0 {
+		for _, p := range s.catalog.unknown {
+			x.query.Del(p)
+		}
+	}
 	resp := x.serve()
 	if x.waits {
 		return later
@@ -276,7 +281,28 @@ func (x *exchange) serve() sim.Response {
 	if !x.info.isResource {
 		return x.page()
 	}
-	return x.resource()
+	resp := x.resource()
+	if w := x.deprecation(); w != "" && resp.Header != nil {
+		resp.Header.Add("Warning", warning(w))
+	}
+	return resp
+}
+
+// deprecation is what is said of a request for a version that will go.
+func (x *exchange) deprecation() string {
+	i := &x.info
+	if i.version == "v1" {
+		return ""
+	}
+	gv, kind := i.group+"/"+i.version, ""
+	if r := x.s.catalog.lookup(i); r != nil {
+		kind = r.Kind
+	} else if v := x.s.catalog.review(i); v != nil {
+		kind = v.Kind
+	} else {
+		return ""
+	}
+	return era.Deprecation(x.s.era, gv, i.resource, kind)
 }
 
 // attributes is what the request asks of authorization.
@@ -316,6 +342,9 @@ func (x *exchange) resource() sim.Response {
 			return notAllowed()
 		}
 		var ok bool
+		if i.sub == "token" && len(x.s.TokenSigner) == 0 {
+			return notServed() // only with an issuer and its key
+		}
 		if x.form, ok = x.s.negotiate(x.r.Header.Get("Accept")); !ok {
 			x.form = form{}
 		}

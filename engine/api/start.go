@@ -172,7 +172,7 @@ func (s *Server) loadTokenKeys(c *sim.Ctx) error {
 // rbac/bootstrap-roles).
 func (s *Server) bootstrap(c *sim.Ctx) {
 	x := s.itself(c)
-	for _, n := range []string{"kube-system", "kube-public", "kube-node-lease", "default"} {
+	for _, n := range era.SystemNamespaces.In(s.era) {
 		x.ensure("namespaces", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n}})
 	}
 	s.publishTrust(x)

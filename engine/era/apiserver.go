@@ -1,5 +1,7 @@
 package era
 
+import "strings"
+
 // A LogLine is a line of a log: from which -v on, where in the source it is
 // written, and in which words, as fmt has them.
 type LogLine struct {
@@ -184,3 +186,92 @@ var Decoder = row("api/decoder",
 	Fact[string]{Since: "1.8", Value: "jsoniter, all", Source: "vendor/github.com/json-iterator/go/feature_iter.go ReportError"},
 	Fact[string]{Since: "1.11", Value: "jsoniter", Source: "github.com/json-iterator/go iter.go ReportError"},
 	Fact[string]{Since: "1.23", Value: "", Source: "sigs.k8s.io/json"})
+
+// parameters of a query are passed over by releases that do not know them: with
+// ?dryRun=All the change is made.
+var parameters = []struct {
+	name  string
+	known Row[bool]
+}{
+	{"dryRun", row("api/parameter-dryRun", Fact[bool]{Since: "1.11", Value: true, Source: "apiserver/pkg/endpoints/handlers/create.go"})},
+	{"fieldManager", row("api/parameter-fieldManager", Fact[bool]{Since: "1.14", Value: true, Source: "apimachinery/pkg/apis/meta/v1/types.go CreateOptions"})},
+	{"fieldValidation", row("api/parameter-fieldValidation", Fact[bool]{Since: "1.23", Value: true, Source: "apimachinery/pkg/apis/meta/v1/types.go CreateOptions"})},
+}
+
+// UnknownParameters are the names of those that a release does not know.
+func UnknownParameters(e Era) (out []string) {
+	for i := range parameters {
+		if p := &parameters[i]; !p.known.In(e) {
+			out = append(out, p.name)
+		}
+	}
+	return out
+}
+
+// DryRunRefused is why nothing may be tried.
+var (
+	DryRunRefused = row("api/dry-run-refused",
+		Fact[string]{Since: "1.11", Until: "1.12", Value: "dryRun is not supported yet", Source: "apiserver/pkg/endpoints/handlers/create.go"},
+		Fact[string]{Since: "1.12", Until: "1.13", Value: "the dryRun alpha feature is disabled", Source: "apiserver/pkg/endpoints/handlers/create.go, apiserver/pkg/features DryRun (beta 1.13)"})
+)
+
+// TokenSubresource: ServiceAccounts have the subresource token.
+var TokenSubresource = row("api/token-subresource", Fact[bool]{Since: "1.12", Value: true, Source: "pkg/features TokenRequest (beta 1.12), pkg/registry/core/rest/storage_core.go"})
+
+// SystemNamespaces are those that the server makes.
+var SystemNamespaces = row("api/system-namespaces",
+	Fact[[]string]{Value: []string{"kube-system", "kube-public", "default"}, Source: "pkg/master/controller.go"},
+	Fact[[]string]{Since: "1.14", Value: []string{"kube-system", "kube-public", "kube-node-lease", "default"}, Source: "pkg/master/controller.go, pkg/features NodeLease (beta 1.14)"})
+
+// deprecations are what is said of whoever asks for a version that will go.
+var deprecations = []struct {
+	gv     string
+	plural string // of one resource only
+	words  Row[string]
+}{
+	deprecated("certificates.k8s.io/v1beta1", "", "1.19", "1.22", "certificates.k8s.io/v1"),
+	deprecated("coordination.k8s.io/v1beta1", "", "1.19", "1.22", "coordination.k8s.io/v1"),
+	deprecated("authentication.k8s.io/v1beta1", "", "1.19", "1.22", "authentication.k8s.io/v1"),
+	deprecated("authorization.k8s.io/v1beta1", "", "1.19", "1.22", "authorization.k8s.io/v1"),
+	deprecated("apiregistration.k8s.io/v1beta1", "", "1.19", "1.22", "apiregistration.k8s.io/v1"),
+	deprecated("rbac.authorization.k8s.io/v1beta1", "", "1.17", "1.22", "rbac.authorization.k8s.io/v1"),
+	deprecated("storage.k8s.io/v1beta1", "csinodes", "1.17", "1.22", "storage.k8s.io/v1"),
+	deprecated("storage.k8s.io/v1beta1", "csidrivers", "1.19", "1.22", "storage.k8s.io/v1"),
+	deprecated("node.k8s.io/v1beta1", "", "1.22", "1.25", ""),
+}
+
+func deprecated(gv, plural, since, until, instead string) struct {
+	gv     string
+	plural string
+	words  Row[string]
+} {
+	words := " is deprecated in v" + since + "+, unavailable in v" + until + "+"
+	if instead != "" {
+		words += "; use " + instead + " "
+	}
+	return struct {
+		gv     string
+		plural string
+		words  Row[string]
+	}{gv, plural, row("api/deprecated-"+gv+plural, Fact[string]{Since: since, Until: until, Value: words, Source: "k8s.io/api zz_generated.prerelease-lifecycle.go, apiserver/pkg/endpoints/deprecation"})}
+}
+
+// Deprecation is the warning for a request of a version and kind; empty where
+// there is none.
+func Deprecation(e Era, gv, plural, kind string) string {
+	if !Warnings.In(e) {
+		return ""
+	}
+	for i := range deprecations {
+		if d := &deprecations[i]; d.gv == gv && (d.plural == "" || d.plural == plural) {
+			words := d.words.In(e)
+			if strings.HasSuffix(words, " ") {
+				words += kind
+			}
+			if words != "" {
+				return gv + " " + kind + words
+			}
+		}
+	}
+	return ""
+}
