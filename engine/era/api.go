@@ -9,7 +9,7 @@ import (
 // --enable-admission-plugins.
 var DefaultAdmission = row("DefaultAdmission",
 	Fact[[]string]{Since: "1.10", Value: []string{"NamespaceLifecycle", "ServiceAccount"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins (--admission-control before has no default but AlwaysAdmit)"},
-	Fact[[]string]{Since: "1.13", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition"}, Source: "pkg/kubeapiserver/options/plugins.go nodetaint (gate TaintNodesByCondition, beta 1.12)"},
+	Fact[[]string]{Since: "1.14", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition"}, Source: "pkg/kubeapiserver/options/plugins.go nodetaint (gate TaintNodesByCondition, beta 1.12)"},
 	Fact[[]string]{Since: "1.18", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
 
 // AdmissionPlugins are all that --enable-admission-plugins knows.
