@@ -28,9 +28,14 @@ func twins(t *engine.Trust) string {
 	return ""
 }
 
-// breakOf puts what is refused into words, and breakHeals how it heals.
+// breakOf says who is refused by whom, breakWords in which words, and breakHeals how it
+// heals.
 func breakOf(lang string, b engine.Break) string {
-	return text.Of(lang, "trust.break."+b.Kind, "client", b.Client, "servers", strings.Join(b.Servers, ", "), "words", b.Words, "log", b.Log)
+	return text.Of(lang, "trust.break."+b.Kind, "client", b.Client, "servers", strings.Join(b.Servers, ", "))
+}
+
+func breakWords(lang string, b engine.Break) string {
+	return strings.ReplaceAll(text.Of(lang, "trust.words."+b.Kind, "words", b.Words, "log", b.Log), "`", "")
 }
 
 func breakHeals(lang string, b engine.Break) string {
@@ -101,7 +106,7 @@ func Trusts(lang string, t *engine.Trust) string {
 		list = anew(list)
 		line(head + ":")
 		for _, x := range list {
-			line("  - " + breakOf(lang, x) + " " + breakHeals(lang, x))
+			line("  - " + breakOf(lang, x) + ": " + breakWords(lang, x) + " " + breakHeals(lang, x))
 		}
 		if len(list) == 0 {
 			line("  - " + text.Of(lang, "trust.nothing"))
@@ -164,7 +169,7 @@ func (m *Model) breakBlock(test, tone, head string, list []engine.Break) Block {
 		b.Tone, b.Text = tone, ""
 	}
 	for _, x := range list {
-		b.Items = append(b.Items, Item{Text: strings.ReplaceAll(breakOf(m.Lang, x), "`", ""), Note: breakHeals(m.Lang, x)})
+		b.Items = append(b.Items, Item{Text: breakOf(m.Lang, x), Note: breakWords(m.Lang, x) + " " + breakHeals(m.Lang, x)})
 	}
 	return b
 }

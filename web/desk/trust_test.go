@@ -54,7 +54,7 @@ func TestTrustIsDrawnWhenItIsLookedAt(t *testing.T) {
 	}
 	require.Equal(t, "A", find("trust-cas").Items[0].Chip)
 	require.Equal(t, "Nothing.", find("trust-broken").Text)
-	require.Contains(t, find("trust-breaks").Items[0].Text, "x509: certificate signed by unknown authority")
+	require.Contains(t, find("trust-breaks").Items[0].Note, "x509: certificate signed by unknown authority")
 	require.Equal(t, "control-1/kube-apiserver trusts clients of", find("trust-bundles").Items[0].Text)
 	for _, lang := range text.Langs {
 		said := Trusts(lang, d.m.View.Trust)
