@@ -334,6 +334,10 @@ func (v *trustees) breaks(get func(h *trustee) []byte, old *CA) (out []Break) {
 		if h.Use != sim.Signing {
 			continue
 		}
+		if n := len(certsOf(get(h))); n > 1 {
+			put(Break{Kind: "signer", Client: h.holder, Words: fmt.Sprintf("expected 1 certificate, found %d", n), Log: h.File}, h.holder)
+			continue
+		}
 		for _, s := range keys(v.w.Procs) {
 			for _, use := range []string{sim.ClientCA, sim.KubeletCA} {
 				knows := v.of(s, "", use)

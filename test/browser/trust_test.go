@@ -19,12 +19,14 @@ func TestTrust(t *testing.T) {
 			p.types("kubeadm init phase certs ca --cert-dir=/root/new; cat /etc/kubernetes/pki/ca.crt /root/new/ca.crt > /root/both.crt; cp /root/both.crt /etc/kubernetes/pki/ca.crt", "Generating")
 			p.press("inspector-trust")
 			p.until("two CAs of one name", "[..."+find("trust-cas")+".querySelectorAll('.t')].filter((e) => e.innerText === 'CN=kubernetes').length === 2")
+			p.pause()
 			require.Contains(t, js[string](p, find("trust-bundles")+".innerText"), "A+C")
 			require.Contains(t, js[string](p, find("trust-breaks")+".innerText"), "x509: certificate signed by unknown authority")
 			for _, size := range [][2]int64{{1440, 900}, {1024, 768}, {390, 844}} {
 				p.resize(size[0], size[1])
 				if size[0] < 1440 {
-					p.press("tab-inspect")
+					js[bool](p, "("+find("tab-inspect")+".click(), true)")
+					p.settle()
 				}
 				name := fmt.Sprintf("trust-%s-%d", lang, size[0])
 				p.shot(name)
