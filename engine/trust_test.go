@@ -106,3 +106,61 @@ users:
 	_, err = w.Trust("Z")
 	require.ErrorContains(t, err, `nobody trusts a CA "Z"`)
 }
+
+// How soon a bundle of clients and a signing pair are taken up is a matter of the
+// release: not before a new start up to 1.16 and 1.17, within a minute from 1.17 and
+// 1.18, at once from 1.23 (kubernetes-tls.md 6.1).
+func TestReloadByRelease(t *testing.T) {
+	for _, c := range []struct{ release, bundle, signing, bundleAfter, signingAfter string }{
+		{"1.16", "start", "start", "never", "never"},
+		{"1.17", "1m0s", "start", "minute", "never"},
+		{"1.18", "1m0s", "1m0s", "minute", "minute"},
+		{"1.22", "1m0s", "1m0s", "minute", "minute"},
+		{"1.23", "0s", "0s", "once", "once"},
+		{"1.36", "0s", "0s", "once", "once"},
+	} {
+		t.Run(c.release, func(t *testing.T) {
+			w := &city{t, newWorld(t, engine.Config{Seed: "reload", Release: c.release})}
+			other, err := pki.NewAuthority(pki.Keyring{Seed: "new"}, "new", "kubernetes", w.Now(), w.Now().AddDate(10, 0, 0))
+			require.NoError(t, err)
+			w.say("control-1", "cp /etc/kubernetes/pki/ca.crt /root/ca.crt; cp /etc/kubernetes/pki/ca.key /root/ca.key")
+			for unit, flags := range map[string]map[string]string{"kube-apiserver": {"client-ca-file": "/root/bundle.crt"}, "kube-controller-manager": {"cluster-signing-cert-file": "/root/ca.crt", "cluster-signing-key-file": "/root/ca.key"}} {
+				w.put("/root/bundle.crt", string(w.cluster().CertPEM()))
+				for name, value := range flags {
+					require.NoError(t, w.Apply(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: unit, Name: name, Value: value}}))
+				}
+			}
+			w.pass(90 * time.Second)
+			bundle := func() string { return trustLine(t, w, "bundle: control-1/kube-apiserver client-ca") }
+			signing := func() string { return trustLine(t, w, "shows: control-1/kube-controller-manager signing") }
+			require.Contains(t, bundle(), "reads="+c.bundle)
+			require.Contains(t, signing(), "reads="+c.signing)
+			w.put("/root/bundle.crt", string(w.cluster().CertPEM())+string(other.CertPEM()))
+			w.put("/root/ca.crt", string(other.CertPEM()))
+			w.put("/root/ca.key", string(pki.KeyPEM(other.Key)))
+			after := func(has func() string, want string) string {
+				if l := has(); strings.Contains(l, want) && !strings.Contains(l, "file-has") {
+					return "once"
+				}
+				return ""
+			}
+			w.pass(time.Second)
+			first := []string{after(bundle, " A+"), after(signing, " by=C reads")}
+			w.pass(time.Minute)
+			for i, has := range []string{after(bundle, " A+"), after(signing, " by=C reads")} {
+				switch {
+				case first[i] != "":
+				case has != "":
+					first[i] = "minute"
+				default:
+					first[i] = "never"
+				}
+			}
+			require.Equal(t, []string{c.bundleAfter, c.signingAfter}, first)
+			w.say("control-1", "systemctl restart kube-apiserver kube-controller-manager")
+			w.pass(time.Minute)
+			require.Contains(t, bundle(), " A+C reads")
+			require.Contains(t, signing(), " by=C reads")
+		})
+	}
+}
