@@ -117,6 +117,7 @@ var wakes = map[string]func(k *Kubelet, c *sim.Ctx, what string){
 	"noticed":  alone((*Kubelet).noticed),
 	"expired":  alone((*Kubelet).expired),
 	"lost":     alone((*Kubelet).checkLost),
+	"stale":    alone((*Kubelet).beatDue),
 	"register": alone((*Kubelet).register),
 	"status":   alone((*Kubelet).reportStatus),
 	"address":  alone((*Kubelet).checkAddress),
@@ -289,7 +290,41 @@ func (a answer) err() string {
 	if s := a.status(); s.Message != "" {
 		return s.Message
 	}
+	words := ""
+	switch a.code {
+	case 401:
+		words = "the server has asked for the client to provide credentials"
+	case 403:
+		words = strings.TrimSpace(string(a.data))
+	}
+	if words != "" {
+		return words + about(a.Method, a.URL)
+	}
 	return fmt.Sprintf("the server responded with the status code %d but did not return more information", a.code)
+}
+
+// about is what client-go adds to an answer that is no Status: what was asked of which
+// resource. Models k8s.io/apimachinery/pkg/api/errors NewGenericServerResponse.
+func about(method, uri string) string {
+	path, _, _ := strings.Cut(uri, "?")
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	group := ""
+	switch {
+	case len(parts) > 2 && parts[0] == "api":
+		parts = parts[2:]
+	case len(parts) > 3 && parts[0] == "apis":
+		group, parts = "."+parts[1], parts[3:]
+	default:
+		return ""
+	}
+	if len(parts) > 2 && parts[0] == "namespaces" {
+		parts = parts[2:]
+	}
+	name := ""
+	if len(parts) > 1 {
+		name = " " + parts[1]
+	}
+	return " (" + strings.ToLower(method) + " " + parts[0] + group + name + ")"
 }
 
 // cancel leaves all exchanges of an owner.

@@ -101,6 +101,10 @@ func (k *Kubelet) store(c *sim.Ctx, r *rotation, cert []byte) {
 	}
 	name, conn := a.Name, a.Conn
 	r.Attempt = attempt{}
+	if !first && r.Use == useClient && era.KubeletTick.In(k.era()) == 0 {
+		// Nobody closes the connections: they end being good with the old one.
+		k.after(c, "stale", r.Cert.NotAfter.Sub(c.Clock())+1)
+	}
 	r.Cert = next
 	k.after(c, "deadline "+r.Use, era.KubeletSettle.In(k.era()))
 	if r.Use == useServing {

@@ -302,6 +302,10 @@ func (k *Kubelet) loadClient(c *sim.Ctx) bool {
 	boot, conf := k.Flags.BootstrapKubeconfig, k.Flags.Kubeconfig
 	use := func(l line) bool {
 		cl, _, err := readKubeconfig(c.Disk, conf)
+		if err != nil && !era.KubeletBackground.In(k.era()) {
+			k.die(c, "failed to run Kubelet: invalid kubeconfig: "+err.Error())
+			return false
+		}
 		if err != nil {
 			return k.fatal(c, "kubeconfig", err)
 		}
