@@ -20,7 +20,8 @@ INCALLS := github.com/... k8s.io/... sigs.k8s.io/... mvdan.cc/... go.yaml.in/...
 	vendor/golang.org/x/net/... vendor/golang.org/x/text/... vendor/golang.org/x/crypto/cryptobyte/...
 # The page speaks JSON: it is built of a copy of k8s.io/api without protobuf, which
 # is 1.7 MB of it, and of one of k8s.io/apimachinery that refuses CBOR, which is
-# another 0.7 MB. Both lie below this folder, so that gofmt and lint see them.
+# another 0.7 MB, logs nothing and has no unstructured objects (tools/plain), 0.7 MB
+# more. They lie below this folder, so that gofmt and lint see them.
 PLAIN   := .work/wasm.mod
 # All that is built for the browser is built with these, so that it is built once.
 FOR_WASM := -modfile=$(PLAIN) -trimpath $(foreach p,$(INCALLS),'-gcflags=$(p)=$(SMALL)')
@@ -36,17 +37,18 @@ all: server
 run: server
 	./joinery serve --listen $(LISTEN)
 
-$(PLAIN): go.mod go.sum Makefile
-	@mkdir -p .work && rm -rf .work/api .work/apimachinery
+$(PLAIN): go.mod go.sum Makefile $(shell find tools/plain -type f)
+	@mkdir -p .work && rm -rf .work/api .work/apimachinery .work/klog
 	$(GO) mod download k8s.io/api k8s.io/apimachinery
 	for m in api apimachinery; do cp -R "$$($(GO) list -m -f '{{.Dir}}' k8s.io/$$m)" .work/$$m && chmod -R u+w .work/$$m || exit 1; done
 	find .work/api -name generated.pb.go -delete
 	printf '%s\n' 'package direct' 'import "errors"' 'var refused = errors.New("this program speaks JSON")' \
 		'func Marshal(any) ([]byte, error) { return nil, refused }' 'func Unmarshal([]byte, any) error { return refused }' \
 		'func Diagnose([]byte) (string, error) { return "", refused }' >.work/apimachinery/pkg/runtime/serializer/cbor/direct/direct.go
+	cp -R tools/plain/apimachinery/. .work/apimachinery/ && cp -R tools/plain/klog .work/klog
 	gofmt -w .work/apimachinery/pkg/runtime/serializer/cbor/direct .work/apimachinery/third_party
 	cp go.sum .work/wasm.sum
-	cp go.mod $@ && $(GO) mod edit -replace k8s.io/api=./.work/api -replace k8s.io/apimachinery=./.work/apimachinery $@
+	cp go.mod $@ && $(GO) mod edit -replace k8s.io/api=./.work/api -replace k8s.io/apimachinery=./.work/apimachinery -replace k8s.io/klog/v2=./.work/klog $@
 
 # The engine and the page for the browser.
 wasm: $(PLAIN)
