@@ -216,8 +216,7 @@ func (w *World) begun(m *machine, name string) error {
 	}
 	a, err := make(w, w.eraOf(m), f)
 	if err != nil {
-		w.refuse(m, name, pid, kind, err)
-		w.ended(m, name, f, 1)
+		w.ended(m, name, f, w.refuse(m, name, pid, kind, err))
 		return nil
 	}
 	w.startsAnew(addr)
@@ -228,16 +227,31 @@ func (w *World) begun(m *machine, name string) error {
 	return nil
 }
 
-// refuse logs a command line that the program does not take.
-func (w *World) refuse(m *machine, name string, pid int, kind string, err error) {
-	line := "Error: " + err.Error()
-	if kind == "kubelet" {
-		t := m.Clock.At(w.Clock)
-		line = fmt.Sprintf("E%02d%02d %02d:%02d:%02d.%06d %7d run.go:72] %s", int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, pid,
-			sim.KV("command failed", "err", err.Error()))
+// refuse logs a command line that the program does not take, and returns the status
+// with which it ends.
+func (w *World) refuse(m *machine, name string, pid int, kind string, err error) int {
+	log := func(level byte, line string) {
+		w.observe(trace.Observation{Actor: m.Name + "/" + name, Kind: trace.Log, Subject: name, Args: map[string]string{"level": string(level), "v": "0"}, Payload: line})
+		m.log(w.Clock, name, pid, line)
 	}
-	w.observe(trace.Observation{Actor: m.Name + "/" + name, Kind: trace.Log, Subject: name, Args: map[string]string{"level": "E", "v": "0"}, Payload: line})
-	m.log(w.Clock, name, pid, line)
+	refused := &era.Refusal{Why: err.Error(), Ending: era.FlagsRefused(w.eraOf(m), kind)}
+	errors.As(err, &refused)
+	for _, line := range refused.Told {
+		log('I', line)
+	}
+	for _, l := range refused.Ending.Lines {
+		line, level := strings.ReplaceAll(l.Format, "%s", refused.Why), byte('E')
+		if l.Message != "" {
+			line = sim.KV(l.Message, l.Key, line)
+		}
+		if l.Level != 0 {
+			level = l.Level
+			t := m.Clock.At(w.Clock)
+			line = fmt.Sprintf("%c%02d%02d %02d:%02d:%02d.%06d %7d %s] %s", level, int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, pid, l.Source, line)
+		}
+		log(level, line)
+	}
+	return refused.Ending.Status
 }
 
 // dash is a unit's description as it stands behind its name.
@@ -260,7 +274,7 @@ func (w *World) unitNote(m *machine, name string, args map[string]string) {
 
 // exitNames are the names of a status in systemd's journal; those in systemctl's
 // output are fewer (exit_status_to_string of systemd's exit-status.c).
-var exitNames = map[int]string{1: "/FAILURE", 2: "/INVALIDARGUMENT", 203: "/EXEC"}
+var exitNames = map[int]string{1: "/FAILURE", 2: "/INVALIDARGUMENT", 203: "/EXEC", 255: "/EXCEPTION"}
 
 // ended is a process that ended by itself, and what its unit makes of that. Words
 // are those of systemd 252, which Debian 12 has.

@@ -154,11 +154,17 @@ func TestGatesByRelease(t *testing.T) {
 	require.Equal(t, []GateLine{{'I', 0, "feature_gate.go:144", "feature gates: map[]"}}, over)
 }
 
-// Every gate can be walked over by name and release, with its source.
-func TestGatesAreListed(t *testing.T) {
-	require.Contains(t, Names(), "gate/CSRDuration")
-	require.Equal(t, "BETA - default=true", Value("gate/CSRDuration", Must("1.22")))
-	require.NotEmpty(t, Source("gate/CSRDuration", Must("1.22")))
-	require.Empty(t, Value("gate/CSRDuration", Must("1.21")))
-	require.Empty(t, Source("gate/CSRDuration", Must("1.21")))
+// Every gate and every flag can be walked over by release, with its source.
+func TestTablesAreTold(t *testing.T) {
+	for release, want := range map[string][]Told{
+		"1.21": {{"flag/kubelet/network-plugin", "string, deprecated: will be removed along with dockershim.", "pkg/kubelet/config/flags.go"}},
+		"1.22": {{"gate/CSRDuration", "BETA - default=true", gateSource},
+			{"flag/kube-apiserver/insecure-port", "int, deprecated: This flag has no effect now and will be removed in v1.24.", "cmd/kube-apiserver/app/options/options.go"}},
+	} {
+		require.Subset(t, Must(release).All(), want)
+	}
+	for _, f := range Must("1.24").All() {
+		require.NotEmpty(t, f.Source, f.Name)
+		require.NotEqual(t, "flag/kubelet/network-plugin", f.Name)
+	}
 }

@@ -18,6 +18,13 @@ var lists = []func(e Era, tell func(name, value, source string)){
 		}
 	},
 	func(e Era, tell func(name, value, source string)) {
+		for _, t := range flagTables {
+			for _, f := range Flags(e, t.component) {
+				tell("flag/"+t.component+"/"+f.Name, f.String(), f.Source)
+			}
+		}
+	},
+	func(e Era, tell func(name, value, source string)) {
 		for unit := range worldFlags {
 			tell("world/"+unit, strings.Join(UnitFlags(e, unit), " "), "seed 000 for 1.7 and 1.8")
 		}

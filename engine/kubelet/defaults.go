@@ -12,8 +12,9 @@ import (
 	"github.com/joinery-lab/joinery/engine/era"
 )
 
-// defaults are what fields that are not set stand for; what depends on others is
-// in complete. Models pkg/kubelet/apis/config/v1beta1/defaults.go.
+// defaults are what fields that are not set stand for in 1.36; what depends on others
+// is in complete. Where a flag of the release has another default, that is it: both are
+// from the same place. Models pkg/kubelet/apis/config/v1beta1/defaults.go.
 const defaults = `{"enableServer":true,"syncFrequency":"1m","fileCheckFrequency":"20s","httpCheckFrequency":"20s","address":"0.0.0.0","port":10250,
 "authentication":{"anonymous":{"enabled":false},"webhook":{"enabled":true,"cacheTTL":"2m"}},
 "authorization":{"mode":"Webhook","webhook":{"cacheAuthorizedTTL":"5m","cacheUnauthorizedTTL":"30s"}},
@@ -55,14 +56,40 @@ func (cfg *KubeletConfiguration) complete(e era.Era) {
 	if cfg.Logging.flushes() == 0 {
 		cfg.Logging.FlushFrequency = nil
 	}
-	fill(reflect.ValueOf(cfg).Elem(), reflect.ValueOf(normal()).Elem())
+	fill(reflect.ValueOf(cfg).Elem(), reflect.ValueOf(normal(e)).Elem())
 }
 
-var normal = sync.OnceValue(func() *KubeletConfiguration {
+var normals sync.Map // by release
+
+// normal is a configuration of a release in which nothing was set.
+func normal(e era.Era) *KubeletConfiguration {
+	if n, ok := normals.Load(e); ok {
+		return n.(*KubeletConfiguration)
+	}
 	cfg := new(KubeletConfiguration)
 	json.Unmarshal([]byte(defaults), cfg)
+	var f Flags
+	for _, x := range era.Flags(e, "kubelet") {
+		if x.Field != "" && !among(legacies, x.Name) {
+			f.Given = append(f.Given, unset(x)...)
+		}
+	}
+	f.override(e, cfg)
+	normals.Store(e, cfg)
 	return cfg
-})
+}
+
+// unset is a flag as if its default had been given; none when that is not known, or
+// nothing but a boolean that is false.
+func unset(f era.Flag) []given {
+	switch {
+	case f.Default == "?" || f.Default == "" && f.Kind != "bool":
+		return nil
+	case f.Default == "":
+		return []given{{f.Name, "false"}}
+	}
+	return []given{{f.Name, f.Default}}
+}
 
 // fill sets what is zero in v as it is in normal. A type that is written in one
 // word is set as a whole.
@@ -89,12 +116,18 @@ func (cfg *KubeletConfiguration) evict() {
 	}
 }
 
+// legacies are the flags whose defaults are others than those of the fields in a
+// configuration file.
+const legacies = "anonymous-auth authentication-token-webhook authorization-mode read-only-port"
+
 // legacy are the defaults of a kubelet without a configuration file. Models
 // cmd/kubelet/app/options applyLegacyDefaults.
-func (cfg *KubeletConfiguration) legacy() {
-	yes := true
-	cfg.Authentication.Anonymous.Enabled = &yes
-	cfg.Authentication.Webhook.Enabled = new(bool)
-	cfg.Authorization.Mode = "AlwaysAllow"
-	cfg.ReadOnlyPort = 10255
+func (cfg *KubeletConfiguration) legacy(e era.Era) {
+	var f Flags
+	for _, x := range era.Flags(e, "kubelet") {
+		if among(legacies, x.Name) {
+			f.Given = append(f.Given, unset(x)...)
+		}
+	}
+	f.override(e, cfg)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 	netutils "k8s.io/utils/net"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // Flags is what a kubelet's command line said.
@@ -27,87 +28,54 @@ type Flags struct {
 	V                   int    `json:"v,omitempty"`
 	// Labels is the value of --node-labels.
 	Labels string `json:"labels,omitempty"`
+	// RequireKubeconfig: it is to have an API server, or to end.
+	RequireKubeconfig bool `json:"requireKubeconfig,omitempty"`
 	// Version: it is to say its version and end.
 	Version bool `json:"version,omitempty"`
 	// Given are the others, in the order of their names: most stand for a field of
 	// the configuration and win over it.
 	Given []given `json:"given,omitempty"`
+	// Told is what is said of those that are deprecated.
+	Told []string `json:"told,omitempty"`
 }
 
 type given struct{ Name, Value string }
 
-// flagRows are the flags of 1.36 beside those of Flags, by what is said of who uses
-// one: NAME:KIND or NAME:KIND:FIELD. Kinds are b boolean, n number, d duration, s
-// string, i address, l list, m map, e map of thresholds, g feature gates, t taints.
-// Models cmd/kubelet/app/options, of which globalflags_linux.go is cAdvisor's.
-var flagRows = []struct{ deprecated, rows string }{
-	{"", `cloud-provider:s config-dir:s exit-on-lock-contention:b fail-cgroupv1:b:failCgroupV1 help:b housekeeping-interval:d
-		image-credential-provider-bin-dir:s image-credential-provider-config:s lock-file:s log-flush-frequency:d provider-id:s:providerID runtime-cgroups:s
-		seccomp-default:b:seccompDefault vmodule:s`},
-	{"This parameter should be set via the config file specified by the Kubelet's --config flag. See https://kubernetes.io/docs/tasks/administer-cluster/kubelet-config-file/ for more information.",
-		`address:i:address allowed-unsafe-sysctls:l:allowedUnsafeSysctls anonymous-auth:b:authentication.anonymous.enabled
-		authentication-token-webhook-cache-ttl:d:authentication.webhook.cacheTTL authentication-token-webhook:b:authentication.webhook.enabled
-		authorization-mode:s:authorization.mode authorization-webhook-cache-authorized-ttl:d:authorization.webhook.cacheAuthorizedTTL
-		authorization-webhook-cache-unauthorized-ttl:d:authorization.webhook.cacheUnauthorizedTTL cgroup-driver:s:cgroupDriver cgroup-root:s:cgroupRoot
-		cgroups-per-qos:b:cgroupsPerQOS client-ca-file:s:authentication.x509.clientCAFile cluster-dns:l:clusterDNS cluster-domain:s:clusterDomain
-		container-log-max-files:n:containerLogMaxFiles container-log-max-size:s:containerLogMaxSize
-		container-runtime-endpoint:s:containerRuntimeEndpoint contention-profiling:b:enableContentionProfiling cpu-cfs-quota:b:cpuCFSQuota
-		cpu-cfs-quota-period:d:cpuCFSQuotaPeriod cpu-manager-policy:s:cpuManagerPolicy cpu-manager-policy-options:m:cpuManagerPolicyOptions
-		cpu-manager-reconcile-period:d:cpuManagerReconcilePeriod enable-controller-attach-detach:b:enableControllerAttachDetach
-		enable-debugging-handlers:b:enableDebuggingHandlers enable-server:b:enableServer enforce-node-allocatable:l:enforceNodeAllocatable
-		event-burst:n:eventBurst event-qps:n:eventRecordQPS eviction-hard:e:evictionHard eviction-max-pod-grace-period:n:evictionMaxPodGracePeriod
-		eviction-minimum-reclaim:m:evictionMinimumReclaim eviction-pressure-transition-period:d:evictionPressureTransitionPeriod
-		eviction-soft:e:evictionSoft eviction-soft-grace-period:m:evictionSoftGracePeriod fail-swap-on:b:failSwapOn feature-gates:g:featureGates
-		file-check-frequency:d:fileCheckFrequency hairpin-mode:s:hairpinMode healthz-bind-address:i:healthzBindAddress healthz-port:n:healthzPort
-		http-check-frequency:d:httpCheckFrequency image-gc-high-threshold:n:imageGCHighThresholdPercent
-		image-gc-low-threshold:n:imageGCLowThresholdPercent image-service-endpoint:s:imageServiceEndpoint
-		kernel-memcg-notification:b:kernelMemcgNotification kube-api-burst:n:kubeAPIBurst kube-api-content-type:s:contentType
-		kube-api-qps:n:kubeAPIQPS kube-reserved-cgroup:s:kubeReservedCgroup kube-reserved:m:kubeReserved kubelet-cgroups:s:kubeletCgroups
-		local-storage-capacity-isolation:b:localStorageCapacityIsolation log-json-info-buffer-size:s:logging.options.json.infoBufferSize
-		log-json-split-stream:b:logging.options.json.splitStream log-text-info-buffer-size:s:logging.options.text.infoBufferSize
-		log-text-split-stream:b:logging.options.text.splitStream logging-format:s:logging.format
-		make-iptables-util-chains:b:makeIPTablesUtilChains manifest-url:s:staticPodURL manifest-url-header:s max-open-files:n:maxOpenFiles
-		max-pods:n:maxPods memory-manager-policy:s:memoryManagerPolicy minimum-image-ttl-duration:d:imageMinimumGCAge
-		node-status-max-images:n:nodeStatusMaxImages node-status-update-frequency:d:nodeStatusUpdateFrequency oom-score-adj:n:oomScoreAdj
-		pod-cidr:s:podCIDR pod-manifest-path:s:staticPodPath pod-max-pids:n:podPidsLimit pods-per-core:n:podsPerCore port:n:port
-		protect-kernel-defaults:b:protectKernelDefaults qos-reserved:m:qosReserved read-only-port:n:readOnlyPort register-node:b:registerNode
-		register-with-taints:t:registerWithTaints registry-burst:n:registryBurst registry-qps:n:registryPullQPS reserved-cpus:s:reservedSystemCPUs
-		reserved-memory:s resolv-conf:s:resolvConf rotate-certificates:b:rotateCertificates rotate-server-certificates:b:serverTLSBootstrap
-		runonce:b:runOnce runtime-request-timeout:d:runtimeRequestTimeout serialize-image-pulls:b:serializeImagePulls
-		streaming-connection-idle-timeout:d:streamingConnectionIdleTimeout sync-frequency:d:syncFrequency system-cgroups:s:systemCgroups
-		system-reserved-cgroup:s:systemReservedCgroup system-reserved:m:systemReserved tls-cert-file:s:tlsCertFile
-		tls-cipher-suites:l:tlsCipherSuites tls-min-version:s:tlsMinVersion tls-private-key-file:s:tlsPrivateKeyFile
-		topology-manager-policy:s:topologyManagerPolicy topology-manager-policy-options:m:topologyManagerPolicyOptions
-		topology-manager-scope:s:topologyManagerScope volume-plugin-dir:s:volumePluginDir volume-stats-agg-period:d:volumeStatsAggPeriod`},
-	{"Use --eviction-hard or --eviction-soft instead. Will be removed in a future version.",
-		`maximum-dead-containers:n maximum-dead-containers-per-container:n minimum-container-ttl-duration:d`},
-	{"will be removed in 1.25 or later. in favor of using CSI.", `experimental-mounter-path:s`},
-	{"will be removed in 1.25 or later.", `experimental-allocatable-ignore-eviction:b`},
-	{"This is a cadvisor flag that was mistakenly registered with the Kubelet. Due to legacy concerns, it will follow the standard CLI deprecation timeline before being removed.",
-		`application-metrics-count-limit:n boot-id-file:s container-hints:s containerd:s containerd-namespace:s enable-load-reader:b
-		event-storage-age-limit:s event-storage-event-limit:s global-housekeeping-interval:d log-cadvisor-usage:b machine-id-file:s
-		storage-driver-buffer-duration:d storage-driver-db:s storage-driver-host:s storage-driver-password:s storage-driver-secure:b
-		storage-driver-table:s storage-driver-user:s`},
-}
+// flagRow is what is known of a flag: how its value is read, and the field of the
+// configuration that it sets. Conversions are b boolean, n number, d duration, s string,
+// i address, l list, m map, e map of thresholds, g feature gates, t taints.
+type flagRow struct{ conversion, field string }
 
-// flagRow is a row of flagRows.
-type flagRow struct{ kind, field, deprecated string }
-
-func rowOf(name string) (r flagRow, ok bool) {
-	for _, list := range flagRows {
-		for word := range strings.FieldsSeq(list.rows) {
-			if !strings.HasPrefix(word, name) {
-				continue
-			}
-			if n, rest, _ := strings.Cut(word, ":"); n == name {
-				r.kind, r.field, _ = strings.Cut(rest, ":")
-				r.deprecated = list.deprecated
-				return r, true
-			}
-		}
+func rowOf(e era.Era, name string) (r flagRow, ok bool) {
+	f, ok := era.FlagOf(e, "kubelet", strings.ReplaceAll(name, "_", "-"))
+	r.field = f.Field
+	switch f.Kind {
+	case "bool":
+		r.conversion = "b"
+	case "duration":
+		r.conversion = "d"
+	case "int", "int32", "int64", "uint", "float64":
+		r.conversion = "n"
+	case "ip":
+		r.conversion = "i"
+	case "stringSlice":
+		r.conversion = "l"
+	case "mapStringString":
+		r.conversion = "m"
+	case "mapStringString<":
+		r.conversion = "e"
+	case "mapStringBool":
+		r.conversion = "g"
+	case "taints":
+		r.conversion = "t"
+	default:
+		r.conversion = "s"
 	}
-	return r, false
+	return r, ok
 }
+
+// ofText is how a string is read that older kubelets take apart later than others.
+var ofText = map[string]string{"evictionHard": "e", "evictionSoft": "e", "evictionSoftGracePeriod": "m", "evictionMinimumReclaim": "m", "featureGates": "g"}
 
 // among tells whether a word is in a list.
 func among(list, name string) bool { return slices.Contains(strings.Fields(list), name) }
@@ -178,50 +146,36 @@ func taintOf(text string) (map[string]string, error) {
 
 // parseFlags reads a command line without the program's name. The error is
 // what the process ends with.
-func parseFlags(args []string) (Flags, error) {
+func parseFlags(e era.Era, args []string) (Flags, error) {
 	var f Flags
 	fs := pflag.NewFlagSet("kubelet", pflag.ContinueOnError)
-	normal := func(name string) string { return strings.ReplaceAll(name, "_", "-") }
-	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName { return pflag.NormalizedName(normal(name)) })
-	fs.SetOutput(io.Discard)
-	fs.Usage = func() {}
 	for _, x := range []struct {
-		into         *string
-		name, normal string
-	}{{&f.Config, "config", ""}, {&f.BootstrapKubeconfig, "bootstrap-kubeconfig", ""}, {&f.Kubeconfig, "kubeconfig", ""}, {&f.CertDir, "cert-dir", "/var/lib/kubelet/pki"},
-		{&f.HostnameOverride, "hostname-override", ""}, {&f.NodeIP, "node-ip", ""}, {&f.RootDir, "root-dir", "/var/lib/kubelet"}, {&f.Labels, "node-labels", ""}} {
-		fs.StringVar(x.into, x.name, x.normal, "")
+		into *string
+		name string
+	}{{&f.Config, "config"}, {&f.BootstrapKubeconfig, "bootstrap-kubeconfig"}, {&f.BootstrapKubeconfig, "experimental-bootstrap-kubeconfig"}, {&f.Kubeconfig, "kubeconfig"},
+		{&f.CertDir, "cert-dir"}, {&f.HostnameOverride, "hostname-override"}, {&f.NodeIP, "node-ip"}, {&f.RootDir, "root-dir"}, {&f.Labels, "node-labels"}} {
+		fs.StringVar(x.into, x.name, "", "")
 	}
+	fs.BoolVar(&f.RequireKubeconfig, "require-kubeconfig", false, "")
 	fs.BoolVar(&f.Version, "version", false, "")
 	fs.IntVarP(&f.V, "v", "v", 0, "")
 	own := map[string]bool{}
 	fs.VisitAll(func(x *pflag.Flag) { own[x.Name] = true })
 	for _, a := range args {
-		name, _, _ := strings.Cut(strings.TrimPrefix(a, "--"), "=")
-		row, ok := rowOf(normal(name))
-		switch {
-		case !ok || fs.Lookup(name) != nil:
-		case row.kind == "b":
-			fs.Bool(name, false, "")
-		case row.kind == "d":
-			fs.Duration(name, 0, "")
-		case row.kind == "n" && among("max-open-files pod-max-pids", normal(name)):
-			fs.Int64(name, 0, "")
-		case row.kind == "n":
-			fs.Int32(name, 0, "")
-		case row.kind == "s":
-			fs.String(name, "", "")
-		default:
-			fs.Var(&pairs{kind: row.kind}, name, "")
+		name, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimPrefix(a, "--"), "_", "-"), "=")
+		if row, ok := rowOf(e, name); ok && among("i l m e g t", row.conversion) && fs.Lookup(name) == nil {
+			fs.Var(&pairs{kind: row.conversion}, name, "")
 		}
 	}
-	if err := fs.Parse(args); err != nil {
-		return f, fmt.Errorf("failed to parse kubelet flag: %w", err)
+	c, err := era.ReadCommandLine(e, "kubelet", fs, args)
+	f.Told = c.Told
+	if err != nil {
+		return f, err
 	}
-	if fs.NArg() > 0 {
-		return f, fmt.Errorf("unknown command %s", fs.Arg(0))
+	if !c.Changed("kubeconfig") && f.BootstrapKubeconfig == "" && !f.RequireKubeconfig {
+		f.Kubeconfig = "" // its default is for who asks for the API server in another way
 	}
-	fs.Visit(func(x *pflag.Flag) {
+	c.Visit(func(x *pflag.Flag) {
 		if !own[x.Name] {
 			f.Given = append(f.Given, given{x.Name, x.Value.String()})
 		}
@@ -229,28 +183,35 @@ func parseFlags(args []string) (Flags, error) {
 	return f, nil
 }
 
-// gates are the feature gates of the command line.
-func (f Flags) gates() map[string]bool {
+// gates are the feature gates of the command line. The error is that of a release which
+// takes them apart only now.
+func (f Flags) gates(e era.Era) (gates map[string]bool, err error) {
 	var cfg KubeletConfiguration
 	for _, g := range f.Given {
 		if g.Name == "feature-gates" {
-			Flags{Given: []given{g}}.override(&cfg)
+			if row, _ := rowOf(e, g.Name); row.conversion == "s" {
+				_, err = e.ReadGates([]string{g.Value})
+			}
+			Flags{Given: []given{g}}.override(e, &cfg)
 		}
 	}
-	return cfg.FeatureGates
+	return cfg.FeatureGates, err
 }
 
 // override puts the flags that were given into a configuration: as the JSON that
 // would stand in its file. Feature gates are added to those of the file.
-func (f Flags) override(cfg *KubeletConfiguration) {
+func (f Flags) override(e era.Era, cfg *KubeletConfiguration) {
 	for _, g := range f.Given {
-		row, _ := rowOf(g.Name)
+		row, _ := rowOf(e, g.Name)
 		if row.field == "" {
 			continue
 		}
+		if c := ofText[row.field]; c != "" && row.conversion == "s" {
+			row.conversion = c
+		}
 		value := any(g.Value)
 		words := strings.Split(g.Value, ",")
-		switch row.kind {
+		switch row.conversion {
 		case "b", "n":
 			value = json.RawMessage(g.Value)
 		case "l":
@@ -266,16 +227,16 @@ func (f Flags) override(cfg *KubeletConfiguration) {
 		case "m", "e", "g":
 			m := map[string]any{}
 			for _, w := range words {
-				name, v, _ := strings.Cut(w, map[bool]string{false: "=", true: "<"}[row.kind == "e"])
-				if m[name] = any(v); row.kind == "g" {
-					m[name] = v == "true"
+				name, v, _ := strings.Cut(w, map[bool]string{false: "=", true: "<"}[row.conversion == "e"])
+				if m[name] = any(v); row.conversion == "g" {
+					m[strings.TrimSpace(name)], _ = strconv.ParseBool(strings.TrimSpace(v))
 				}
 			}
 			delete(m, "")
 			value = m
 		}
 		for _, v := range []any{nil, value} {
-			if v == nil && row.kind == "g" {
+			if v == nil && row.conversion == "g" {
 				continue
 			}
 			keys := strings.Split(row.field, ".")

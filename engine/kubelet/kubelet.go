@@ -81,7 +81,7 @@ type exchange struct {
 // New returns a kubelet that reads the command line args, without the
 // program's name. The error is that of the flags ("unknown flag: --x").
 func New(e era.Era, args []string) (*Kubelet, error) {
-	f, err := parseFlags(args)
+	f, err := parseFlags(e, args)
 	if err != nil {
 		return nil, err
 	}

@@ -12,11 +12,46 @@ import (
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
-// die ends the process as a kubelet does that can't start.
+// parts are the parts of a start, by what 1.36 says before the reason, in their order,
+// and after it.
+var parts = [era.KubeletRun + 1][2]string{
+	era.KubeletGates: {gatesFailed}, era.KubeletFlags: {"failed to validate kubelet flags: "},
+	era.KubeletFile:  {"failed to load kubelet config file, path: ", ", error: "},
+	era.KubeletValid: {"failed to validate kubelet configuration, error: ", ", path: &TypeMeta{Kind:,APIVersion:,}"},
+	era.KubeletDeps:  {"failed to construct kubelet dependencies: "},
+}
+
+const gatesFailed = "failed to set feature gates from initial flags-based config: "
+
+// die ends the process as a kubelet of its release does that can't start: why is in the
+// words of 1.36.
 func (k *Kubelet) die(c *sim.Ctx, why string) {
-	k.log(c, lineCommand, "err", why)
+	part, reason := era.KubeletRun, why
+	for i, words := range parts {
+		if rest, ok := strings.CutPrefix(why, words[0]); ok && words[0] != "" {
+			part, reason = i, strings.TrimSuffix(rest, words[1])
+			if _, after, ok := strings.Cut(rest, words[1]); ok && i == era.KubeletFile {
+				reason = after
+			}
+		}
+	}
+	end, whole := era.KubeletFailed(k.era(), part)
+	if !whole {
+		why = reason
+	}
+	for _, l := range end.Lines {
+		text := fmt.Sprintf(l.Format, why)
+		switch {
+		case l.Level == 0:
+			c.LogLine('E', 0, text)
+		case l.Message == "":
+			c.Log(l.Level, 0, l.Source, text)
+		default:
+			c.LogKV(l.Level, 0, l.Source, l.Message, l.Key, text)
+		}
+	}
 	k.note(c, PhaseExited, "error", why)
-	c.Exit(era.KubeletFatal.In(k.era()))
+	c.Exit(end.Status)
 }
 
 // start is the start-up sequence up to the moment when the certificate manager
@@ -91,19 +126,19 @@ func (k *Kubelet) usable(c *sim.Ctx) bool {
 // without a reason when the process has ended. Models cmd/kubelet/app
 // NewKubeletCommand.
 func (k *Kubelet) configure(c *sim.Ctx) (cfg *KubeletConfiguration, why string) {
-	for _, g := range k.Flags.Given {
-		if row, _ := rowOf(g.Name); row.deprecated != "" {
-			c.LogLine('I', 0, "Flag --"+g.Name+" has been deprecated, "+row.deprecated)
-		}
+	for _, line := range k.Flags.Told {
+		c.LogLine('I', 0, line)
 	}
 	if k.Flags.Version {
 		c.LogLine('I', 0, "Kubernetes "+era.KubeletPatch.In(k.era()))
 		c.Exit(0)
 		return nil, ""
 	}
-	const gatesFailed = "failed to set feature gates from initial flags-based config: "
-	gates := k.Flags.gates()
-	if _, err := k.era().CheckGates(gates); err != nil {
+	gates, err := k.Flags.gates(k.era())
+	if err == nil {
+		_, err = k.era().CheckGates(gates)
+	}
+	if err != nil {
 		return nil, gatesFailed + err.Error()
 	}
 	if _, err := k.Flags.nodeLabels(); err != nil {
@@ -113,7 +148,7 @@ func (k *Kubelet) configure(c *sim.Ctx) (cfg *KubeletConfiguration, why string) 
 		cfg = new(KubeletConfiguration)
 		cfg.Kind, cfg.APIVersion = configKind, configVersion
 		cfg.complete(k.era())
-		cfg.legacy()
+		cfg.legacy(k.era())
 	} else {
 		var warning string
 		cfg, warning, why = k.readConfig(c.Disk, file)
@@ -142,7 +177,7 @@ func (k *Kubelet) configure(c *sim.Ctx) (cfg *KubeletConfiguration, why string) 
 			cfg.complete(k.era())
 		}
 	}
-	k.Flags.override(cfg)
+	k.Flags.override(k.era(), cfg)
 	over, err := k.era().CheckGates(k.gatesOf(cfg.FeatureGates))
 	if err != nil {
 		return nil, gatesFailed + err.Error()
@@ -157,7 +192,7 @@ func (k *Kubelet) configure(c *sim.Ctx) (cfg *KubeletConfiguration, why string) 
 	if k.Flags.V == 0 {
 		k.Flags.V = int(cfg.Logging.Verbosity)
 	}
-	if err := cfg.invalid(on, k.era().Before()); err != nil {
+	if err := cfg.invalid(on, k.era()); err != nil {
 		return nil, "failed to validate kubelet configuration, error: " + err.Error() + ", path: &TypeMeta{Kind:,APIVersion:,}"
 	}
 	return cfg, ""

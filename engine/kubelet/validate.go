@@ -17,6 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // wrongs are what is wrong with a configuration, in the order in which it is found.
@@ -33,9 +35,9 @@ func (w *wrongs) when(is bool, format string, args ...any) {
 var enforcements = []any{"pods", "system-reserved", "system-reserved-compressible", "kube-reserved", "kube-reserved-compressible", "none"}
 
 // invalid is what validation has against a configuration; on tells whether a
-// feature is, before is the release before. The line for cgroups of version 1 is
+// feature is. The line for cgroups of version 1 is
 // left out: hosts here have version 2. Models pkg/kubelet/apis/config/validation.
-func (cfg *KubeletConfiguration) invalid(on func(gate string) bool, before string) error {
+func (cfg *KubeletConfiguration) invalid(on func(gate string) bool, e era.Era) error {
 	var w wrongs
 	negative := func(key, flag string, n int64) {
 		w.when(n < 0, "%s (--%s) %v must not be a negative number", key, flag, n)
@@ -80,7 +82,9 @@ func (cfg *KubeletConfiguration) invalid(on func(gate string) bool, before strin
 		w.when(*n < 1, "maxParallelImagePulls %v must be a positive number", *n)
 		w.when(*cfg.SerializeImagePulls && *n > 1, "maxParallelImagePulls cannot be larger than 1 unless SerializeImagePulls (--serialize-image-pulls) is set to false")
 	}
-	w.when(cfg.ServerTLSBootstrap && !on("RotateKubeletServerCertificate"), "serverTLSBootstrap %v requires feature gate RotateKubeletServerCertificate", true)
+	gated := era.KubeletGateWords.In(e)
+	w.when(cfg.RotateCertificates && gated[0] != "" && !on("RotateKubeletClientCertificate"), "%s true requires feature gate RotateKubeletClientCertificate", gated[0])
+	w.when(cfg.ServerTLSBootstrap && gated[1] != "" && !on("RotateKubeletServerCertificate"), "%s true requires feature gate RotateKubeletServerCertificate", gated[1])
 	w.when(cfg.RunOnce, "runOnce (--runOnce) %v, Runonce mode has been deprecated and should not be set", true)
 	for _, t := range cfg.RegisterWithTaints {
 		if _, err := taintOf(t.Key + "=" + t.Value + ":" + string(t.Effect)); err != nil && (t.Effect != "" || !strings.HasPrefix(err.Error(), "invalid taint effect")) {
@@ -119,9 +123,9 @@ func (cfg *KubeletConfiguration) invalid(on func(gate string) bool, before strin
 		w.when(n >= 65536 && n%65536 != 0, "userNamespaces.idsPerPod must be a multiple of %d", 65536)
 		w.when(n > math.MaxUint32 && n%65536 == 0, "userNamespaces.idsPerPod must not be more than %d", int64(math.MaxUint32))
 	}
-	if v := cfg.ShowHiddenMetricsForVersion; v != "" && v != before {
+	if v := cfg.ShowHiddenMetricsForVersion; v != "" && v != e.Before() {
 		w = append(w, fmt.Errorf("invalid showHiddenMetricsForVersion: %w", field.Invalid(field.NewPath("showHiddenMetricsForVersion"), v,
-			fmt.Sprintf("must be omitted or have the value '%v'; only the previous minor version is allowed", before))))
+			fmt.Sprintf("must be omitted or have the value '%v'; only the previous minor version is allowed", e.Before()))))
 	}
 	cfg.invalidTracing(&w)
 	factor, tiered := *cfg.MemoryThrottlingFactor, cfg.MemoryReservationPolicy == "TieredReservation"
