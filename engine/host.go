@@ -240,7 +240,7 @@ func (w *World) refuse(m *machine, name string, pid int, kind string, err error)
 		log('I', line)
 	}
 	for _, l := range refused.Ending.Lines {
-		line, level := strings.ReplaceAll(l.Format, "%s", refused.Why), byte('E')
+		line, level := l.Text(refused.Why), byte('E')
 		if l.Message != "" {
 			line = sim.KV(l.Message, l.Key, line)
 		}

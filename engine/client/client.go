@@ -79,7 +79,7 @@ type exchange struct {
 // program's name; a pod has a volume. The error is the program's, in its words.
 func New(e era.Era, program string, args []string, pod *Pod) (*Client, error) {
 	p := programs[program]
-	f, err := p.parse(args)
+	f, err := p.parse(e, args)
 	if err != nil {
 		return nil, err
 	}
@@ -218,14 +218,18 @@ func (k *Client) stop(names ...string) {
 func (k *Client) start(c *sim.Ctx) {
 	k.Started = c.Now
 	p := k.program()
+	for _, line := range k.Flags.Told {
+		c.LogLine('I', 0, line)
+	}
 	over, err := k.era().ReadGates(k.Flags.Gates)
 	if err != nil {
+		why := err.Error()
 		if k.Program == "kube-proxy" {
-			err = fmt.Errorf("failed complete: %w", err)
+			why = era.ProxyComplete.In(k.era()) + why
 		}
-		commandFailed(k, c, err.Error())
-		k.note(c, PhaseExited, err.Error())
-		c.Exit(1)
+		commandFailed(k, c, why)
+		k.note(c, PhaseExited, why)
+		c.Exit(era.RunFailed(k.era(), k.Program).Status)
 		return
 	}
 	for _, line := range over {
@@ -235,7 +239,7 @@ func (k *Client) start(c *sim.Ctx) {
 	if err := k.loadAccess(c); err != nil {
 		p.dies(k, c, err.Error())
 		k.note(c, PhaseExited, err.Error())
-		c.Exit(1)
+		c.Exit(era.RunFailed(k.era(), k.Program).Status)
 		return
 	}
 	k.note(c, PhaseStarting, "")

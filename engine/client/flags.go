@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // Flags is what a command line said.
@@ -18,8 +20,10 @@ type Flags struct {
 	LeaderElect      bool   `json:"leaderElect,omitempty"`
 	Corefile         string `json:"corefile,omitempty"`
 	V                int    `json:"v,omitempty"`
-	// Gates are the values of --feature-gates.
+	// Gates are the values of --feature-gates, Told what is said of flags that are
+	// deprecated.
 	Gates []string `json:"gates,omitempty"`
+	Told  []string `json:"told,omitempty"`
 
 	// Those of metrics-server.
 	Resolution   time.Duration `json:"resolution,omitempty"`
@@ -46,10 +50,18 @@ func componentFlags(fs *pflag.FlagSet, f *Flags) {
 	fs.IntVarP(&f.V, "v", "v", 0, "")
 }
 
-// gatedFlags are those of a program that knows Kubernetes' feature gates.
-func gatedFlags(fs *pflag.FlagSet, f *Flags) {
-	componentFlags(fs, f)
-	fs.StringArrayVar(&f.Gates, "feature-gates", nil, "")
+// component returns what reads the command line of one of Kubernetes' own programs,
+// which has the flags of its release.
+func component(program string) func(e era.Era, args []string) (Flags, error) {
+	return func(e era.Era, args []string) (Flags, error) {
+		var f Flags
+		fs := pflag.NewFlagSet(program, pflag.ContinueOnError)
+		componentFlags(fs, &f)
+		fs.StringArrayVar(&f.Gates, "feature-gates", nil, "")
+		c, err := era.ReadCommandLine(e, program, fs, args)
+		f.Told = c.Told
+		return f, err
+	}
 }
 
 // inert names flags that are taken and change nothing here.
@@ -57,8 +69,8 @@ func inert(names string) []string { return strings.Fields(names) }
 
 // parser returns what reads a program's command line. The error is pflag's or the
 // program's own, in its words.
-func parser(program string, define func(*pflag.FlagSet, *Flags), inert []string) func(args []string) (Flags, error) {
-	return func(args []string) (Flags, error) {
+func parser(program string, define func(*pflag.FlagSet, *Flags), inert []string) func(e era.Era, args []string) (Flags, error) {
+	return func(_ era.Era, args []string) (Flags, error) {
 		var f Flags
 		fs := pflag.NewFlagSet(program, pflag.ContinueOnError)
 		fs.SetOutput(io.Discard)
@@ -79,7 +91,7 @@ func parser(program string, define func(*pflag.FlagSet, *Flags), inert []string)
 }
 
 // parseCoreDNS reads flags of Go's own kind: one dash is as good as two.
-func parseCoreDNS(args []string) (Flags, error) {
+func parseCoreDNS(_ era.Era, args []string) (Flags, error) {
 	f := Flags{Corefile: "Corefile"}
 	for i := 0; i < len(args); i++ {
 		name, value, eq := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(args[i], "-"), "-"), "=")
@@ -109,7 +121,7 @@ func parseCoreDNS(args []string) (Flags, error) {
 var defaultAddressTypes = []string{"Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP"}
 
 // parseMetricsServer models metrics-server cmd/metrics-server/app/options.
-func parseMetricsServer(args []string) (Flags, error) {
+func parseMetricsServer(e era.Era, args []string) (Flags, error) {
 	f, err := parser("metrics-server", func(fs *pflag.FlagSet, f *Flags) {
 		fs.StringVar(&f.Kubeconfig, "kubeconfig", "", "")
 		fs.DurationVar(&f.Resolution, "metric-resolution", time.Minute, "")
@@ -126,7 +138,7 @@ func parseMetricsServer(args []string) (Flags, error) {
 		fs.StringVar(&f.TLSCert, "tls-cert-file", "", "")
 		fs.StringVar(&f.TLSKey, "tls-private-key-file", "", "")
 		fs.IntVarP(&f.V, "v", "v", 0, "")
-	}, inert("authentication-kubeconfig authorization-kubeconfig authentication-skip-lookup authorization-always-allow-paths bind-address cert-dir client-ca-file node-selector requestheader-client-ca-file tls-cipher-suites tls-min-version vmodule"))(args)
+	}, inert("authentication-kubeconfig authorization-kubeconfig authentication-skip-lookup authorization-always-allow-paths bind-address cert-dir client-ca-file node-selector requestheader-client-ca-file tls-cipher-suites tls-min-version vmodule"))(e, args)
 	if err != nil {
 		return f, err
 	}

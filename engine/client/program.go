@@ -11,7 +11,7 @@ import (
 
 // program is a row: what tells one client from another.
 type program struct {
-	parse func(args []string) (Flags, error)
+	parse func(e era.Era, args []string) (Flags, error)
 	// agent is its User-Agent; greet what it prints first, dies what it prints
 	// when it can't start.
 	agent func(e era.Era) string
@@ -61,7 +61,7 @@ var programs map[string]program
 func init() {
 	programs = map[string]program{
 		"kube-scheduler": {
-			parse: parser("kube-scheduler", gatedFlags, inert("authentication-kubeconfig authorization-kubeconfig authentication-tolerate-lookup-failure bind-address client-ca-file config kube-api-burst kube-api-qps leader-elect-lease-duration leader-elect-renew-deadline leader-elect-resource-lock leader-elect-resource-name leader-elect-resource-namespace leader-elect-retry-period profiling requestheader-client-ca-file secure-port tls-cert-file tls-private-key-file vmodule")),
+			parse: component("kube-scheduler"),
 			agent: func(e era.Era) string {
 				return "kube-scheduler/" + release(e) + " (linux/amd64) kubernetes/$Format/scheduler"
 			},
@@ -78,7 +78,7 @@ func init() {
 			lock:      "kube-scheduler",
 		},
 		"kube-proxy": {
-			parse: parser("kube-proxy", gatedFlags, inert("bind-address cluster-cidr config config-sync-period detect-local-mode healthz-bind-address iptables-sync-period metrics-bind-address nodeport-addresses proxy-mode vmodule")),
+			parse: component("kube-proxy"),
 			agent: func(e era.Era) string { return "kube-proxy/" + release(e) + " (linux/amd64) kubernetes/$Format" },
 			greet: func(k *Client, c *sim.Ctx) {
 				if k.Flags.Kubeconfig == "" && k.Flags.Master == "" {
@@ -142,8 +142,11 @@ func init() {
 	}
 }
 
+// commandFailed is what a program says that can't run, as its release words it.
 func commandFailed(k *Client, c *sim.Ctx, err string) {
-	k.log(c, 'E', 0, "run.go:72", sim.KV("command failed", "err", err))
+	for _, l := range era.RunFailed(k.era(), k.Program).Lines {
+		c.Say(l.Level, l.Source, l.Message, l.Key, l.Text(err))
+	}
 }
 
 // noCorefile begins what CoreDNS says without its configuration (Models

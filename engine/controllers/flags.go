@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -51,6 +50,8 @@ type Flags struct {
 	Unhealthy   float32       `json:"unhealthy"`
 	Gates       []string      `json:"gates,omitempty"`
 	V           int           `json:"v,omitempty"`
+	// Told is what is said of flags that are deprecated.
+	Told []string `json:"told,omitempty"`
 }
 
 type signerRow struct{ short, name, loop string }
@@ -70,26 +71,22 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 	var f Flags
 	var burst int32
 	fs := pflag.NewFlagSet("kube-controller-manager", pflag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fs.Usage = func() {}
 	fs.StringVar(&f.Kubeconfig, "kubeconfig", "", "")
 	fs.StringSliceVar(&f.Controllers, "controllers", []string{"*"}, "")
-	files := era.SigningDefaultFiles.In(e)
-	fs.StringVar(&f.CertFile, "cluster-signing-cert-file", files[0], "")
-	fs.StringVar(&f.KeyFile, "cluster-signing-key-file", files[1], "")
-	for _, name := range era.SigningDurationFlags.In(e) {
-		fs.DurationVar(&f.Duration, name, era.SigningDuration.In(e), "")
-	}
+	fs.StringVar(&f.CertFile, "cluster-signing-cert-file", "", "")
+	fs.StringVar(&f.KeyFile, "cluster-signing-key-file", "", "")
+	fs.DurationVar(&f.Duration, "experimental-cluster-signing-duration", 0, "")
+	fs.DurationVar(&f.Duration, "cluster-signing-duration", 0, "")
 	fs.BoolVar(&f.Credentials, "use-service-account-credentials", false, "")
 	fs.StringVar(&f.RootCAFile, "root-ca-file", "", "")
 	fs.StringVar(&f.AccountKey, "service-account-private-key-file", "", "")
-	fs.Float32Var(&f.QPS, "kube-api-qps", float32(era.ClientQPS.In(e)), "")
-	fs.Int32Var(&burst, "kube-api-burst", int32(era.ClientBurst.In(e)), "")
+	fs.Float32Var(&f.QPS, "kube-api-qps", 0, "")
+	fs.Int32Var(&burst, "kube-api-burst", 0, "")
 	fs.BoolVar(&f.Elect.On, "leader-elect", true, "")
-	fs.DurationVar(&f.Elect.Duration, "leader-elect-lease-duration", era.LeaseDuration.In(e), "")
-	fs.DurationVar(&f.Elect.Renew, "leader-elect-renew-deadline", era.LeaseRenew.In(e), "")
-	fs.DurationVar(&f.Elect.Retry, "leader-elect-retry-period", era.LeaseRetry.In(e), "")
-	fs.StringVar(&f.Elect.Lock, "leader-elect-resource-lock", era.LeaderLock.In(e), "")
+	fs.DurationVar(&f.Elect.Duration, "leader-elect-lease-duration", 0, "")
+	fs.DurationVar(&f.Elect.Renew, "leader-elect-renew-deadline", 0, "")
+	fs.DurationVar(&f.Elect.Retry, "leader-elect-retry-period", 0, "")
+	fs.StringVar(&f.Elect.Lock, "leader-elect-resource-lock", "", "")
 	fs.StringVar(&f.Elect.Name, "leader-elect-resource-name", "kube-controller-manager", "")
 	fs.StringVar(&f.Elect.Namespace, "leader-elect-resource-namespace", "kube-system", "")
 	fs.DurationVar(&f.NodeGrace, "node-monitor-grace-period", era.NodeGrace.In(e), "")
@@ -105,14 +102,11 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 		fs.String("cluster-signing-"+s.short+"-cert-file", "", "")
 		fs.String("cluster-signing-"+s.short+"-key-file", "", "")
 	}
-	addIgnored(fs, era.ManagerFlags.In(e))
-	if err := fs.Parse(args); err != nil {
+	c, err := era.ReadCommandLine(e, "kube-controller-manager", fs, args)
+	if err != nil {
 		return f, err
 	}
-	if rest := fs.Args(); len(rest) > 0 {
-		return f, fmt.Errorf("%q does not take any arguments, got %q", "kube-controller-manager", rest)
-	}
-	f.Burst, f.Elect.Jitter = int(burst), era.LeaseJitter.In(e)
+	f.Told, f.Burst, f.Elect.Jitter = c.Told, int(burst), era.LeaseJitter.In(e)
 	for _, s := range signers {
 		cert, _ := fs.GetString("cluster-signing-" + s.short + "-cert-file")
 		key, _ := fs.GetString("cluster-signing-" + s.short + "-key-file")
@@ -125,35 +119,6 @@ func parseFlags(e era.Era, args []string) (Flags, error) {
 		f.Pairs[s.short] = [2]string{cert, key}
 	}
 	return f, nil
-}
-
-// addIgnored adds flags that are taken, if they can be read, and have no effect
-// on what is simulated.
-func addIgnored(fs *pflag.FlagSet, byKind map[string][]string) {
-	for kind, names := range byKind {
-		for _, name := range names {
-			switch kind {
-			case "bool":
-				fs.Bool(name, false, "")
-			case "duration":
-				fs.Duration(name, 0, "")
-			case "float32":
-				fs.Float32(name, 0, "")
-			case "float64":
-				fs.Float64(name, 0, "")
-			case "int":
-				fs.Int(name, 0, "")
-			case "int32":
-				fs.Int32(name, 0, "")
-			case "ip":
-				fs.IP(name, nil, "")
-			case "stringSlice":
-				fs.StringSlice(name, nil, "")
-			default:
-				fs.String(name, "", "")
-			}
-		}
-	}
 }
 
 // refused says why the program does not run with flags that it could read.

@@ -63,12 +63,11 @@ func readIdentity(d *sim.Disk, file, conn string) (identity, error) {
 	return id, nil
 }
 
-// die ends the process as the real one does that can't start.
+// die ends the process as the real one of its release does that can't start.
 func (m *ControllerManager) die(c *sim.Ctx, err string) {
-	if era.CommandFailed.In(m.era()) {
-		m.log(c, 'E', 0, "run.go:72", "command failed", "err", err)
-	} else {
-		c.LogLine('E', 0, err)
+	end := era.RunFailed(m.era(), "kube-controller-manager")
+	for _, l := range end.Lines {
+		c.Say(l.Level, l.Source, l.Message, l.Key, l.Text(err))
 	}
-	c.Exit(1)
+	c.Exit(end.Status)
 }

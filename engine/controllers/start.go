@@ -73,6 +73,9 @@ func (m *ControllerManager) start(c *sim.Ctx) {
 		programs[m.Program].start(m, c)
 		return
 	}
+	for _, line := range m.Flags.Told {
+		c.LogLine('I', 0, line)
+	}
 	if m.Refused != "" {
 		m.die(c, m.Refused)
 		return
@@ -359,7 +362,11 @@ func (m *ControllerManager) buildSigners(c *sim.Ctx) (bool, error) {
 // missesDefaults looks whether the signing files are those of the flags' defaults: they
 // are warned of, and none is no error, in releases that look.
 func (m *ControllerManager) missesDefaults(c *sim.Ctx) bool {
-	files := era.SigningDefaultFiles.In(m.era())
+	var files [2]string
+	for i, flag := range []string{"cluster-signing-cert-file", "cluster-signing-key-file"} {
+		x, _ := era.FlagOf(m.era(), "kube-controller-manager", flag)
+		files[i] = x.Default
+	}
 	if !era.SigningMissesDefaults.In(m.era()) {
 		return false
 	}

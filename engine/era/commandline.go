@@ -56,6 +56,9 @@ func ReadCommandLine(e Era, component string, own *pflag.FlagSet, args []string)
 			x.DefValue = f.Default
 		}
 		x.Deprecated = f.Deprecated
+		if f.Kind == "gates" {
+			x.Value = gatesAtOnce{x.Value, e}
+		}
 		fs.AddFlag(x)
 	})
 	for _, a := range args {
@@ -88,6 +91,19 @@ func ReadCommandLine(e Era, component string, own *pflag.FlagSet, args []string)
 		}
 	}
 	return c, nil
+}
+
+// gatesAtOnce are feature gates that are looked at as soon as they are read.
+type gatesAtOnce struct {
+	pflag.Value
+	era Era
+}
+
+func (g gatesAtOnce) Set(value string) error {
+	if _, err := g.era.ReadGates([]string{value}); err != nil {
+		return err
+	}
+	return g.Value.Set(value)
 }
 
 // given is the argument in which a flag was given a value.

@@ -18,8 +18,6 @@ var (
 	SigningShort = row("signing/short", Fact[time.Duration]{Since: "1.22", Value: 8 * time.Hour, Source: "pkg/controller/certificates/authority/policies.go; recorded: e4/durations.json"})
 	// SigningMinimum is the shortest lifetime that a requester is given.
 	SigningMinimum = row("signing/minimum", Fact[time.Duration]{Since: "1.22", Value: 600 * time.Second, Source: "pkg/controller/certificates/signer/signer.go; recorded: e4/durations.json"})
-	// SigningDuration is the default of --cluster-signing-duration.
-	SigningDuration = row("signing/duration", Fact[time.Duration]{Value: 365 * 24 * time.Hour, Source: "signer/config/v1alpha1/defaults.go"})
 
 	// CSRRetry is the wait before a CSR is looked at again after a failure;
 	// RetryQPS and RetryBurst limit all retries of one controller together.
@@ -29,10 +27,6 @@ var (
 	RetryBurst = row("csr/retry-burst", Fact[int]{Value: 100, Source: "pkg/controller/certificates/certificate_controller.go"})
 	// ControllerRetry is the wait of every other controller.
 	ControllerRetry = row("controllers/retry", Fact[Backoff]{Value: Backoff{First: 5 * time.Millisecond, Factor: 2, Max: 1000 * time.Second}, Source: "k8s.io/client-go/util/workqueue DefaultTypedControllerRateLimiter"})
-	// ClientQPS and ClientBurst are how many requests a second each controller
-	// sends, but for watches: the defaults of --kube-api-qps and --kube-api-burst.
-	ClientQPS   = row("controllers/client-qps", Fact[int]{Value: 20, Source: "k8s.io/component-base/config/v1alpha1 ClientConnectionConfiguration"})
-	ClientBurst = row("controllers/client-burst", Fact[int]{Value: 30, Source: "k8s.io/component-base/config/v1alpha1 ClientConnectionConfiguration"})
 
 	// CleanerTick is how often old CSRs are looked for; the others are how long
 	// after its creation a CSR that nobody decided about is deleted, and how long

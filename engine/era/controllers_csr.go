@@ -61,14 +61,8 @@ var (
 		Fact[string]{Since: "1.9", Value: "failed to start certificate controller: %[2]v", Source: filesSource},
 		Fact[string]{Since: "1.19", Value: "failed to start %s certificate controller: %v", Source: filesSource},
 		Fact[string]{Since: "1.35", Value: "failed to init %s certificate controller: %v", Source: filesSource + "; recorded: o"})
-	// SigningDurationFlags are the names of --cluster-signing-duration.
-	SigningDurationFlags = row("signing/duration-flags", Fact[[]string]{Value: []string{"experimental-cluster-signing-duration"}, Source: "cmd/kube-controller-manager/app/options/csrsigningcontroller.go"},
-		Fact[[]string]{Since: "1.19", Value: []string{"cluster-signing-duration", "experimental-cluster-signing-duration"}, Source: "cmd/kube-controller-manager/app/options/csrsigningcontroller.go"},
-		Fact[[]string]{Since: "1.25", Value: []string{"cluster-signing-duration"}, Source: "cmd/kube-controller-manager/app/options/csrsigningcontroller.go"})
 	// SigningMalformed is said of a key that cfssl can't read.
 	SigningMalformed = row("signing/malformed", Fact[string]{Value: "Malformed private key %w", Source: cfsslSource}, Fact[string]{Since: "1.16", Value: "malformed private key %w", Source: cfsslSource})
-	// SigningDefaultFiles are the defaults of --cluster-signing-cert-file and -key-file.
-	SigningDefaultFiles = row("signing/default-files", Fact[[2]string]{Until: "1.19", Value: [2]string{"/etc/kubernetes/ca/ca.pem", "/etc/kubernetes/ca/ca.key"}, Source: "cmd/kube-controller-manager/app/options DefaultClusterSigningCertFile"})
 	// SigningMissesDefaults: with the default flags and none of their files there is no
 	// signer, and that is all.
 	SigningMissesDefaults = row("signing/misses-defaults", Fact[bool]{Since: "1.9", Until: "1.19", Value: true, Source: filesSource})

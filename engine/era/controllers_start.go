@@ -19,8 +19,6 @@ var (
 	TokensTold = row("controllers/tokens-told", Fact[bool]{Since: "1.29", Value: true, Source: managerSource + " StartControllers"})
 	// ControllerNames: controllers are called by their long names.
 	ControllerNames = row("controllers/long-names", Fact[bool]{Since: "1.28", Value: true, Source: "cmd/kube-controller-manager/names"})
-	// CommandFailed: what the program returns is logged, and not printed.
-	CommandFailed = row("controllers/command-failed", Fact[bool]{Since: "1.25", Value: true, Source: "cmd/kube-controller-manager/app/controllermanager.go RunE, k8s.io/component-base/cli"})
 
 	// RootCAGate is the gate without which kube-root-ca.crt is not published, where
 	// there is one.

@@ -1,6 +1,9 @@
 package era
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Ending is how a component ends that can't go on: what it says, and its exit status.
 type Ending struct {
@@ -15,9 +18,12 @@ type LastLine struct {
 	Source string
 	// Message is that of a structured line, which has the reason as Key.
 	Message, Key string
-	// Format is the reason's, with %s for it; empty is just the reason.
+	// Format is the reason's, with %s for it.
 	Format string
 }
+
+// Text is the line's own, for a reason.
+func (l LastLine) Text(why string) string { return strings.ReplaceAll(l.Format, "%s", why) }
 
 func bare(status int, formats ...string) Ending {
 	end := Ending{Status: status}
@@ -131,6 +137,9 @@ var kubeletCommands = func() Row[Ending] {
 		since("1.24", bare(1, "Error: unknown command %s"), src), since("1.25", failed("run.go:74", "command failed", "unknown command %s"), src),
 		since("1.31", failed("run.go:72", "command failed", "unknown command %s"), src))...)
 }()
+
+// ProxyComplete is what kube-proxy says before it says why its configuration is wrong.
+var ProxyComplete = row("run/failed/kube-proxy-complete", Fact[string]{Since: "1.11", Value: "failed complete: ", Source: "cmd/kube-proxy/app/server.go"})
 
 // FlagsRefused is how a component of a release ends that does not take its command
 // line. Programs that are not Kubernetes' end as those of cobra do.

@@ -299,7 +299,7 @@ func TestCannotStart(t *testing.T) {
 		require.EqualError(t, err, want)
 	}
 	_, err = New(era.Must("1.36"), []string{"--v=2", "run"})
-	require.EqualError(t, err, "unknown command run")
+	require.EqualError(t, err, "run")
 
 	config := func(text string) func(d *sim.Disk) {
 		return func(d *sim.Disk) {

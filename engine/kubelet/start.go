@@ -40,15 +40,7 @@ func (k *Kubelet) die(c *sim.Ctx, why string) {
 		why = reason
 	}
 	for _, l := range end.Lines {
-		text := fmt.Sprintf(l.Format, why)
-		switch {
-		case l.Level == 0:
-			c.LogLine('E', 0, text)
-		case l.Message == "":
-			c.Log(l.Level, 0, l.Source, text)
-		default:
-			c.LogKV(l.Level, 0, l.Source, l.Message, l.Key, text)
-		}
+		c.Say(l.Level, l.Source, l.Message, l.Key, l.Text(why))
 	}
 	k.note(c, PhaseExited, "error", why)
 	c.Exit(end.Status)

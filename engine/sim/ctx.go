@@ -168,6 +168,19 @@ func (c *Ctx) LogKV(level byte, v int, source, msg string, kv ...any) {
 	c.LogLine(level, v, string(c.line))
 }
 
+// Say writes a line of a program that may not log: one without a level is printed as it
+// is, one with a key is structured.
+func (c *Ctx) Say(level byte, source, msg, key, text string) {
+	switch {
+	case level == 0:
+		c.LogLine('E', 0, text)
+	case key == "":
+		c.Log(level, 0, source, text)
+	default:
+		c.LogKV(level, 0, source, msg, key, text)
+	}
+}
+
 // header is what klog writes before a message.
 func (c *Ctx) header(level byte, source string) []byte {
 	t := c.Local()
