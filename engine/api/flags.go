@@ -2,10 +2,8 @@ package api
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -21,12 +19,15 @@ type options struct {
 	allowPrivileged      bool // containers
 	tokenFile            string
 	enable, disable      []string
-	bind, advertise      string
-	port, v              int
-	external             string
-	etcd                 []string
-	serviceRange         string
-	portRange            string
+	// control are all plugins that run, where they are named so.
+	control         []string
+	insecure        int // the port without TLS, which is not here
+	bind, advertise string
+	port, v         int
+	external        string
+	etcd            []string
+	serviceRange    string
+	portRange       string
 
 	issuers, audiences, tokenKeys []string
 	signingKey                    string
@@ -44,52 +45,8 @@ type options struct {
 	reconciler                                               string
 	abac, webhook                                            string
 	gates                                                    []string
-}
-
-// flagKind is a type of flags that are read, so that a value that can't be is
-// refused in pflag's words, and change nothing here.
-type flagKind struct {
-	names  string
-	define func(f *pflag.FlagSet, name string)
-}
-
-// inert are the flags of kube-apiserver 1.36 that nothing here depends on.
-var inert = []flagKind{
-	{`admission-control-config-file allow-metric-labels-manifest audit-log-batch-mode audit-log-format audit-log-mode audit-log-path audit-log-version
-		audit-policy-file audit-webhook-config-file audit-webhook-mode audit-webhook-version authentication-config authentication-token-webhook-config-file
-		authentication-token-webhook-version authorization-config authorization-webhook-version cert-dir debug-socket-path egress-selector-config-file
-		encryption-provider-config etcd-cafile etcd-certfile etcd-keyfile etcd-prefix emulated-version min-compatibility-version
-		logging-format oidc-ca-file oidc-client-id oidc-groups-claim oidc-groups-prefix oidc-issuer-url oidc-username-claim oidc-username-prefix
-		peer-advertise-ip peer-advertise-port peer-ca-file  runtime-config service-account-jwks-uri service-account-signing-endpoint
-		show-hidden-metrics-for-version storage-backend storage-media-type tls-min-version tls-sni-cert-key tracing-config-file version vmodule
-		log-json-info-buffer-size log-text-info-buffer-size`,
-		func(f *pflag.FlagSet, n string) { f.String(n, "", "") }},
-	{`admission-control cors-allowed-origins disabled-metrics etcd-servers-overrides oidc-required-claim oidc-signing-algs
-		strict-transport-security-directives
-		tls-cipher-suites watch-cache-sizes allow-metric-labels tls-curve-preferences`,
-		func(f *pflag.FlagSet, n string) { f.StringSlice(n, nil, "") }},
-	{`aggregator-reject-forwarding-redirect audit-log-batch-throttle-enable audit-log-compress audit-log-truncate-enabled
-		audit-webhook-batch-throttle-enable audit-webhook-truncate-enabled contention-profiling disable-http2-serving emulation-forward-compatible
-		enable-aggregator-routing enable-garbage-collector enable-logs-handler enable-priority-and-fairness encryption-provider-config-automatic-reload
-		log-json-split-stream log-text-split-stream permit-address-sharing permit-port-sharing profiling runtime-config-emulation-forward-compatible
-		shutdown-send-retry-after watch-cache`,
-		func(f *pflag.FlagSet, n string) { f.Bool(n, false, "") }},
-	{`apiserver-count audit-log-batch-buffer-size audit-log-batch-max-size audit-log-batch-throttle-burst audit-log-maxage audit-log-maxbackup audit-log-maxsize
-		audit-webhook-batch-buffer-size audit-webhook-batch-max-size audit-webhook-batch-throttle-burst default-watch-cache-size delete-collection-workers
-		http2-max-streams-per-connection kubernetes-service-node-port max-mutating-requests-inflight max-requests-inflight min-request-timeout`,
-		func(f *pflag.FlagSet, n string) { f.Int(n, 0, "") }},
-	{`audit-log-truncate-max-batch-size audit-log-truncate-max-event-size audit-webhook-truncate-max-batch-size audit-webhook-truncate-max-event-size
-		default-not-ready-toleration-seconds default-unreachable-toleration-seconds lease-reuse-duration-seconds max-connection-bytes-per-sec`,
-		func(f *pflag.FlagSet, n string) { f.Int64(n, 0, "") }},
-	{`kubelet-port kubelet-read-only-port`, func(f *pflag.FlagSet, n string) { f.Uint(n, 0, "") }},
-	{`audit-log-batch-throttle-qps audit-webhook-batch-throttle-qps`, func(f *pflag.FlagSet, n string) { f.Float32(n, 0, "") }},
-	{`goaway-chance`, func(f *pflag.FlagSet, n string) { f.Float64(n, 0, "") }},
-	{`audit-log-batch-max-wait audit-webhook-batch-initial-backoff audit-webhook-batch-max-wait audit-webhook-initial-backoff authentication-token-webhook-cache-ttl
-		authorization-webhook-cache-authorized-ttl authorization-webhook-cache-unauthorized-ttl coordinated-leadership-lease-duration
-		coordinated-leadership-renew-deadline coordinated-leadership-retry-period etcd-compaction-interval etcd-count-metric-poll-period
-		etcd-db-metric-poll-interval etcd-healthcheck-timeout etcd-readycheck-timeout event-ttl kubelet-timeout livez-grace-period log-flush-frequency
-		request-timeout shutdown-delay-duration shutdown-watch-termination-grace-period storage-initialization-timeout`,
-		func(f *pflag.FlagSet, n string) { f.Duration(n, 0, "") }},
+	// told is what is said of flags that are deprecated.
+	told []string
 }
 
 // defaultAddresses is the default of --kubelet-preferred-address-types.
@@ -100,29 +57,20 @@ var defaultAddresses = []string{"Hostname", "InternalDNS", "InternalIP", "Extern
 func parse(e era.Era, args []string) (*options, error) {
 	o := &options{}
 	f := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.Usage = func() {}
-	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName { // Models component-base/cli/flag WordSepNormalizeFunc
-		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
-	})
 	f.StringVar(&o.clientCA, "client-ca-file", "", "")
 	f.StringVar(&o.cert, "tls-cert-file", "", "")
 	f.StringVar(&o.key, "tls-private-key-file", "", "")
 	f.StringSliceVar(&o.modes, "authorization-mode", []string{"AlwaysAllow"}, "")
 	f.StringVar(&o.abac, "authorization-policy-file", "", "")
 	f.StringVar(&o.webhook, "authorization-webhook-config-file", "", "")
+	f.BoolVar(&o.bootstrap, "experimental-bootstrap-token-auth", false, "")
 	f.BoolVar(&o.bootstrap, "enable-bootstrap-token-auth", false, "")
-	for name, kind := range era.OldServerFlags.In(e) {
-		if kind == "int" {
-			f.Int(name, 0, "")
-		} else {
-			f.BoolVar(&o.bootstrap, name, false, "")
-		}
-	}
 	f.BoolVar(&o.anonymous, "anonymous-auth", true, "")
 	f.StringVar(&o.tokenFile, "token-auth-file", "", "")
 	f.StringSliceVar(&o.enable, "enable-admission-plugins", nil, "")
 	f.StringSliceVar(&o.disable, "disable-admission-plugins", nil, "")
+	f.StringSliceVar(&o.control, "admission-control", nil, "")
+	f.IntVar(&o.insecure, "insecure-port", 0, "")
 	bind := f.IP("bind-address", net.IPv4zero, "")
 	advertise := f.IP("advertise-address", nil, "")
 	f.IntVar(&o.port, "secure-port", 6443, "")
@@ -153,16 +101,12 @@ func parse(e era.Era, args []string) (*options, error) {
 	f.BoolVar(&o.allowPrivileged, "allow-privileged", false, "")
 	f.StringVar(&o.portRange, "service-node-port-range", "", "")
 	v := f.Uint32P("v", "v", 0, "")
-	for _, k := range inert {
-		for _, n := range strings.Fields(k.names) {
-			k.define(f, n)
-		}
-	}
-	if err := f.Parse(args); err != nil {
+	c, err := era.ReadCommandLine(e, "kube-apiserver", f, args)
+	if o.told = c.Told; err != nil {
 		return nil, err
 	}
-	if rest := f.Args(); len(rest) > 0 {
-		return nil, fmt.Errorf(`"kube-apiserver" does not take any arguments, got %q`, rest)
+	if x, _ := era.FlagOf(e, "kube-apiserver", "admission-control"); len(o.control) == 0 && x.Default != "" {
+		o.control = []string{x.Default}
 	}
 	o.bind, o.v = bind.String(), int(*v)
 	if *advertise != nil {
@@ -197,8 +141,8 @@ func (o *options) validate(e era.Era) []error {
 	if len(o.issuers) == 0 && era.IssuerRequired.In(e) {
 		bad("service-account-issuer is a required flag")
 	}
-	if len(o.tokenKeys) == 0 {
-		bad("either `--service-account-key-file` or `--service-account-signing-endpoint` must be set")
+	if words := era.TokenKeyRequired.In(e); len(o.tokenKeys) == 0 && words != "" {
+		bad("%s", words)
 	}
 	errs = append(errs, o.validateModes()...)
 	known := era.AdmissionPlugins.In(e)
@@ -258,6 +202,9 @@ func (o *options) validateModes() []error {
 
 // plugin reports whether an admission plugin runs.
 func (s *Server) plugin(name string) bool {
+	if s.opts.control != nil {
+		return slices.Contains(s.opts.control, name)
+	}
 	if slices.Contains(s.opts.disable, name) {
 		return false
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,10 +53,24 @@ func newRigAt(t testing.TB, release, flags string) *rig {
 	for n, b := range map[string][]byte{"/pki/ca.crt": g.ca.CertPEM(), "/pki/s.crt": g.cert(pkix.Name{CommonName: "kube-apiserver"}, g.now.AddDate(1, 0, 0)), "/pki/s.key": pki.KeyPEM(keys.ECDSA("leaf")), "/pki/sa.key": pki.KeyPEM(keys.RSA(0))} {
 		require.NoError(t, g.disk.WriteFile(n, b, 0o600, g.now))
 	}
-	g.s, err = New(era.Must(release), append(slices.Clone(usual), strings.Fields(flags)...), g.store)
+	g.s, err = New(era.Must(release), append(taken(era.Must(release), usual), strings.Fields(flags)...), g.store)
 	require.NoError(t, err)
 	g.step(sim.Msg{Kind: sim.MsgStart})
 	return g
+}
+
+// taken are the flags of some that a release takes; what was named otherwise then has
+// its old name.
+func taken(e era.Era, flags []string) (out []string) {
+	for _, f := range flags {
+		name, value, _ := strings.Cut(strings.TrimPrefix(f, "--"), "=")
+		if _, known := era.FlagOf(e, "kube-apiserver", name); known {
+			out = append(out, f)
+		} else if name == "enable-admission-plugins" {
+			out = append(out, "--admission-control=NamespaceLifecycle,ServiceAccount,"+value)
+		}
+	}
+	return append(out, "--service-cluster-ip-range=10.0.0.0/24")
 }
 
 func (g *rig) cert(name pkix.Name, till time.Time) []byte {

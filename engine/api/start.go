@@ -24,9 +24,11 @@ import (
 func (s *Server) start(c *sim.Ctx) {
 	s.Watches, s.index, s.CA, s.CASeen, s.caEntry, s.Outgoing = nil, nil, nil, nil, nil, nil
 	s.Told, s.Began = s.store.Version, c.Clock()
+	for _, line := range s.opts.told {
+		c.LogLine('I', 0, line)
+	}
 	if err := s.checkGates(c); err != nil {
-		s.log(c, 'E', 0, "run.go:72", sim.KV("command failed", "err", err))
-		c.Exit(1)
+		s.die(c, err)
 		return
 	}
 	if s.opts.external == "" {
@@ -39,12 +41,20 @@ func (s *Server) start(c *sim.Ctx) {
 		err = s.load(c)
 	}
 	if err != nil {
-		s.log(c, 'E', 0, "run.go:72", sim.KV("command failed", "err", err))
-		c.Exit(1)
+		s.die(c, err)
 		return
 	}
 	s.bootstrap(c)
 	s.log(c, 'I', 0, "secure_serving.go:211", "Serving securely on "+net.JoinHostPort(strings.Replace(s.opts.bind, "0.0.0.0", "::", 1), strconv.Itoa(s.opts.port)))
+}
+
+// die ends the process as that of its release ends which can't run.
+func (s *Server) die(c *sim.Ctx, err error) {
+	end := era.RunFailed(s.era, "kube-apiserver")
+	for _, l := range end.Lines {
+		c.Say(l.Level, l.Source, l.Message, l.Key, l.Text(err.Error()))
+	}
+	c.Exit(end.Status)
 }
 
 // checkGates looks at --feature-gates before anything else (Models
