@@ -217,9 +217,9 @@ func KubeletFailed(e Era, part int) (end Ending, whole bool) {
 		}
 		return end, k.Whole
 	}
-	line := LastLine{Level: k.Level, Source: "server.go:" + strconv.Itoa(k.Lines[part]), Message: k.Messages[part], Key: "err", Format: "%s"}
+	source := "server.go:" + strconv.Itoa(k.Lines[part])
 	if k.Level == 'F' {
-		return Ending{[]LastLine{line}, 255}, false
+		return fatal(source), false
 	}
-	return Ending{[]LastLine{line}, 1}, false
+	return failed(source, k.Messages[part], "%s"), false
 }
