@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
 
@@ -34,6 +35,11 @@ func (w *World) emptyHosts() error {
 		}
 		for name, text := range kubeadmKubelet {
 			if err := w.put(m, name, text); err != nil {
+				return err
+			}
+		}
+		if !era.KubeletConfigFile.In(w.era) {
+			if err := w.put(m, unitDir+"kubelet.service.d/10-kubeadm.conf", era.KubeadmDropIn(w.era)); err != nil {
 				return err
 			}
 		}

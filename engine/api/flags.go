@@ -145,7 +145,7 @@ func (o *options) validate(e era.Era) []error {
 		bad("%s", words)
 	}
 	errs = append(errs, o.validateModes()...)
-	known := era.AdmissionPlugins.In(e)
+	known := era.AdmissionPlugins(e)
 	for i, list := range [][]string{o.enable, o.disable} {
 		for _, n := range list {
 			if !slices.Contains(known, n) {

@@ -12,15 +12,31 @@ var DefaultAdmission = row("DefaultAdmission",
 	Fact[[]string]{Since: "1.14", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition"}, Source: "pkg/kubeapiserver/options/plugins.go nodetaint (gate TaintNodesByCondition, beta 1.12)"},
 	Fact[[]string]{Since: "1.18", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
 
-// AdmissionPlugins are all that --enable-admission-plugins knows.
-var AdmissionPlugins = row("AdmissionPlugins",
-	Fact[[]string]{Value: strings.Fields(`AlwaysAdmit NamespaceAutoProvision NamespaceLifecycle NamespaceExists LimitPodHardAntiAffinityTopology LimitRanger
-		ServiceAccount NodeRestriction TaintNodesByCondition AlwaysPullImages ImagePolicyWebhook PodSecurity PodNodeSelector Priority DefaultTolerationSeconds
-		PodTolerationRestriction EventRateLimit ExtendedResourceToleration DefaultStorageClass StorageObjectInUseProtection PodGroupProtection
-		OwnerReferencesPermissionEnforcement PersistentVolumeClaimResize RuntimeClass CertificateApproval CertificateSigning ClusterTrustBundleAttest
-		CertificateSubjectRestriction DefaultIngressClass DenyServiceExternalIPs PodTopologyLabels PodGroupWorkloadExists NodeDeclaredFeatureValidator
-		JobValidation PodResizeValidator MutatingAdmissionPolicy MutatingAdmissionWebhook ValidatingAdmissionPolicy ValidatingAdmissionWebhook ResourceQuota AlwaysDeny`),
-		Source: "pkg/kubeapiserver/options/plugins.go AllOrderedPlugins"})
+// admissionPlugins are all that kube-apiserver knows by a name, those that not every
+// release has with SINCE: or SINCE-UNTIL: before them.
+const admissionPlugins = `AlwaysAdmit NamespaceAutoProvision NamespaceLifecycle NamespaceExists LimitPodHardAntiAffinityTopology LimitRanger
+	ServiceAccount NodeRestriction 14:TaintNodesByCondition AlwaysPullImages ImagePolicyWebhook 22:PodSecurity PodNodeSelector 8:Priority DefaultTolerationSeconds
+	PodTolerationRestriction 8:EventRateLimit 9:ExtendedResourceToleration DefaultStorageClass 10:StorageObjectInUseProtection 36:PodGroupProtection
+	OwnerReferencesPermissionEnforcement 8:PersistentVolumeClaimResize 16:RuntimeClass 18:CertificateApproval 18:CertificateSigning 27:ClusterTrustBundleAttest
+	18:CertificateSubjectRestriction 18:DefaultIngressClass 21:DenyServiceExternalIPs 33:PodTopologyLabels 36-37:PodGroupWorkloadExists
+	35:NodeDeclaredFeatureValidator 36:JobValidation 36:PodResizeValidator 32:MutatingAdmissionPolicy 9:MutatingAdmissionWebhook
+	26:ValidatingAdmissionPolicy 9:ValidatingAdmissionWebhook ResourceQuota AlwaysDeny 7-31:PersistentVolumeLabel 7-30:SecurityContextDeny
+	7-25:PodSecurityPolicy 7-21:DenyEscalatingExec 7-21:DenyExecOnPrivileged 7-20:PodPreset 7-14:Initializers 7-11:InitialResources 9-10:PVCProtection
+	7-9:GenericAdmissionWebhook`
+
+// AdmissionPlugins are all that --enable-admission-plugins, or --admission-control
+// before it, knows in a release (pkg/kubeapiserver/options/plugins.go
+// AllOrderedPlugins; up to 1.9 what is registered).
+func AdmissionPlugins(e Era) (out []string) {
+	for word := range strings.FieldsSeq(admissionPlugins) {
+		if span, name, ok := strings.Cut(word, ":"); !ok {
+			out = append(out, word)
+		} else if e.within(span) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
 
 // MastersFirst: group system:masters passes before any authorizer is asked.
 var MastersFirst = row("MastersFirst", Fact[bool]{Since: "1.26", Value: true, Source: "pkg/kubeapiserver/authorizer/config.go"})

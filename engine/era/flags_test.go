@@ -75,6 +75,25 @@ func TestWorldFlagsAreKnown(t *testing.T) {
 	}
 }
 
+// So are those of the units that kubeadm makes.
+func TestKubeadmFlagsAreKnown(t *testing.T) {
+	fill := strings.NewReplacer("{address}", "10.0.0.10", "{port}", "6443", "{services}", "10.96.0.0/12")
+	for _, release := range Releases() {
+		e := Must(release)
+		for _, s := range KubeadmStaticPods(e) {
+			if Flags(e, s.Name) == nil {
+				continue
+			}
+			var args []string
+			for _, a := range s.Args {
+				args = append(args, "--"+fill.Replace(a))
+			}
+			_, err := ReadCommandLine(e, s.Name, new(pflag.FlagSet), args)
+			require.NoError(t, err, "%s of %s", s.Name, release)
+		}
+	}
+}
+
 const byConfig = "This parameter should be set via the config file specified by the Kubelet's --config flag. See https://kubernetes.io/docs/tasks/administer-cluster/kubelet-config-file/ for more information."
 
 // The rows of the fact sheet's sections 1.1 to 1.3, in the releases before and after

@@ -25,6 +25,12 @@ var lists = []func(e Era, tell func(name, value, source string)){
 		}
 	},
 	func(e Era, tell func(name, value, source string)) {
+		tell("AdmissionPlugins", strings.Join(AdmissionPlugins(e), " "), "pkg/kubeapiserver/options/plugins.go AllOrderedPlugins")
+		for _, s := range KubeadmStaticPods(e) {
+			tell("kubeadm/static-pods/"+s.Name, strings.Join(s.Args, " "), kubeadmStaticSource)
+		}
+	},
+	func(e Era, tell func(name, value, source string)) {
 		for unit := range worldFlags {
 			tell("world/"+unit, strings.Join(UnitFlags(e, unit), " "), "seed 000 for 1.7 and 1.8")
 		}

@@ -19,7 +19,7 @@ func podFile(name string) string { return manifestDir + "/" + name + ".service" 
 // staticPods are those of the names, in the order in which they need each other;
 // all without a name.
 func (a *adm) staticPods(names ...string) (out []era.KubeadmStatic) {
-	for _, s := range era.KubeadmStaticPods.In(a.era()) {
+	for _, s := range era.KubeadmStaticPods(a.era()) {
 		if len(names) == 0 || slices.Contains(names, s.Name) {
 			out = append(out, s)
 		}
