@@ -19,18 +19,7 @@ import (
 // newOldReplay starts a server as golden-old's README says.
 func newOldReplay(t *testing.T, release, folder string) *replay {
 	t.Helper()
-	flags := []string{"--service-cluster-ip-range=10.0.0.0/24"}
-	for _, f := range strings.Fields(usualFlags) {
-		name, value, _ := strings.Cut(strings.TrimPrefix(f, "--"), "=")
-		if _, known := era.FlagOf(era.Must(golden.Minor(release)), "kube-apiserver", name); known {
-			flags = append(flags, f)
-		} else if name == "enable-admission-plugins" {
-			flags = append(flags, "--admission-control=NamespaceLifecycle,LimitRanger,ServiceAccount,DefaultTolerationSeconds,ResourceQuota,"+value)
-		} else if name == "enable-bootstrap-token-auth" {
-			flags = append(flags, "--experimental-bootstrap-token-auth")
-		}
-	}
-	w := newReplayOf(t, golden.Minor(release), folder, strings.Join(flags, " "))
+	w := newReplayOf(t, golden.Minor(release), folder, usualFlags)
 	w.recorder = notTheBuilds
 	return w
 }

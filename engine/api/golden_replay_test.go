@@ -94,6 +94,21 @@ func newReplay(t *testing.T, folder string) *replay {
 	return w
 }
 
+// flagsOf are the flags of some that a release takes, and what it has for others.
+func flagsOf(e era.Era, flags string) (out []string) {
+	for _, f := range strings.Fields(flags) {
+		name, value, _ := strings.Cut(strings.TrimPrefix(f, "--"), "=")
+		if _, known := era.FlagOf(e, "kube-apiserver", name); known {
+			out = append(out, f)
+		} else if name == "enable-admission-plugins" {
+			out = append(out, "--admission-control=NamespaceLifecycle,LimitRanger,ServiceAccount,DefaultTolerationSeconds,ResourceQuota,"+value)
+		} else if name == "enable-bootstrap-token-auth" {
+			out = append(out, "--experimental-bootstrap-token-auth")
+		}
+	}
+	return out
+}
+
 // newReplayOf is a server of a release with the recorder's flags, on a fresh store.
 func newReplayOf(t *testing.T, minor, folder, flags string) *replay {
 	t.Helper()
@@ -113,7 +128,7 @@ func newReplayOf(t *testing.T, minor, folder, flags string) *replay {
 		block, _ := pem.Decode(w.leaf(t, subject, as))
 		w.chains[as] = [][]byte{block.Bytes}
 	}
-	w.server, err = api.New(w.era, strings.Fields(flags), w.store)
+	w.server, err = api.New(w.era, flagsOf(w.era, flags), w.store)
 	require.NoError(t, err)
 	w.server.Step(w.ctx(), sim.Msg{Kind: sim.MsgStart})
 	return w
