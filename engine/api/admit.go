@@ -31,6 +31,7 @@ var plugins = []plugin{
 	{"CertificateApproval", false, certificateApproval},
 	{"CertificateSigning", false, certificateSigning},
 	{"CertificateSubjectRestriction", false, subjectRestriction},
+	{"ClusterTrustBundleAttest", false, attest},
 }
 
 func (x *exchange) admitEarly(r *resource, o, old object, operation string) error {

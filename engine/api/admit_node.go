@@ -135,7 +135,7 @@ func (a *attempt) csr() error {
 
 func (a *attempt) own() error {
 	if a.name != a.node {
-		return fmt.Errorf("node %q is not allowed to modify node %q", a.node, a.name)
+		return fmt.Errorf(era.NodeModifies.In(a.x.s.era), a.node, a.name)
 	}
 	switch a.operation {
 	case "create":
@@ -143,7 +143,7 @@ func (a *attempt) own() error {
 		if n.Spec.ConfigSource != nil {
 			return fmt.Errorf("node %q is not allowed to create pods with a non-nil configSource", a.node)
 		}
-		if bad := forbiddenLabels(n.Labels, nil); len(bad) > 0 {
+		if bad := forbiddenLabels(n.Labels, nil); len(bad) > 0 && era.NodeKeepsLabels.In(a.x.s.era) {
 			return fmt.Errorf("node %q is not allowed to set the following labels: %s", a.node, strings.Join(bad, ", "))
 		}
 	case "update":
@@ -151,13 +151,13 @@ func (a *attempt) own() error {
 		if n.Spec.ConfigSource != nil && !equality.Semantic.DeepEqual(n.Spec.ConfigSource, was.Spec.ConfigSource) {
 			return fmt.Errorf("node %q is not allowed to update configSource to a new non-nil configSource", a.node)
 		}
-		if !equality.Semantic.DeepEqual(n.Spec.Taints, was.Spec.Taints) {
+		if !equality.Semantic.DeepEqual(n.Spec.Taints, was.Spec.Taints) && era.NodeKeepsTaints.In(a.x.s.era) {
 			return fmt.Errorf("node %q is not allowed to modify taints", a.node)
 		}
-		if !equality.Semantic.DeepEqual(n.OwnerReferences, was.OwnerReferences) {
+		if !equality.Semantic.DeepEqual(n.OwnerReferences, was.OwnerReferences) && era.NodeKeepsOwners.In(a.x.s.era) {
 			return fmt.Errorf("node %q is not allowed to modify ownerReferences", a.node)
 		}
-		if bad := forbiddenLabels(n.Labels, was.Labels); len(bad) > 0 {
+		if bad := forbiddenLabels(n.Labels, was.Labels); len(bad) > 0 && era.NodeKeepsLabels.In(a.x.s.era) {
 			return fmt.Errorf("is not allowed to modify labels: %s", strings.Join(bad, ", "))
 		}
 	}

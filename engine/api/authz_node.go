@@ -90,7 +90,7 @@ func ownPods(s *Server, node string, a *attributes) (bool, string) {
 		if o != nil && o.typed.(*corev1.Pod).Spec.NodeName == node {
 			return true, ""
 		}
-		return false, unrelated(node)
+		return false, s.unrelated(node)
 	case "pods list", "pods watch":
 		sel, err := parseFields(a.fields)
 		if err == nil && sel.exact("spec.nodeName") == node {
@@ -127,12 +127,19 @@ func ownCSINode(_ *Server, node string, a *attributes) (bool, string) {
 	return true, ""
 }
 
-func unrelated(node string) string {
-	return fmt.Sprintf("no relationship found between node '%s' and this object", node)
+func (s *Server) unrelated(node string) string {
+	words := era.NodeUnrelated.In(s.era)
+	if !strings.Contains(words, "%") {
+		return words
+	}
+	return fmt.Sprintf(words, node)
 }
 
 // related lets a node read what a pod on it refers to.
 func related(s *Server, node string, a *attributes) (bool, string) {
+	if !era.NodeListsItsObjects.In(s.era) {
+		return oneOfPods(s, node, a)
+	}
 	switch {
 	case a.verb != "get" && a.verb != "list" && a.verb != "watch":
 		return false, "can only read resources of this type"
@@ -143,7 +150,7 @@ func related(s *Server, node string, a *attributes) (bool, string) {
 	case a.name == "":
 		return false, "No Object name found"
 	case !s.refers(node, a):
-		return false, unrelated(node)
+		return false, s.unrelated(node)
 	}
 	return true, ""
 }
@@ -156,7 +163,7 @@ func oneOfPods(s *Server, node string, a *attributes) (bool, string) {
 	case a.sub != "":
 		return false, "cannot get subresource"
 	case !s.refers(node, a):
-		return false, unrelated(node)
+		return false, s.unrelated(node)
 	}
 	return true, ""
 }
@@ -169,7 +176,7 @@ func claimOfPods(s *Server, node string, a *attributes) (bool, string) {
 	case a.verb != "update" && a.verb != "patch":
 		return false, "can only get/update/patch this type"
 	case !s.refers(node, a):
-		return false, unrelated(node)
+		return false, s.unrelated(node)
 	}
 	return true, ""
 }
@@ -195,7 +202,7 @@ func ownSlices(s *Server, node string, a *attributes) (bool, string) {
 		case a.name == "":
 			return false, "No Object name found"
 		case o == nil || sliceNode(o.typed.(*deviceSlice)) != node:
-			return false, unrelated(node)
+			return false, s.unrelated(node)
 		}
 		return true, ""
 	case a.verb == "watch" || a.verb == "list" || a.verb == "deletecollection":
@@ -217,7 +224,7 @@ func serviceAccounts(s *Server, node string, a *attributes) (bool, string) {
 	case a.sub != "token":
 		return false, "can only create token subresource of serviceaccount"
 	case !s.refers(node, a):
-		return false, unrelated(node)
+		return false, s.unrelated(node)
 	}
 	return true, ""
 }

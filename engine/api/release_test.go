@@ -401,3 +401,60 @@ func pemBytes(t *testing.T, b []byte) []byte {
 	require.NoError(t, err)
 	return list[0].Raw
 }
+
+// ClusterTrustBundles are served since 1.37.
+func TestTrustBundlesInEachRelease(t *testing.T) {
+	r := of(t, "1.36")
+	code, _, _ := r.do(admin, "GET", "/apis/certificates.k8s.io/v1/clustertrustbundles", "")
+	require.Equal(t, 404, code)
+	r = of(t, "1.37")
+	const url = "/apis/certificates.k8s.io/v1/clustertrustbundles"
+	bundle := func(as, name, signer, trust string) (int, any) {
+		b, _ := json.Marshal(map[string]any{"metadata": map[string]any{"name": name}, "spec": map[string]any{"signerName": signer, "trustBundle": trust}})
+		code, out, _ := r.do(as, "POST", url, string(b))
+		return code, out["message"]
+	}
+	ca := string(r.ca.CertPEM())
+	code, message := bundle(admin, "example.com:a:x", "example.com/a", ca)
+	require.Equal(t, 201, code, message)
+	for _, x := range []struct{ name, signer, trust, want string }{
+		{"y", "example.com/a", ca, "metadata.name: Invalid value: \"y\": ClusterTrustBundle for signerName example.com/a must be named with prefix example.com:a:"},
+		{"a:b", "", ca, "ClusterTrustBundle without signer name must not have \":\" in its name"},
+		{"none", "", "nothing", "spec.trustBundle: Invalid value: \"<value omitted>\": at least one trust anchor must be provided"},
+		{"twice", "", ca + ca, "duplicate trust anchor (indices [0 1])"},
+		{"leaf", "", string(r.leaf(t, pkix.Name{CommonName: "x"}, "x")), "entry 0 does not have the CA bit set"},
+	} {
+		code, message = bundle(admin, x.name, x.signer, x.trust)
+		require.Equal(t, 422, code)
+		require.Contains(t, message, x.want)
+	}
+	rbac := "/apis/rbac.authorization.k8s.io/v1/"
+	r.must(t, "POST", rbac+"clusterroles", map[string]any{"metadata": map[string]any{"name": "u"}, "rules": []any{map[string]any{"apiGroups": []string{"certificates.k8s.io"}, "resources": []string{"clustertrustbundles"}, "verbs": []string{"*"}}}})
+	r.must(t, "POST", rbac+"clusterrolebindings", map[string]any{"metadata": map[string]any{"name": "u"}, "roleRef": map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "u"}, "subjects": []any{map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}}})
+	code, message = bundle("alice", "example.com:a:y", "example.com/a", ca)
+	require.Equal(t, []any{403, `clustertrustbundles.certificates.k8s.io "example.com:a:y" is forbidden: user not permitted to attest for signerName "example.com/a"`}, []any{code, message})
+	code, message = bundle("alice", "plain", "", ca)
+	require.Equal(t, 201, code, message)
+}
+
+// What a node is told in the release before and after.
+func TestNodesWordsInEachRelease(t *testing.T) {
+	for minor, want := range map[string][2]string{
+		"1.13": {"no path found to object", `node "node-x" cannot modify node "other"`},
+		"1.14": {`no relationship found between node "node-x" and this object`, `node "node-x" is not allowed to modify node "other"`},
+		"1.18": {`no relationship found between node "node-x" and this object`, `node "node-x" is not allowed to modify node "other"`},
+		"1.19": {`no relationship found between node 'node-x' and this object`, `node "node-x" is not allowed to modify node "other"`},
+	} {
+		r := of(t, minor)
+		_, out, _ := r.do("node-x", "GET", "/api/v1/namespaces/default/secrets/x", "")
+		require.True(t, strings.HasSuffix(out["message"].(string), ": "+want[0]), "%s: %v", minor, out["message"])
+		code, out, _ := r.do("node-x", "POST", "/api/v1/nodes", `{"metadata":{"name":"other"}}`)
+		require.Equal(t, 403, code)
+		require.True(t, strings.HasSuffix(out["message"].(string), "is forbidden: "+want[1]), "%s: %v", minor, out["message"])
+	}
+	for minor, want := range map[string]string{"1.10": "can only get individual resources of this type", "1.11": "can only read namespaced object of this type"} {
+		r := of(t, minor)
+		_, out, _ := r.do("node-x", "GET", "/api/v1/secrets", "")
+		require.Contains(t, out["message"], want, minor)
+	}
+}

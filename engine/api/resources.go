@@ -136,6 +136,8 @@ func registry() []*resource {
 			Subs: []sub{part("approval", "CertificateSigningRequest"), part("status", "CertificateSigningRequest")}, prepare: prepareCSR, validate: validateCSR, table: &csrTable,
 			fields:    map[string]func(object) string{"spec.signerName": func(o object) string { return o.(*certificatesv1.CertificateSigningRequest).Spec.SignerName }},
 			untracked: map[string][]string{"": {"spec", "status"}, "approval": {"spec"}, "status": {"spec"}}},
+		{Group: "certificates.k8s.io", Version: "v1", Plural: "clustertrustbundles", Kind: "ClusterTrustBundle", New: func() object { return new(trustBundle) }, validate: validateTrust, table: &trustBundleTable,
+			fields: map[string]func(object) string{"spec.signerName": func(o object) string { return o.(*trustBundle).Spec.SignerName }}},
 
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Plural: "clusterrolebindings", Kind: "ClusterRoleBinding", Hash: "48tpQ8gZHFc=", New: func() object { return new(rbacv1.ClusterRoleBinding) },
 			prepare: clusterRoleBinding, validate: checkClusterRoleBinding, guard: guardClusterRoleBinding, table: &clusterRoleBindingTable},

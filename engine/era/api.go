@@ -10,7 +10,8 @@ import (
 var DefaultAdmission = row("DefaultAdmission",
 	Fact[[]string]{Since: "1.10", Value: []string{"NamespaceLifecycle", "ServiceAccount"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins (--admission-control before has no default but AlwaysAdmit)"},
 	Fact[[]string]{Since: "1.14", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition"}, Source: "pkg/kubeapiserver/options/plugins.go nodetaint (gate TaintNodesByCondition, beta 1.12)"},
-	Fact[[]string]{Since: "1.18", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
+	Fact[[]string]{Since: "1.18", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"},
+	Fact[[]string]{Since: "1.27", Value: []string{"NamespaceLifecycle", "ServiceAccount", "TaintNodesByCondition", "CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction", "ClusterTrustBundleAttest"}, Source: "pkg/kubeapiserver/options/plugins.go DefaultOffAdmissionPlugins"})
 
 // admissionPlugins are all that kube-apiserver knows by a name, those that not every
 // release has with SINCE: or SINCE-UNTIL: before them.

@@ -20,7 +20,7 @@ var apiVersions = []struct {
 		Fact[string]{Since: "1.8", Value: "localsubjectaccessreviews selfsubjectaccessreviews selfsubjectrulesreviews subjectaccessreviews", Source: "pkg/registry/authorization/rest"}),
 	served("authorization.k8s.io", "v1beta1", "1.4", "1.8", "localsubjectaccessreviews selfsubjectaccessreviews subjectaccessreviews",
 		Fact[string]{Since: "1.8", Until: "1.22", Value: "localsubjectaccessreviews selfsubjectaccessreviews selfsubjectrulesreviews subjectaccessreviews", Source: "pkg/registry/authorization/rest"}),
-	served("certificates.k8s.io", "v1", "1.19", "", "certificatesigningrequests"),
+	served("certificates.k8s.io", "v1", "1.19", "", "certificatesigningrequests", Fact[string]{Since: "1.37", Value: "certificatesigningrequests clustertrustbundles", Source: "pkg/registry/certificates/rest, pkg/features ClusterTrustBundle (GA 1.37)"}),
 	served("certificates.k8s.io", "v1beta1", "1.6", "1.22", "certificatesigningrequests"),
 	served("rbac.authorization.k8s.io", "v1", "1.8", "", "clusterrolebindings clusterroles rolebindings roles"),
 	served("rbac.authorization.k8s.io", "v1beta1", "1.6", "1.22", "clusterrolebindings clusterroles rolebindings roles"),
