@@ -46,6 +46,7 @@ $(PLAIN): go.mod go.sum Makefile $(shell find tools/plain -type f)
 		'func Marshal(any) ([]byte, error) { return nil, refused }' 'func Unmarshal([]byte, any) error { return refused }' \
 		'func Diagnose([]byte) (string, error) { return "", refused }' >.work/apimachinery/pkg/runtime/serializer/cbor/direct/direct.go
 	cp -R tools/plain/apimachinery/. .work/apimachinery/ && cp -R tools/plain/klog .work/klog
+	find .work/apimachinery -name "*_fuzz.go" -delete
 	gofmt -w .work/apimachinery/pkg/runtime/serializer/cbor/direct .work/apimachinery/third_party
 	cp go.sum .work/wasm.sum
 	cp go.mod $@ && $(GO) mod edit -replace k8s.io/api=./.work/api -replace k8s.io/apimachinery=./.work/apimachinery -replace k8s.io/klog/v2=./.work/klog $@

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -138,7 +139,7 @@ func place(fields []plan, path string) {
 // sorted puts fields in the order of their paths, so that little is left to sort
 // when an object is looked at.
 func sorted(fields []plan) {
-	slices.SortStableFunc(fields, func(a, b plan) int { return strings.Compare(a.step, b.step) })
+	sort.SliceStable(fields, func(i, j int) bool { return fields[i].step < fields[j].step })
 	for i := range fields {
 		sorted(fields[i].fields)
 	}

@@ -33,14 +33,15 @@ type controllerTable struct{}
 
 var controllerLists [Newest + 1]atomic.Pointer[[]Controller]
 
-func init() {
-	rows["controllers/names"] = func(e Era) (any, string) {
-		var names []string
-		for _, c := range Controllers.In(e) {
-			names = append(names, c.Names(e)...)
-		}
-		return names, "cmd/kube-controller-manager/app/controllermanager.go, from 1.36 controller_descriptor.go; from 1.28 names/controller_names.go"
+const controllerSource = "cmd/kube-controller-manager/app/controllermanager.go, from 1.36 controller_descriptor.go; from 1.28 names/controller_names.go"
+
+// controllerNames are all names that --controllers takes.
+func controllerNames(e Era) string {
+	var names []string
+	for _, c := range Controllers.In(e) {
+		names = append(names, c.Names(e)...)
 	}
+	return strings.Join(names, " ")
 }
 
 // In lists the controllers of a release, sorted by name.

@@ -6,7 +6,6 @@ package era
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -83,37 +82,64 @@ type Row[T any] struct {
 }
 
 // rows lists every Row by name, for the matrix.
-var rows = map[string]func(Era) (value any, source string){}
+var rows = map[string]teller{}
+
+// teller is a Row of any kind.
+type teller interface {
+	told(i uint8) (value any, source string)
+	held() *[Newest + 1]uint8
+}
 
 // row defines a Row. It panics when the name is taken, when a fact has no
 // source or no release, or when two begin with the same one.
 func row[T any](name string, facts ...Fact[T]) Row[T] {
-	if rows[name] != nil {
-		panic("era: two rows named " + name)
-	}
 	r := Row[T]{Name: name, Facts: facts}
-	begun := [Newest + 1]int{}
-	for i, f := range facts {
-		if f.Source == "" {
-			panic("era: a fact of " + name + " has no source")
-		}
-		since, until := minorOf(name, f.Since, 0), minorOf(name, f.Until, Newest+1)
-		for minor := since; minor < until; minor++ {
-			switch {
-			case r.at[minor] == 0 || begun[minor] < since:
-				r.at[minor], begun[minor] = uint8(i+1), since
-			case begun[minor] == since:
-				panic("era: two facts of " + name + " begin with the same release")
-			}
-		}
+	d := definition{name: name}
+	for i := range facts {
+		d.fact(facts[i].Since, facts[i].Until, facts[i].Source)
 	}
-	rows[name] = func(e Era) (any, string) {
-		if i := r.at[e.minor]; i > 0 {
-			return r.Facts[i-1].Value, r.Facts[i-1].Source
-		}
-		return r.In(e), ""
-	}
+	r.at = d.at
+	rows[name] = &r
 	return r
+}
+
+func (r *Row[T]) told(i uint8) (any, string) { return r.Facts[i-1].Value, r.Facts[i-1].Source }
+func (r *Row[T]) held() *[Newest + 1]uint8   { return &r.at }
+
+// definition finds out which fact holds when; it knows no type, so that there is one
+// of it in the program.
+type definition struct {
+	name      string
+	n         uint8
+	at, begun [Newest + 1]uint8
+}
+
+func (d *definition) fact(from, to, source string) {
+	if d.n == 0 && rows[d.name] != nil {
+		panic("era: two rows named " + d.name)
+	}
+	if source == "" {
+		panic("era: a fact of " + d.name + " has no source")
+	}
+	d.n++
+	since, until := minorOf(d.name, from, 0), minorOf(d.name, to, Newest+1)
+	for minor := since; minor < until; minor++ {
+		switch {
+		case d.at[minor] == 0 || int(d.begun[minor]) < since:
+			d.at[minor], d.begun[minor] = d.n, uint8(since)
+		case int(d.begun[minor]) == since:
+			panic("era: two facts of " + d.name + " begin with the same release")
+		}
+	}
+}
+
+// tell is what a row has in an era, and where that is from; source is empty where no
+// fact holds.
+func tell(r teller, e Era) (value any, source string) {
+	if i := r.held()[e.minor]; i > 0 {
+		return r.told(i)
+	}
+	return nil, ""
 }
 
 // minorOf is the minor that a fact begins or ends with.
@@ -134,36 +160,4 @@ func (r *Row[T]) In(e Era) (v T) {
 		return r.Facts[i-1].Value
 	}
 	return v
-}
-
-// Names lists the names of all rows, sorted, with gate/NAME for each feature gate;
-// Value prints one of them.
-func Names() []string {
-	var out []string
-	for n := range rows {
-		out = append(out, n)
-	}
-	out = append(out, listed()...)
-	slices.Sort(out)
-	return out
-}
-
-func Value(name string, e Era) string {
-	if f := rows[name]; f != nil {
-		v, _ := f(e)
-		return fmt.Sprintf("%v", v)
-	}
-	value, _ := e.listed(name)
-	return value
-}
-
-// Source is where the fact is from that a row has in an era; empty where none
-// holds.
-func Source(name string, e Era) (source string) {
-	if f := rows[name]; f != nil {
-		_, source = f(e)
-		return source
-	}
-	_, source = e.listed(name)
-	return source
 }

@@ -35,6 +35,14 @@ var lists = []func(e Era, tell func(name, value, source string)){
 			tell("world/"+unit, strings.Join(UnitFlags(e, unit), " "), "seed 000 for 1.7 and 1.8")
 		}
 	},
+	func(e Era, tell func(name, value, source string)) {
+		tell("controllers/names", controllerNames(e), controllerSource)
+		for _, name := range rbacNames() {
+			if value := e.rbacListed(name); value != "" {
+				tell(name, value, rbacSource)
+			}
+		}
+	},
 }
 
 // All are the facts of a release, sorted by name. What a release has not, such as the
@@ -42,7 +50,7 @@ var lists = []func(e Era, tell func(name, value, source string)){
 func (e Era) All() []Told {
 	var out []Told
 	for name, row := range rows {
-		if v, source := row(e); source != "" {
+		if v, source := tell(row, e); source != "" {
 			out = append(out, Told{name, print(v), source})
 		}
 	}
