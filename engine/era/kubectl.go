@@ -37,3 +37,15 @@ var DeleteTellsNamespace = row("DeleteTellsNamespace", Fact[bool]{Since: "1.34",
 var TopColumns = row("TopColumns",
 	Fact[string]{Value: "NAME CPU(cores) CPU% MEMORY(bytes) MEMORY%", Source: "k8s.io/kubectl/pkg/metricsutil/metrics_printer.go"},
 	Fact[string]{Since: "1.33", Value: "NAME CPU(cores) CPU(%) MEMORY(bytes) MEMORY(%)", Source: "k8s.io/kubectl/pkg/metricsutil/metrics_printer.go"})
+
+// DiscoveryAccept is how kubectl asks what a server serves: all groups at once since
+// there is a version for that, and before group by group.
+var DiscoveryAccept = row("kubectl/discovery-accept",
+	Fact[string]{Value: "application/json", Source: "k8s.io/client-go/discovery @0.25"},
+	Fact[string]{Since: "1.26", Value: "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", Source: "k8s.io/client-go/discovery @0.26"},
+	Fact[string]{Since: "1.30", Value: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", Source: "k8s.io/client-go/discovery @0.30"})
+
+// KubectlRBAC is the version in which kubectl create clusterrolebinding sends one.
+var KubectlRBAC = row("kubectl/rbac-version",
+	Fact[string]{Value: "v1beta1", Source: "pkg/kubectl/clusterrolebinding.go @1.9"},
+	Fact[string]{Since: "1.18", Value: "v1", Source: "k8s.io/kubectl/pkg/generate/versioned/clusterrolebinding.go @0.18"})

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/joinery-lab/joinery/engine/era"
@@ -217,47 +218,130 @@ func (k *kube) doAs(method, target, ctype string, body []byte) ([]byte, error) {
 	return r.Body, nil
 }
 
-const discoveryAccept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-
-// discover asks the server what it serves, once a command.
+// discover asks the server what it serves, once a command: all at once, when both
+// know how, or else version by version.
+//
+// Models k8s.io/client-go/discovery ServerGroupsAndResources.
 func (k *kube) discover() error {
 	if k.offered != nil {
 		return nil
 	}
 	for _, root := range []string{"/api", "/apis"} {
-		_, r, err := k.open("GET", root, discoveryAccept, "", nil)
+		_, r, err := k.open("GET", root, era.DiscoveryAccept.In(k.era()), "", nil)
 		if err != nil {
 			return err
 		}
-		var list struct {
-			Items []struct {
-				Metadata struct {
-					Name string `json:"name"`
-				} `json:"metadata"`
-				Versions []struct {
-					Version   string `json:"version"`
-					Resources []struct {
-						Resource         string   `json:"resource"`
-						Scope            string   `json:"scope"`
-						SingularResource string   `json:"singularResource"`
-						ShortNames       []string `json:"shortNames"`
-						ResponseKind     struct {
-							Kind string `json:"kind"`
-						} `json:"responseKind"`
-					} `json:"resources"`
-				} `json:"versions"`
-			} `json:"items"`
+		read := k.versions
+		if strings.Contains(r.Header.Get("Content-Type"), "as=APIGroupDiscoveryList") {
+			read = k.aggregated
 		}
-		if err := json.Unmarshal(r.Body, &list); err != nil {
-			return fmt.Errorf("error: the server's discovery at %s can't be read: %v", root, err)
+		if err := read(root, r.Body); err != nil {
+			return err
 		}
-		for _, g := range list.Items {
-			for _, v := range g.Versions {
-				for _, x := range v.Resources {
-					k.offered = append(k.offered, resource{g.Metadata.Name, v.Version, x.Resource, x.SingularResource, x.ResponseKind.Kind, x.ShortNames, x.Scope == "Namespaced"})
-				}
+	}
+	return nil
+}
+
+func unreadable(at string, err error) error {
+	return fmt.Errorf("error: the server's discovery at %s can't be read: %v", at, err)
+}
+
+// aggregated reads an APIGroupDiscoveryList.
+func (k *kube) aggregated(root string, body []byte) error {
+	var list struct {
+		Items []struct {
+			Metadata struct {
+				Name string `json:"name"`
+			} `json:"metadata"`
+			Versions []struct {
+				Version   string `json:"version"`
+				Resources []struct {
+					Resource         string   `json:"resource"`
+					Scope            string   `json:"scope"`
+					SingularResource string   `json:"singularResource"`
+					ShortNames       []string `json:"shortNames"`
+					ResponseKind     struct {
+						Kind string `json:"kind"`
+					} `json:"responseKind"`
+				} `json:"resources"`
+			} `json:"versions"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal(body, &list); err != nil {
+		return unreadable(root, err)
+	}
+	for _, g := range list.Items {
+		for _, v := range g.Versions {
+			for _, x := range v.Resources {
+				k.offered = append(k.offered, resource{g.Metadata.Name, v.Version, x.Resource, x.SingularResource, x.ResponseKind.Kind, x.ShortNames, x.Scope == "Namespaced"})
 			}
 		}
+	}
+	return nil
+}
+
+// versions reads an APIVersions or an APIGroupList, and asks for each version's
+// resources, of each group those of the preferred version first.
+func (k *kube) versions(root string, body []byte) error {
+	type version struct {
+		Version string `json:"version"`
+	}
+	type group struct {
+		Name      string    `json:"name"`
+		Versions  []version `json:"versions"`
+		Preferred version   `json:"preferredVersion"`
+	}
+	var list struct {
+		Versions []string `json:"versions"`
+		Groups   []group  `json:"groups"`
+	}
+	if err := json.Unmarshal(body, &list); err != nil {
+		return unreadable(root, err)
+	}
+	for _, v := range list.Versions {
+		list.Groups = append(list.Groups, group{Versions: []version{{v}}})
+	}
+	for _, g := range list.Groups {
+		sort.SliceStable(g.Versions, func(i, j int) bool { return g.Versions[i] == g.Preferred && g.Versions[j] != g.Preferred })
+		for _, v := range g.Versions {
+			if err := k.resources(root, g.Name, v.Version); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// resources asks for those of one version. A group whose server is away is left out.
+func (k *kube) resources(root, group, version string) error {
+	at := strings.Replace(root+"/"+group+"/"+version, "//", "/", 1)
+	_, r, err := k.open("GET", at, "application/json", "", nil)
+	if _, refused := err.(*status); refused {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var list struct {
+		Resources []struct {
+			Name       string   `json:"name"`
+			Singular   string   `json:"singularName"`
+			Namespaced bool     `json:"namespaced"`
+			Kind       string   `json:"kind"`
+			Short      []string `json:"shortNames"`
+		} `json:"resources"`
+	}
+	if err := json.Unmarshal(r.Body, &list); err != nil {
+		return unreadable(at, err)
+	}
+	for _, x := range list.Resources {
+		if strings.Contains(x.Name, "/") {
+			continue
+		}
+		if x.Singular == "" {
+			x.Singular = strings.ToLower(x.Kind)
+		}
+		k.offered = append(k.offered, resource{group, version, x.Name, x.Singular, x.Kind, x.Short, x.Namespaced})
 	}
 	return nil
 }

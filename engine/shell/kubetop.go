@@ -37,22 +37,36 @@ func top(k *kube, f *kubectlFlags, args []string) error {
 
 // serves asks whether a version of a group is served, by whomever.
 func (k *kube) serves(group, version string) (bool, error) {
-	_, r, err := k.open("GET", "/apis", discoveryAccept, "", nil)
+	_, r, err := k.open("GET", "/apis", era.DiscoveryAccept.In(k.era()), "", nil)
 	if err != nil {
 		return false, err
 	}
+	type versions []struct{ Version string }
 	var list struct {
 		Items []struct {
 			Metadata struct{ Name string }
-			Versions []struct{ Version string }
+			Versions versions
+		}
+		// One that tells its groups only.
+		Groups []struct {
+			Name     string
+			Versions versions
 		}
 	}
 	if err := json.Unmarshal(r.Body, &list); err != nil {
 		return false, err
 	}
+	has := func(list versions) bool {
+		return slices.ContainsFunc(list, func(v struct{ Version string }) bool { return v.Version == version })
+	}
 	for _, g := range list.Items {
 		if g.Metadata.Name == group {
-			return slices.ContainsFunc(g.Versions, func(v struct{ Version string }) bool { return v.Version == version }), nil
+			return has(g.Versions), nil
+		}
+	}
+	for _, g := range list.Groups {
+		if g.Name == group {
+			return has(g.Versions), nil
 		}
 	}
 	return false, nil

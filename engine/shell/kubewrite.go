@@ -125,12 +125,13 @@ func createBinding(k *kube, f *kubectlFlags, args []string) error {
 		}
 		subjects = append(subjects, map[string]any{"kind": "ServiceAccount", "namespace": ns, "name": name})
 	}
-	o := object{"kind": "ClusterRoleBinding", "apiVersion": group + "/v1", "metadata": map[string]any{"name": args[0]},
+	version := era.KubectlRBAC.In(k.era())
+	o := object{"kind": "ClusterRoleBinding", "apiVersion": group + "/" + version, "metadata": map[string]any{"name": args[0]},
 		"roleRef": map[string]any{"apiGroup": group, "kind": "ClusterRole", "name": f.clusterrole}}
 	if len(subjects) > 0 {
 		o["subjects"] = subjects
 	}
-	err := k.createOne(f, manifest{object: o, r: resource{group: group, version: "v1", name: "clusterrolebindings", singular: "clusterrolebinding"}})
+	err := k.createOne(f, manifest{object: o, r: resource{group: group, version: version, name: "clusterrolebindings", singular: "clusterrolebinding"}})
 	if s, ok := err.(*status); ok && s.Code != http.StatusUnauthorized {
 		return fmt.Errorf("error: failed to create clusterrolebinding: %s", s.Message)
 	}
