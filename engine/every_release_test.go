@@ -43,8 +43,11 @@ func joinAndRotate(t *testing.T, release string) {
 	pass(30 * time.Second)
 	require.Regexp(t, `(?m)^\S+ +\S+ +.*Pending$`, said(t, w, "admin", "kubectl get csr"), "nobody approves what no rule allows")
 	require.NotContains(t, said(t, w, "admin", "kubectl get nodes"), "node-1")
-	said(t, w, "admin", "kubectl certificate approve $(kubectl get csr -o name)")
-	pass(30 * time.Second)
+	// Twice: older kubelets ask for a serving certificate too, and wait for it.
+	for range 2 {
+		said(t, w, "admin", "kubectl certificate approve $(kubectl get csr -o name)")
+		pass(30 * time.Second)
+	}
 	require.Contains(t, said(t, w, "admin", "kubectl get csr"), "Approved,Issued")
 	require.Regexp(t, `(?m)^node-1 +Ready`, said(t, w, "admin", "kubectl get nodes"), "approved by hand: %s", said(t, w, "node-1", "journalctl -u kubelet -o cat | tail -n 20"))
 
@@ -91,7 +94,13 @@ func joinAndRotate(t *testing.T, release string) {
 // approvals are what lets the approver approve clients: bindings, and before them the
 // roles that the release has not.
 func approvals(t *testing.T, w *engine.World) (lines []string) {
-	for _, sub := range []string{"nodeclient", "selfnodeclient"} {
+	bindings := map[string]string{"nodeclient": bindApproval, "selfnodeclient": bindRenewal}
+	subs := []string{"nodeclient", "selfnodeclient"}
+	if era.CSRServerGate.In(era.Must(w.Release())) != "" {
+		subs = append(subs, "selfnodeserver")
+		bindings["selfnodeserver"] = "kubectl create clusterrolebinding approve-serving --clusterrole=system:certificates.k8s.io:certificatesigningrequests:selfnodeserver --group=system:nodes"
+	}
+	for _, sub := range subs {
 		role := "system:certificates.k8s.io:certificatesigningrequests:" + sub
 		if out := said(t, w, "admin", "kubectl get clusterrole "+role); strings.Contains(out, "NotFound") {
 			lines = append(lines, fmt.Sprintf(`kubectl create -f - <<'EOF'
@@ -102,8 +111,9 @@ rules:
 - {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests/%s], verbs: [create]}
 EOF`, era.Preferred(era.Must(w.Release()), "rbac.authorization.k8s.io", "clusterroles"), role, sub))
 		}
+		lines = append(lines, bindings[sub])
 	}
-	return append(lines, bindApproval, bindRenewal)
+	return lines
 }
 
 // shownCert is the file that a node's kubeconfig shows.

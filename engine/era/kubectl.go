@@ -49,3 +49,6 @@ var DiscoveryAccept = row("kubectl/discovery-accept",
 var KubectlRBAC = row("kubectl/rbac-version",
 	Fact[string]{Value: "v1beta1", Source: "pkg/kubectl/clusterrolebinding.go @1.9"},
 	Fact[string]{Since: "1.18", Value: "v1", Source: "k8s.io/kubectl/pkg/generate/versioned/clusterrolebinding.go @0.18"})
+
+// KubectlNodeRoles: a kubectl that makes its own columns tells the roles of nodes.
+var KubectlNodeRoles = row("kubectl/node-roles", Fact[bool]{Since: "1.8", Value: true, Source: "pkg/printers/internalversion/printers.go @1.8"})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
 
@@ -146,14 +147,14 @@ func (k *kube) getTables(f *kubectlFlags, want []wanted, form string) error {
 			} else {
 				q = nil
 			}
-			_, resp, err := k.open("GET", withQuery(w.path(ns, name), q), tableAccept, "", nil)
+			_, resp, err := k.open("GET", withQuery(w.path(ns, name), q), k.tableAccept(), "", nil)
 			if err != nil {
 				failed = append(failed, f.notListed(w, name, err))
 				continue
 			}
-			var t table
-			if err := json.Unmarshal(resp.Body, &t); err != nil {
-				return fmt.Errorf("error: the server's table can't be read: %v", err)
+			t, err := k.table(w.resource, resp.Body)
+			if err != nil {
+				return err
 			}
 			if printed > 0 && len(t.Rows) > 0 && pr.rows == nil {
 				k.printf("\n")
@@ -162,9 +163,9 @@ func (k *kube) getTables(f *kubectlFlags, want []wanted, form string) error {
 			printed += len(t.Rows)
 			if f.watch {
 				pr.flush()
-				return k.watch(f, w, ns, name, t.Metadata.ResourceVersion, tableAccept, func(data json.RawMessage) error {
-					var t table
-					if json.Unmarshal(data, &t) == nil && t.Kind == "Table" {
+				return k.watch(f, w, ns, name, t.Metadata.ResourceVersion, k.tableAccept(), func(data json.RawMessage) error {
+					t, err := k.table(w.resource, data)
+					if err == nil {
 						pr.add(t)
 						pr.flush()
 					}
@@ -181,6 +182,29 @@ func (k *kube) getTables(f *kubectlFlags, want []wanted, form string) error {
 		failed = slices.DeleteFunc(failed, missing)
 	}
 	return k.all(failed)
+}
+
+// tableAccept asks for tables, where kubectl prints those of the server.
+func (k *kube) tableAccept() string {
+	if era.ServerTables.In(k.era()) {
+		return tableAccept
+	}
+	return "application/json"
+}
+
+// table is what a server made, or else what kubectl makes of objects.
+func (k *kube) table(r resource, body []byte) (t table, err error) {
+	if err := json.Unmarshal(body, &t); err != nil {
+		return t, fmt.Errorf("error: the server's table can't be read: %v", err)
+	}
+	switch t.Kind {
+	case "Table":
+	case "Status": // a watch that ends with an error
+		return t, fmt.Errorf("error: there is no table in a Status")
+	default:
+		return k.tabulate(r, body)
+	}
+	return t, nil
 }
 
 // notListed says what was to be listed when the server can't do that (Models
