@@ -350,3 +350,21 @@ func TestManagerChanges(t *testing.T) {
 		})
 	}
 }
+
+// TestWhyPendingWithoutSigners: a request of a release without signers is explained by
+// its shape: what would approve it, or that nobody does.
+func TestWhyPendingWithoutSigners(t *testing.T) {
+	o := newOld(t, "1.11")
+	o.ask(t, "node-x", "client", clientCSR)
+	o.ask(t, "node-x", "serving", servingCSR)
+	o.pass(2 * time.Second)
+	e, err := o.w.Why("csr/client")
+	require.NoError(t, err)
+	require.Equal(t, "kube-controller-manager", e.State.Args["signer"])
+	require.NotEmpty(t, e.Needs)
+	require.Equal(t, "binding", e.Needs[0].Kind)
+	e, err = o.w.Why("csr/serving")
+	require.NoError(t, err)
+	require.Contains(t, fmt.Sprint(e.Knows), "no-approver-shape")
+	require.Equal(t, "approval", e.Needs[len(e.Needs)-1].Kind)
+}

@@ -30,7 +30,11 @@ func (w *World) whyCSR(e *Explanation, name string) error {
 func (w *World) explainCSR(e *Explanation, o *certificatesv1.CertificateSigningRequest) {
 	v := lookCSR(o)
 	addr, m := w.manager()
-	args := []string{"signer", v.Signer, "by", v.Requestor}
+	signer := v.Signer
+	if signer == "" { // up to 1.17 a request names none
+		signer = "kube-controller-manager"
+	}
+	args := []string{"signer", signer, "by", v.Requestor}
 	last := w.Decisions["csr/"+o.Name]
 	switch {
 	case strings.Contains(v.Condition, "Failed"):
@@ -93,7 +97,7 @@ func (w *World) needSigner(e *Explanation, addr string, m *controllers.Controlle
 	switch {
 	case m == nil:
 		add(&e.Needs, reason("unit", "unit", "kube-controller-manager"))
-	case !slices.Contains(ownSigners, signer):
+	case signer != "" && !slices.Contains(ownSigners, signer):
 		add(&e.Needs, reason("signer", "signer", signer))
 	default:
 		w.needLeader(e, addr)
@@ -111,7 +115,18 @@ var ownSigners = []string{certificatesv1.KubeAPIServerClientSignerName, certific
 // needApprover is what would approve a request by itself: for a kubelet's
 // client certificate the permission that the approver asks about.
 func (w *World) needApprover(e *Explanation, addr string, m *controllers.ControllerManager, o *certificatesv1.CertificateSigningRequest) {
-	if o.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
+	permission := "nodeclient"
+	if strings.HasPrefix(o.Spec.Username, "system:node:") {
+		permission = "selfnodeclient"
+	}
+	if o.Spec.SignerName == "" && m != nil {
+		list := m.Permissions(o)
+		if len(list) == 0 {
+			add(&e.Knows, reason("no-approver-shape"))
+			return
+		}
+		permission = list[0]
+	} else if o.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
 		if w.Decisions["csr/"+o.Name].By == "" {
 			add(&e.Knows, reason("no-approver", "signer", o.Spec.SignerName))
 		}
@@ -129,10 +144,6 @@ func (w *World) needApprover(e *Explanation, addr string, m *controllers.Control
 	_, s := w.server()
 	if s == nil {
 		return
-	}
-	permission := "nodeclient"
-	if strings.HasPrefix(o.Spec.Username, "system:node:") {
-		permission = "selfnodeclient"
 	}
 	add(&e.Needs, w.permission(s, o.Spec.Username, o.Spec.Groups, permission)...)
 }

@@ -57,6 +57,21 @@ func (m *ControllerManager) recognizes(r *recognizer) bool {
 	return gate != "" && m.gate(gate)
 }
 
+// Permissions are those of the recognizers that match a CSR, in the order in which they
+// are asked about.
+func (m *ControllerManager) Permissions(csr *certv1.CertificateSigningRequest) (out []string) {
+	req, err := pki.ParseRequest(csr.Spec.Request)
+	if err != nil {
+		return nil
+	}
+	for i := range recognizers {
+		if r := &recognizers[i]; m.recognizes(r) && r.matches(m.era(), csr, req) {
+			out = append(out, r.permission)
+		}
+	}
+	return out
+}
+
 // condition tells whether a CSR has a condition of a type that is true; an
 // Approved or Denied one is true by being there.
 func condition(csr *certv1.CertificateSigningRequest, kind certv1.RequestConditionType) bool {
