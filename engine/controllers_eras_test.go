@@ -15,6 +15,7 @@ import (
 
 	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
+	"github.com/joinery-lab/joinery/engine/trace"
 )
 
 // old is a cluster of a release whose API is called in that release's versions.
@@ -302,6 +303,28 @@ var changes = map[string]change{
 		require.NotEmpty(t, s.Data["token"])
 		return string(s.Type)
 	}, "kubernetes.io/service-account-token", "none", nil},
+	"files of single signers": {"1.18", "1.19", func(t *testing.T, o *old) string {
+		for _, f := range []string{"cluster-signing-cert-file", "cluster-signing-key-file", "cluster-signing-kubelet-client-cert-file=/etc/kubernetes/pki/ca.crt", "cluster-signing-kubelet-client-key-file=/etc/kubernetes/pki/ca.key"} {
+			o.flag(t, f)
+		}
+		o.pass(5 * time.Second)
+		return fmt.Sprint(o.logged("unknown flag: --cluster-signing-kubelet-client-cert-file"), " ",
+			o.logged(`skipping CSR signer controller "kubernetes.io/kubelet-serving" because specific files were specified for other signers and not this one.`))
+	}, "true false", "false true", nil},
+	"who asks for an account's token": {"1.19", "1.20", func(t *testing.T, o *old) string {
+		o.ask(t, "node-x", "c", clientCSR)
+		o.pass(2 * time.Second)
+		out := ""
+		for _, x := range o.obs {
+			if x.Kind == trace.Request && x.Actor == "control-1/"+kcmUnit && strings.Contains(x.Subject, "/serviceaccounts/certificate-controller/token") {
+				out = "asks"
+			}
+		}
+		if o.logged("Verified credential for kube-system/certificate-controller") {
+			out += "reads its Secret"
+		}
+		return out
+	}, "reads its Secret", "asks", []string{"v=4", "root-ca-file"}},
 	"kube-root-ca.crt":                 {"1.19", "1.20", rootCAMaps, "404 ", "200 ", nil},
 	"kube-root-ca.crt says what it is": {"1.20", "1.21", rootCAMaps, "200 ", "200 " + "Contains a CA bundle", nil},
 	"it is said in a structured way": {"1.27", "1.28", func(t *testing.T, o *old) string {

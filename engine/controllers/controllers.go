@@ -303,11 +303,11 @@ func (m *ControllerManager) unhandled(c *sim.Ctx, source, text string) {
 		m.log(c, 'E', 0, source, "Unhandled Error", "err", text, "logger", "UnhandledError")
 		return
 	}
-	m.log1(c, 'E', 0, source, text)
+	m.plain(c, 'E', 0, source, text)
 }
 
-// log1 writes a line that --v shows as it is.
-func (m *ControllerManager) log1(c *sim.Ctx, level byte, v int, source, text string) {
+// plain writes a line that --v shows as it is.
+func (m *ControllerManager) plain(c *sim.Ctx, level byte, v int, source, text string) {
 	if v <= m.Flags.V {
 		c.Log(level, v, source, text)
 	}
@@ -327,7 +327,7 @@ func address(server string) string {
 
 // logf writes a line that --v shows as it is, as klog's older calls do.
 func (m *ControllerManager) logf(c *sim.Ctx, level byte, v int, source, format string, args ...any) {
-	m.log1(c, level, v, source, fmt.Sprintf(format, args...))
+	m.plain(c, level, v, source, fmt.Sprintf(format, args...))
 }
 
 // gate tells whether a feature is on.

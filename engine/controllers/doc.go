@@ -17,6 +17,12 @@
 // a pause that doubles, up to 1000 s. That back-off is what a person sees who
 // grants a permission late: the CSR is approved at the next try.
 //
+// What differs by release is in engine/era: facts in controllers_csr.go and
+// controllers_start.go, lines of the log in controllers_lines.go (say). Up to 1.16
+// certificates are cfssl's (sign.go); up to 1.23 every ServiceAccount has a Secret with
+// a token, which the other controllers act with (seattoken.go); before 1.35 a feed
+// begins with a list.
+//
 // Each controller has its own client with its own limit of requests a second
 // (client.go).
 //

@@ -255,7 +255,7 @@ func (x *Election) Answered(c *sim.Ctx, h Host, step string, a Answer) {
 	x.Step = ""
 	var l coordv1.Lease
 	if a.OK {
-		l = x.read1(a.Data)
+		l = x.decode(a.Data)
 	}
 	switch {
 	case strings.HasPrefix(step, "second") && a.OK:
@@ -395,7 +395,7 @@ func (x *Election) Watched(c *sim.Ctx, frame []byte, over bool) {
 		if json.Unmarshal(line, &e) != nil || e.Type == "BOOKMARK" {
 			continue
 		}
-		if t := x.read1(e.Object).Spec.RenewTime; x.Leading && e.Type != "DELETED" && t != nil && t.Time.Equal(x.Sent) {
+		if t := x.decode(e.Object).Spec.RenewTime; x.Leading && e.Type != "DELETED" && t != nil && t.Time.Equal(x.Sent) {
 			continue // this candidate's own renewal
 		}
 		x.Stir(c)

@@ -41,8 +41,8 @@ func (x *Election) annotated() bool {
 	return x.Rules.Lock == lockEndpoints || x.Rules.Lock == lockBoth
 }
 
-// read1 reads an object with the record as a Lease.
-func (x *Election) read1(data []byte) (l coordv1.Lease) {
+// decode reads an object with the record as a Lease.
+func (x *Election) decode(data []byte) (l coordv1.Lease) {
 	if !x.annotated() {
 		json.Unmarshal(data, &l)
 		return l
