@@ -20,8 +20,9 @@ INCALLS := github.com/... k8s.io/... sigs.k8s.io/... mvdan.cc/... go.yaml.in/...
 	vendor/golang.org/x/net/... vendor/golang.org/x/text/... vendor/golang.org/x/crypto/cryptobyte/...
 # The page speaks JSON: it is built of a copy of k8s.io/api without protobuf, which
 # is 1.7 MB of it, and of one of k8s.io/apimachinery that refuses CBOR, which is
-# another 0.7 MB, logs nothing and has no unstructured objects (tools/plain), 0.7 MB
-# more. They lie below this folder, so that gofmt and lint see them.
+# another 0.7 MB. Both know no scheme, which would keep every method of every kind,
+# log nothing and have no unstructured objects (tools/plain): 2.2 MB more. They lie
+# below this folder, so that gofmt and lint see them.
 PLAIN   := .work/wasm.mod
 # All that is built for the browser is built with these, so that it is built once.
 FOR_WASM := -modfile=$(PLAIN) -trimpath $(foreach p,$(INCALLS),'-gcflags=$(p)=$(SMALL)')
@@ -47,6 +48,8 @@ $(PLAIN): go.mod go.sum Makefile $(shell find tools/plain -type f)
 		'func Diagnose([]byte) (string, error) { return "", refused }' >.work/apimachinery/pkg/runtime/serializer/cbor/direct/direct.go
 	cp -R tools/plain/apimachinery/. .work/apimachinery/ && cp -R tools/plain/klog .work/klog
 	find .work/apimachinery -name "*_fuzz.go" -delete
+	cd .work/apimachinery/pkg/apis/meta/v1 && rm conversion.go zz_generated.conversion.go zz_generated.defaults.go
+	for f in .work/api/*/v*/register.go; do sed -i -e '/^func addKnownTypes/,$$d' -e 's/NewSchemeBuilder(addKnownTypes)/NewSchemeBuilder()/' -e '/apis\/meta\/v1"/d' $$f || exit 1; done
 	gofmt -w .work/apimachinery/pkg/runtime/serializer/cbor/direct .work/apimachinery/third_party
 	cp go.sum .work/wasm.sum
 	cp go.mod $@ && $(GO) mod edit -replace k8s.io/api=./.work/api -replace k8s.io/apimachinery=./.work/apimachinery -replace k8s.io/klog/v2=./.work/klog $@
