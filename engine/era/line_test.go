@@ -17,13 +17,11 @@ func TestLines(t *testing.T) {
 	require.Equal(t, "-", in(LineSigned, "1.17"))
 	require.Equal(t, "-", in(LineCleanerStart, "1.8"))
 	require.Equal(t, []Key{{"object", 2}, {"objectUID", 3}, {"kind", 4}, {"virtual", 1}}, LineCollects.In(Must("1.24")).Keys)
-	for name, row := range rows {
-		for _, release := range Releases() {
-			v, source := row(Must(release))
-			if l, ok := v.(Line); ok && l.At != "" {
-				require.NotEmpty(t, source, name)
-				require.Regexp(t, `^[IWEF][0-5] [a-z_]+\.go:\d+\] \S`, l.String(), name)
-				require.False(t, !l.Structured && strings.HasPrefix(l.Text, `"`), name)
+	for _, release := range Releases() {
+		for _, told := range Must(release).All() {
+			if strings.Contains(told.Name, "/log/") && told.Value != "-" {
+				require.Regexp(t, `^[IWEF][0-5] [a-z_]+\.go:\d+\] \S`, told.Value, told.Name)
+				require.NotEmpty(t, told.Source, told.Name)
 			}
 		}
 	}
