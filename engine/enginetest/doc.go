@@ -16,6 +16,15 @@
 //	advance 5m
 //	----
 //
+// "trust" prints who trusts whom; "trust B|broken,bundle: node-1" asks about the CA B and
+// keeps the lines that begin so. "refused" prints the handshakes that failed and the
+// answers 401 and 403 since it was last asked, by whom they were met: what was observed,
+// whatever trust says.
+//
+// A transcript may be a story in parts, whose comments begin with a label ("# 4. The pods
+// are started anew."). Another one goes on from it: "from ca-rotation 4" is the world
+// before that part, and "play ca-rotation 5 4" does what these parts do, in this order.
+//
 // Names and times that chance gives are written as x.
 //
 // Output with blank lines stands between two pairs of dashed lines, as in
