@@ -151,10 +151,6 @@ var (
 	// certificate.
 	KubeletExitCode = row("kubelet/exit-code", Fact[int]{Value: 255, Source: "pkg/kubelet/certificate/transport.go @1.9 glog.Fatalf"},
 		Fact[int]{Since: "1.21", Value: 1, Source: "pkg/kubelet/certificate/transport.go @1.21; recorded: j1"})
-	// KubeletFatal is the code of a process that ends because it can't start.
-	KubeletFatal = row("kubelet/fatal-code", Fact[int]{Value: 1, Source: "cmd/kubelet/kubelet.go @1.7; golden-old 1.7.4, 1.8.0 b2/01"},
-		Fact[int]{Since: "1.10", Value: 255, Source: "cmd/kubelet/app/server.go @1.10 glog.Fatal; golden-old 1.11.1 b2/01"},
-		Fact[int]{Since: "1.21", Value: 1, Source: "cmd/kubelet/app/server.go @1.21; recorded: c2/01"})
 
 	// KubeletBackground: a kubelet that rotates starts without a certificate and asks
 	// for its first one beside everything else.
