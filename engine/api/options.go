@@ -138,10 +138,13 @@ func (x *exchange) listOptions() error {
 	if watches && initial && match != "NotOlderThan" {
 		s.forbid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
 	}
+	if watches && initial && !era.InitialEvents.In(x.s.era) {
+		s.forbid("sendInitialEvents", "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+	}
 	if match != "" {
 		switch {
 		case watches && !initial:
-			s.forbid("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+			s.forbid("resourceVersionMatch", era.MatchOfWatch.In(x.s.era))
 		case !watches && from == "":
 			s.forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
 		}

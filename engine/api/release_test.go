@@ -343,6 +343,22 @@ func TestConventionsInEachRelease(t *testing.T) {
 		require.Equal(t, want, out["apiVersion"], minor)
 	}
 
+	// A watch that begins with what there is: unknown, forbidden, served, off again.
+	for minor, want := range map[string]int{"1.26": 200, "1.27": 422, "1.31": 422, "1.32": 200, "1.33": 422, "1.34": 200} {
+		r := of(t, minor)
+		code, out, _ := r.do(admin, "GET", "/api/v1/nodes?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", "")
+		if want == 200 && minor == "1.26" {
+			require.Equal(t, 422, code, "it knows resourceVersionMatch, and that it is for lists")
+			require.Contains(t, out["message"], "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch")
+			require.NotContains(t, out["message"], "unless")
+			code, out, _ = r.do(admin, "GET", "/api/v1/nodes?watch=true&sendInitialEvents=true", "")
+		}
+		require.Equal(t, want, code, "%s: %v", minor, out)
+		if want == 422 {
+			require.Contains(t, out["message"], "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+		}
+	}
+
 	for minor, want := range map[string]bool{"1.13": false, "1.14": true} {
 		require.Equal(t, want, of(t, minor).store.Get("namespaces", "", "kube-node-lease") != nil, "kube-node-lease in %s", minor)
 	}

@@ -159,8 +159,11 @@ func (k *Client) watchVolume(c *sim.Ctx) {
 		return
 	}
 	k.Mount.Watching, k.Mount.Synced = true, false
-	q := url.Values{"allowWatchBookmarks": {"true"}, "fieldSelector": {"metadata.name=" + bundleName}, "resourceVersionMatch": {"NotOlderThan"},
-		"sendInitialEvents": {"true"}, "timeoutSeconds": {watchTimeout}, "watch": {"true"}}
+	q := url.Values{"allowWatchBookmarks": {"true"}, "fieldSelector": {"metadata.name=" + bundleName}, "timeoutSeconds": {watchTimeout}, "watch": {"true"}}
+	if era.ClientWatchList.In(k.era()) {
+		q.Set("resourceVersionMatch", "NotOlderThan")
+		q.Set("sendInitialEvents", "true")
+	}
 	k.sendMount(c, "mount.bundle", "GET", "/api/v1/namespaces/"+k.Mount.Pod.Namespace+"/configmaps?"+q.Encode(), nil)
 }
 

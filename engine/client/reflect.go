@@ -81,7 +81,7 @@ func (k *Client) open(c *sim.Ctx, name string) {
 		return
 	}
 	x := k.program().kind(name)
-	if k.program().lists {
+	if k.program().lists || !era.ClientWatchList.In(k.era()) {
 		k.list(c, x)
 		return
 	}

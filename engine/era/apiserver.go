@@ -195,6 +195,8 @@ var parameters = []struct {
 }{
 	{"dryRun", row("api/parameter-dryRun", Fact[bool]{Since: "1.11", Value: true, Source: "apiserver/pkg/endpoints/handlers/create.go"})},
 	{"fieldManager", row("api/parameter-fieldManager", Fact[bool]{Since: "1.14", Value: true, Source: "apimachinery/pkg/apis/meta/v1/types.go CreateOptions"})},
+	{"resourceVersionMatch", row("api/parameter-resourceVersionMatch", Fact[bool]{Since: "1.19", Value: true, Source: "apimachinery/pkg/apis/meta/v1/types.go ListOptions"})},
+	{"sendInitialEvents", row("api/parameter-sendInitialEvents", Fact[bool]{Since: "1.27", Value: true, Source: "apimachinery/pkg/apis/meta/v1/types.go ListOptions"})},
 	{"fieldValidation", row("api/parameter-fieldValidation", Fact[bool]{Since: "1.23", Value: true, Source: "apimachinery/pkg/apis/meta/v1/types.go CreateOptions"})},
 }
 
@@ -207,6 +209,17 @@ func UnknownParameters(e Era) (out []string) {
 	}
 	return out
 }
+
+// InitialEvents: a watch may begin with what there is, told by a bookmark to be all.
+var InitialEvents = row("api/initial-events",
+	Fact[bool]{Since: "1.32", Until: "1.33", Value: true, Source: "apiserver/pkg/features WatchList (beta 1.32, off 1.33, on 1.34)"},
+	Fact[bool]{Since: "1.34", Value: true, Source: "apiserver/pkg/features WatchList (beta 1.32, off 1.33, on 1.34)"})
+
+// MatchOfWatch is said of a watch that would match a version otherwise than by being
+// newer.
+var MatchOfWatch = row("api/match-of-watch",
+	Fact[string]{Since: "1.19", Value: "resourceVersionMatch is forbidden for watch", Source: "apimachinery/pkg/apis/meta/internalversion/validation/validation.go"},
+	Fact[string]{Since: "1.27", Value: "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided", Source: "apimachinery/pkg/apis/meta/internalversion/validation/validation.go"})
 
 // DryRunRefused is why nothing may be tried.
 var (
