@@ -508,7 +508,7 @@ func (k *Kubelet) roots(c *sim.Ctx, conn string) []byte {
 	if cl.Read.IsZero() {
 		cl.Read, cl.Again = k.Start, cl.Roots
 	}
-	if c.Now.Sub(cl.Read) < era.ClientCAReload.In(k.era()) {
+	if every := era.ClientCAReload.In(k.era()); every == 0 || c.Now.Sub(cl.Read) < every {
 		return cl.Again
 	}
 	cl.Read = c.Now
