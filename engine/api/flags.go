@@ -127,6 +127,10 @@ func (o *options) validate(e era.Era) []error {
 	if len(o.etcd) == 0 {
 		bad("--etcd-servers must be specified")
 	}
+	words := era.APIRefusals.In(e)
+	if words.Range != "" && o.serviceRange == "" {
+		bad("%s", words.Range)
+	}
 	if o.port < 1 || o.port > 65535 {
 		bad("--secure-port %d must be between 1 and 65535, inclusive. It cannot be turned off with 0", o.port)
 	}
@@ -141,11 +145,14 @@ func (o *options) validate(e era.Era) []error {
 	if len(o.issuers) == 0 && era.IssuerRequired.In(e) {
 		bad("service-account-issuer is a required flag")
 	}
-	if words := era.TokenKeyRequired.In(e); len(o.tokenKeys) == 0 && words != "" {
-		bad("%s", words)
+	if key := era.TokenKeyRequired.In(e); len(o.tokenKeys) == 0 && key != "" {
+		bad("%s", key)
 	}
-	errs = append(errs, o.validateModes()...)
+	errs = append(errs, o.validateModes(words)...)
 	known := era.AdmissionPlugins(e)
+	if n := o.strange(known); n != "" && !words.LatePlugin {
+		bad(words.Plugin, n)
+	}
 	for i, list := range [][]string{o.enable, o.disable} {
 		for _, n := range list {
 			if !slices.Contains(known, n) {
@@ -168,7 +175,30 @@ func (o *options) validate(e era.Era) []error {
 	return errs
 }
 
-func (o *options) validateModes() []error {
+// strange is the first plugin of --admission-control that is none of those known.
+func (o *options) strange(known []string) string {
+	for _, n := range o.control {
+		if !slices.Contains(known, n) {
+			return n
+		}
+	}
+	return ""
+}
+
+// late are the checks of flags that some releases make when they use them.
+func (o *options) late(e era.Era, words era.APIWords) error {
+	for _, m := range o.modes {
+		if words.LateMode && !slices.Contains(modes, m) {
+			return fmt.Errorf(words.Mode, m)
+		}
+	}
+	if n := o.strange(era.AdmissionPlugins(e)); n != "" && words.LatePlugin {
+		return fmt.Errorf(words.Plugin, n)
+	}
+	return nil
+}
+
+func (o *options) validateModes(words era.APIWords) []error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if len(o.modes) == 0 {
@@ -179,7 +209,9 @@ func (o *options) validateModes() []error {
 	for _, m := range o.modes {
 		switch {
 		case !slices.Contains(modes, m):
-			bad("authorization-mode %q is not a valid mode", m)
+			if !words.LateMode {
+				bad(words.Mode, m)
+			}
 		case m == "ABAC" && o.abac == "":
 			bad("authorization-mode ABAC's authorization policy file not passed")
 		case m == "Webhook" && o.webhook == "":

@@ -23,10 +23,10 @@ func (s *Server) loadKubeletClient(c *sim.Ctx) error {
 	if s.opts.kubeletCA != "" {
 		ca, err := c.Disk.ReadFile(s.opts.kubeletCA)
 		if err != nil {
-			return err
+			return s.storageFailed(err)
 		}
 		if err := pki.CheckRoots(ca); err != nil {
-			return fmt.Errorf("unable to load root certificates: %w", err)
+			return s.storageFailed(fmt.Errorf("unable to load root certificates: %w", err))
 		}
 		s.KubeletCA = ca
 	}
@@ -39,6 +39,22 @@ func (s *Server) loadKubeletClient(c *sim.Ctx) error {
 		}
 	}
 	return nil
+}
+
+// storageError ends the process at once where it comes up.
+type storageError struct {
+	error
+	era.Ending
+}
+
+// storageFailed is what err of the client of kubelets comes to, which some releases
+// build with the storage.
+func (s *Server) storageFailed(err error) error {
+	w := era.APIRefusals.In(s.era)
+	if w.Storage == "" {
+		return err
+	}
+	return &storageError{err, era.Ending{Lines: []era.LastLine{{Level: 'F', Source: w.StorageAt, Format: w.Storage}}, Status: 255}}
 }
 
 // kubeletRoots is the bundle in use. The file is looked at again after five

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -51,6 +52,9 @@ func (s *Server) start(c *sim.Ctx) {
 // die ends the process as that of its release ends which can't run.
 func (s *Server) die(c *sim.Ctx, err error) {
 	end := era.RunFailed(s.era, "kube-apiserver")
+	if at := (*storageError)(nil); errors.As(err, &at) {
+		end = at.Ending
+	}
 	for _, l := range end.Lines {
 		c.Say(l.Level, l.Source, l.Message, l.Key, l.Text(err.Error()))
 	}
@@ -81,7 +85,8 @@ func (s *Server) address(c *sim.Ctx) string {
 func (s *Server) complete(c *sim.Ctx) error {
 	o := s.opts
 	if slices.Contains(o.modes, "AlwaysAllow") && o.anonymous {
-		s.log(c, 'W', 0, "authentication.go:841", "AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. You should use a different authorizer")
+		w := era.APIRefusals.In(s.era)
+		s.log(c, 'W', 0, w.AnonymousAt, w.Anonymous)
 	}
 	if m := o.maxExpiration; m != 0 && (m < time.Hour || m > 1<<32*time.Second) {
 		return fmt.Errorf("the service-account-max-token-expiration must be between 1 hour and 2^32 seconds")
@@ -104,20 +109,25 @@ func (s *Server) complete(c *sim.Ctx) error {
 
 // load reads the files that the flags name, and listens.
 func (s *Server) load(c *sim.Ctx) error {
+	words := era.APIRefusals.In(s.era)
 	cert, key, err := s.servingPair(c)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s%w", words.Pair, err)
 	}
 	c.Notify(s.opts.cert)
 	c.Notify(s.opts.key)
 	if s.opts.clientCA != "" {
 		ca, err := c.Disk.ReadFile(s.opts.clientCA)
 		if err != nil {
-			return fmt.Errorf("unable to load client CA provider: %w", err)
+			return fmt.Errorf("%s%w", words.ClientCA, err)
 		}
 		name := "client-ca-bundle::" + s.opts.clientCA
-		if err := loadable(name, ca); err != nil {
-			return fmt.Errorf("unable to load client CA provider: %w", err)
+		err = loadable(name, ca)
+		if err != nil && words.File {
+			err = fmt.Errorf("error reading %s: %s", s.opts.clientCA, words.NoCerts)
+		}
+		if err != nil {
+			return fmt.Errorf("%s%w", words.ClientCA, err)
 		}
 		s.CA, s.CASeen = ca, ca
 		c.Notify(s.opts.clientCA)
@@ -140,11 +150,14 @@ func (s *Server) load(c *sim.Ctx) error {
 	if s.opts.tokenFile != "" {
 		data, err := c.Disk.ReadFile(s.opts.tokenFile)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s%w", words.Tokens, err)
 		}
 		if s.Tokens, err = readTokens(s.opts.tokenFile, data, func(line int, w string) { s.log(c, 'W', 0, fmt.Sprintf("tokenfile.go:%d", line), w) }); err != nil {
-			return err
+			return fmt.Errorf("%s%w", words.Tokens, err)
 		}
+	}
+	if err := s.opts.late(s.era, words); err != nil {
+		return err
 	}
 	if err := s.loadTokenKeys(c); err != nil {
 		return err

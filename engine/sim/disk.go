@@ -138,6 +138,9 @@ func (d *Disk) stat(op, name string, follow bool) (*Entry, error) {
 // ReadFile returns a file's content, which nobody may change: a file that is
 // written gets bytes of its own.
 func (d *Disk) ReadFile(name string) ([]byte, error) {
+	if name == "" {
+		return nil, pathErr("open", name, errNotExist)
+	}
 	e, err := d.stat("open", name, true)
 	if err != nil {
 		return nil, err
