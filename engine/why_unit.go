@@ -22,7 +22,7 @@ var ends = []struct {
 	kind, with string
 	words      *regexp.Regexp
 }{
-	{"half-pair", "unit lacks", regexp.MustCompile(`open : invalid argument|cannot specify (?:cert without key|key without cert)`)},
+	{"half-pair", "unit lacks", regexp.MustCompile(`open : no such file or directory|cannot specify (?:cert without key|key without cert)`)},
 	{"file", "host", regexp.MustCompile(`(?:reading CA cert file|loading CA bundle for) "[a-z-]+::(?P<path>[^:"]+)(?:::[^"]*)?": (?P<error>[^"]+)`)},
 	{"file", "host", regexp.MustCompile(`(?P<error>missing content) for [A-Za-z ]+ "[a-z-]+::(?P<path>[^:"]+)`)},
 	{"file", "host", regexp.MustCompile(`(?:(?:stat|open|read|mkdir|symlink) |data from ")(?P<path>/[^ :"]+)(?:" into cert/key pair)?: (?P<error>[^"]+)`)},
