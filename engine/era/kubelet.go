@@ -194,8 +194,8 @@ var (
 	KubeletServingNames   = row("kubelet/serving-names", Fact[bool]{Since: "1.12", Value: true, Source: "pkg/kubelet/certificate/kubelet.go @1.12"})
 	KubeletServingNeedsIP = row("kubelet/serving-needs-ip", Fact[bool]{Since: "1.31", Value: true, Source: "pkg/kubelet/certificate/kubelet.go @1.31"})
 	// KubeletWithoutServing are the port's words while it waits for its certificate.
-	KubeletWithoutServing = row("kubelet/without-serving", Fact[string]{Value: "no certificate available", Source: "pkg/kubelet/kubelet.go @1.11"},
-		Fact[string]{Since: "1.12", Value: "no serving certificate available for the kubelet", Source: "pkg/kubelet/kubelet.go @1.12; recorded: d/kubelet.log"})
+	KubeletWithoutServing = row("kubelet/without-serving", Fact[string]{Value: "no certificate available", Source: "pkg/kubelet/kubelet.go @1.9"},
+		Fact[string]{Since: "1.10", Value: "no serving certificate available for the kubelet", Source: "pkg/kubelet/kubelet.go @1.10; recorded: d/kubelet.log"})
 	// KubeletPairReload: a pair of files is taken into use when it changes;
 	// KubeletCAReload and KubeletCAsShown: so is the file of the clients' CAs, and the
 	// list of them that is shown to clients.
