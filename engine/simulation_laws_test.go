@@ -18,6 +18,7 @@ import (
 	certv1 "k8s.io/api/certificates/v1"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
@@ -43,6 +44,7 @@ type laws struct {
 	version uint64
 	issued  map[string]bool
 	oracle  oracle
+	era     era.Era
 }
 
 var allLaws = []law{
@@ -65,7 +67,7 @@ var allLaws = []law{
 }
 
 func newLaws(w *engine.World) *laws {
-	l := &laws{issued: map[string]bool{}}
+	l := &laws{issued: map[string]bool{}, era: era.Must(w.Release())}
 	b, _ := w.Disk("control-1").ReadFile("/etc/kubernetes/pki/ca.crt")
 	certs, err := pki.ParseCerts(b)
 	if err != nil {
@@ -146,7 +148,9 @@ func issuedAsAsked(l *laws, _ *engine.World, o *observation) string {
 	}
 	l.issued[string(csr.UID)] = true
 	has := func(t certv1.RequestConditionType) bool {
-		return slices.ContainsFunc(csr.Status.Conditions, func(c certv1.CertificateSigningRequestCondition) bool { return c.Type == t && c.Status == "True" })
+		return slices.ContainsFunc(csr.Status.Conditions, func(c certv1.CertificateSigningRequestCondition) bool {
+			return c.Type == t && (c.Status == "True" || c.Status == "" && !era.ConditionStatus.In(l.era))
+		})
 	}
 	if !has(certv1.CertificateApproved) || has(certv1.CertificateDenied) || has(certv1.CertificateFailed) {
 		return fmt.Sprintf("%s has a certificate and the conditions %v", csr.Name, csr.Status.Conditions)
@@ -166,7 +170,7 @@ func issuedAsAsked(l *laws, _ *engine.World, o *observation) string {
 	if c.Subject.String() != req.Subject.String() {
 		return fmt.Sprintf("%s is for %s, asked for was %s", csr.Name, c.Subject, req.Subject)
 	}
-	if c.NotAfter.After(l.ca.NotAfter) {
+	if c.NotAfter.After(l.ca.NotAfter) && era.SigningCapped.In(l.era) {
 		return fmt.Sprintf("%s ends at %s, its CA at %s", csr.Name, c.NotAfter, l.ca.NotAfter)
 	}
 	if err := c.CheckSignatureFrom(l.ca); err != nil {
@@ -181,7 +185,12 @@ func issuedAsAsked(l *laws, _ *engine.World, o *observation) string {
 			return fmt.Sprintf("%s lives for %s", csr.Name, d)
 		}
 	}
-	return policies[csr.Spec.SignerName].holds(c, req)
+	signer := csr.Spec.SignerName
+	if !era.CSRSigners.In(l.era) {
+		// There is one signer, and it signs whatever is approved.
+		signer = "kubernetes.io/legacy-unknown"
+	}
+	return policies[signer].holds(c, req)
 }
 
 // policy is what a signer may put into a certificate. Models

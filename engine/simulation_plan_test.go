@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/pki"
 	"github.com/joinery-lab/joinery/engine/sim"
 )
@@ -29,10 +30,26 @@ func typing(at time.Time, host, line string) engine.Input {
 	return engine.Input{At: at, Typed: &engine.Typed{Host: host, Line: line}}
 }
 
+// drawRelease is the usual release in every other world, and else any whose kubelet has
+// a configuration file that may ask for a serving certificate.
+func drawRelease(seed uint64) string {
+	if seed%2 == 0 {
+		return era.Usual
+	}
+	var some []string
+	for _, r := range era.Releases() {
+		if e := era.Must(r); era.KubeletConfigFile.In(e) && era.KubeletServingNames.In(e) {
+			some = append(some, r)
+		}
+	}
+	return some[int(seed/2)%len(some)]
+}
+
 // planner draws a plan.
 type planner struct {
 	*rand.Rand
 	*plan
+	era era.Era
 	now time.Time
 	// life is how long certificates live, and the measure of all waiting.
 	life  time.Duration
@@ -129,7 +146,8 @@ var lives = []time.Duration{time.Hour, time.Hour, 6 * time.Hour, 24 * time.Hour}
 
 func newPlan(seed uint64) *plan {
 	p := &planner{Rand: rand.New(rand.NewPCG(seed, 36)), plan: &plan{Seed: seed}, now: engine.Start}
-	p.Config = engine.Config{Seed: fmt.Sprint("simulation ", seed), Nodes: 1 + min(p.IntN(4), p.IntN(4))}
+	p.Config = engine.Config{Seed: fmt.Sprint("simulation ", seed), Nodes: 1 + min(p.IntN(4), p.IntN(4)), Release: drawRelease(seed)}
+	p.era = era.Must(p.Config.Release)
 	if p.IntN(8) == 0 {
 		p.Config.Nodes = 1 + p.IntN(6)
 	}
@@ -139,7 +157,7 @@ func newPlan(seed uint64) *plan {
 	p.hurt = map[string]bool{}
 	p.life = lives[p.IntN(len(lives))]
 	p.admin, p.csr = identities(p.Config)
-	p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "cluster-signing-duration", Value: p.life.String()}})
+	p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: strings.TrimPrefix(durationFlag(p.era), "--"), Value: p.life.String()}})
 	p.keep("control-1", controlFiles, false)
 	for i := range p.Config.Nodes {
 		host := fmt.Sprintf("node-%d", i+1)
@@ -334,7 +352,7 @@ func (p *planner) probe() {
 
 func (p *planner) path() string {
 	name := p.one("", "", "/"+p.node(), "/x")
-	return p.one("/api/v1/nodes"+name, "/api/v1/nodes/"+p.node()+"/status", "/api/v1/namespaces/kube-system/secrets"+name, "/apis/certificates.k8s.io/v1/certificatesigningrequests"+name,
+	return p.one("/api/v1/nodes"+name, "/api/v1/nodes/"+p.node()+"/status", "/api/v1/namespaces/kube-system/secrets"+name, era.Path(p.era, "certificates.k8s.io", "certificatesigningrequests")+name,
 		"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"+name, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"+name, "/api/v1/namespaces/kube-public/configmaps"+name, "/api", "/version", "/healthz", "/metrics", "/apis/storage.k8s.io/v1/csinodes"+name)
 }
 
@@ -342,9 +360,9 @@ func (p *planner) path() string {
 func (p *planner) request() {
 	signer := p.one("kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving", "example.com/serving", "kubernetes.io/legacy-unknown")
 	usages := p.one(`"client auth"`, `"server auth"`, `"client auth","digital signature"`, `"digital signature","key encipherment","client auth"`, `"any"`)
-	body := fmt.Sprintf(`{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"generateName":"someone-"},"spec":{"signerName":%q,"usages":[%s],"expirationSeconds":%d,"request":%q}}`,
-		signer, usages, []int{600, 3600, 99999999}[p.IntN(3)], base64Of(p.csr))
-	p.external("POST", "/apis/certificates.k8s.io/v1/certificatesigningrequests", http.Header{}, []byte(body))
+	body := fmt.Sprintf(`{"apiVersion":%q,"kind":"CertificateSigningRequest","metadata":{"generateName":"someone-"},"spec":{"signerName":%q,"usages":[%s],"expirationSeconds":%d,"request":%q}}`,
+		era.Preferred(p.era, "certificates.k8s.io", "certificatesigningrequests"), signer, usages, []int{600, 3600, 99999999}[p.IntN(3)], base64Of(p.csr))
+	p.external("POST", era.Path(p.era, "certificates.k8s.io", "certificatesigningrequests"), http.Header{}, []byte(body))
 }
 
 func (p *planner) external(method, url string, h http.Header, body []byte) {
