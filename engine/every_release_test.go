@@ -122,13 +122,7 @@ func approvals(t *testing.T, w *engine.World) (lines []string) {
 	for _, sub := range subs {
 		role := "system:certificates.k8s.io:certificatesigningrequests:" + sub
 		if out := said(t, w, "admin", "kubectl get clusterrole "+role); strings.Contains(out, "NotFound") {
-			lines = append(lines, fmt.Sprintf(`kubectl create -f - <<'EOF'
-apiVersion: %s
-kind: ClusterRole
-metadata: {name: %q}
-rules:
-- {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests/%s], verbs: [create]}
-EOF`, era.Preferred(era.Must(w.Release()), "rbac.authorization.k8s.io", "clusterroles"), role, sub))
+			lines = append(lines, "kubectl create -f - "+roleText(era.Must(w.Release()), role, sub))
 		}
 		lines = append(lines, bindings[sub])
 	}
@@ -153,4 +147,15 @@ func issuedTo(w *engine.World, user string) bool {
 		}
 	}
 	return false
+}
+
+// roleText is a here-document of a role that the approver asks for.
+func roleText(e era.Era, name, sub string) string {
+	return fmt.Sprintf(`<<'EOF'
+apiVersion: %s
+kind: ClusterRole
+metadata: {name: %q}
+rules:
+- {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests/%s], verbs: [create]}
+EOF`, era.Preferred(e, "rbac.authorization.k8s.io", "clusterroles"), name, sub)
 }

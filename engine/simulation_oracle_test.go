@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/joinery-lab/joinery/engine"
+	"github.com/joinery-lab/joinery/engine/era"
 	"github.com/joinery-lab/joinery/engine/sim"
 	"github.com/joinery-lab/joinery/engine/trace"
 )
@@ -26,8 +27,6 @@ type rbacObject struct {
 	Subjects []struct{ Kind, Name, Namespace string }
 }
 
-const rbacPath = "/apis/rbac.authorization.k8s.io/v1/"
-
 // learn lists what there is, as the admin.
 func (q *oracle) learn(w *engine.World) {
 	q.objects = map[string]map[string]rbacObject{}
@@ -37,7 +36,7 @@ func (q *oracle) learn(w *engine.World) {
 	defer c.Close()
 	for _, r := range []string{"clusterroles", "clusterrolebindings", "roles", "rolebindings"} {
 		q.objects[r] = map[string]rbacObject{}
-		err := c.Apply(engine.Input{External: &engine.External{ID: r, Addr: "10.0.0.10:6443", Request: sim.Request{Method: "GET", URL: rbacPath + r, Peer: admin, Header: http.Header{}}}})
+		err := c.Apply(engine.Input{External: &engine.External{ID: r, Addr: "10.0.0.10:6443", Request: sim.Request{Method: "GET", URL: era.Path(era.Must(w.Release()), "rbac.authorization.k8s.io", r), Peer: admin, Header: http.Header{}}}})
 		if err != nil {
 			panic(err)
 		}

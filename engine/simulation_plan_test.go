@@ -30,19 +30,12 @@ func typing(at time.Time, host, line string) engine.Input {
 	return engine.Input{At: at, Typed: &engine.Typed{Host: host, Line: line}}
 }
 
-// drawRelease is the usual release in every other world, and else any whose kubelet has
-// a configuration file that may ask for a serving certificate.
+// drawRelease is the usual release in every other world, and else any.
 func drawRelease(seed uint64) string {
 	if seed%2 == 0 {
 		return era.Usual
 	}
-	var some []string
-	for _, r := range era.Releases() {
-		if e := era.Must(r); era.KubeletConfigFile.In(e) && era.KubeletServingNames.In(e) {
-			some = append(some, r)
-		}
-	}
-	return some[int(seed/2)%len(some)]
+	return era.Releases()[int(seed/2)%len(era.Releases())]
 }
 
 // planner draws a plan.
@@ -85,7 +78,27 @@ func (p *planner) configure(i int) {
 		more = "tlsCertFile: /root/tls.crt\ntlsPrivateKeyFile: /root/tls.key\n"
 	}
 	p.typ(host, fmt.Sprintf("cat > /var/lib/kubelet/config.yaml <<EOF\n"+kubeletYAML+"EOF", k.rotate, k.serving, more))
-	p.do(engine.Input{Flag: &engine.Flag{Host: host, Unit: "kubelet", Name: "cert-dir", Value: k.dir}})
+	p.flag(host, "cert-dir", k.dir)
+	if !era.KubeletServingNames.In(p.era) {
+		p.flag(host, "feature-gates", fmt.Sprintf("RotateKubeletClientCertificate=%v,RotateKubeletServerCertificate=%v", k.rotate, k.serving))
+	}
+	if era.KubeletConfigFile.In(p.era) {
+		return
+	}
+	// The same by flags.
+	if era.KubeletRotateSetting.In(p.era) {
+		p.flag(host, "rotate-certificates", fmt.Sprint(k.rotate))
+	}
+	files := [2]string{}
+	if k.files {
+		files = [2]string{"/root/tls.crt", "/root/tls.key"}
+	}
+	p.flag(host, "tls-cert-file", files[0])
+	p.flag(host, "tls-private-key-file", files[1])
+}
+
+func (p *planner) flag(host, name, value string) {
+	p.do(engine.Input{Flag: &engine.Flag{Host: host, Unit: "kubelet", Name: name, Value: value}})
 }
 
 const kubeletYAML = `apiVersion: kubelet.config.k8s.io/v1beta1
@@ -184,8 +197,9 @@ func newPlan(seed uint64) *plan {
 	last := len(p.Inputs)
 	for i, k := range p.kubelets {
 		// One that does not rotate has to begin with a new certificate to be
-		// there at the end.
-		if p.scarred || !k.rotate {
+		// there at the end, and so has one that does not look whether the one in its
+		// kubeconfig has expired.
+		if p.scarred || !k.rotate || !era.KubeletChecksKubeconfig.In(p.era) {
 			p.clean(fmt.Sprintf("node-%d", i+1))
 		}
 	}
@@ -403,6 +417,13 @@ func (p *planner) order() {
 	p.do(engine.Input{Flag: &engine.Flag{Host: "control-1", Unit: "kube-controller-manager", Name: "controllers", Value: "*"}})
 	p.typ("control-1", "systemctl restart kube-controller-manager")
 	p.now = p.now.Add(10 * time.Second)
+	if era.TokenFile.In(p.era) {
+		// The oldest have not the roles that are bound.
+		for _, sub := range []string{"nodeclient", "selfnodeclient"} {
+			role := "system:certificates.k8s.io:certificatesigningrequests:" + sub
+			p.typ("admin", "kubectl get clusterrole "+role+" || kubectl create -f - "+roleText(p.era, role, sub))
+		}
+	}
 	for _, b := range bindings {
 		p.typ("admin", b)
 	}
