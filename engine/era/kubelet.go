@@ -60,6 +60,10 @@ var (
 	KubeletDeclares = row("kubelet/declares", Fact[[]string]{Since: "1.36", Value: []string{"ExtendWebSocketsToKubelet", "InPlacePodLevelResourcesVerticalScaling",
 		"InPlacePodVerticalScalingInitContainers", "RestartAllContainersOnContainerExits"}, Source: "pkg/kubelet discoverNodeDeclaredFeatures; recorded: c/node.json"})
 
+	// KubeletChecksLabels: labels of kubernetes.io that a kubelet may not give itself end
+	// it. In 1.13 to 1.15 it warned of them, which is not here.
+	KubeletChecksLabels = row("kubelet/checks-labels", Fact[bool]{Since: "1.16", Value: true, Source: "cmd/kubelet/app/options/options.go @1.16 ValidateKubeletFlags"})
+
 	// KubeletCSRBackoff is the wait between failed tries to get a certificate;
 	// KubeletCSRPoll the interval of the tries after them.
 	KubeletCSRBackoff = row("kubelet/csr-backoff", Fact[Backoff]{

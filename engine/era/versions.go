@@ -6,6 +6,7 @@ func patches(source string) (out []Fact[string]) {
 	recorded := map[int]Fact[string]{
 		7:  {Value: "v1.7.4", Source: "golden-old 1.7.4/a-default-rbac/01"},
 		11: {Value: "v1.11.1", Source: "golden-old 1.11.1/a-default-rbac/01"},
+		21: {Value: "v1.21.5", Source: "seed 004"},
 		36: {Value: "v1.36.3", Source: source},
 		37: {Value: "v1.37.0-beta.0", Source: "tag v1.37.0-beta.0"},
 	}

@@ -251,7 +251,7 @@ func (f Flags) override(e era.Era, cfg *KubeletConfiguration) {
 
 // nodeLabels are those of --node-labels. The error is what the process ends with:
 // Models cmd/kubelet/app/options ValidateKubeletFlags.
-func (f Flags) nodeLabels() (map[string]string, error) {
+func (f Flags) nodeLabels(e era.Era) (map[string]string, error) {
 	var unknown, bad []string
 	labels := map[string]string{}
 	for _, pair := range strings.Split(f.Labels, ",") {
@@ -274,7 +274,7 @@ func (f Flags) nodeLabels() (map[string]string, error) {
 			}
 		}
 	}
-	if slices.Sort(unknown); len(unknown) > 0 {
+	if slices.Sort(unknown); len(unknown) > 0 && era.KubeletChecksLabels.In(e) {
 		return nil, fmt.Errorf("unknown 'kubernetes.io' or 'k8s.io' labels specified with --node-labels: %v\n--node-labels in the 'kubernetes.io' namespace must begin with an allowed prefix (%s) or be in the specifically allowed set (%s)",
 			unknown, strings.Join(labelSpaces, ", "), strings.Join(kubeletLabels, ", "))
 	}

@@ -331,7 +331,7 @@ func (k *Kubelet) object(c *sim.Ctx, ready bool) *corev1.Node {
 			DeclaredFeatures: era.KubeletDeclares.In(k.era()),
 		},
 	}
-	labels, _ := k.Flags.nodeLabels()
+	labels, _ := k.Flags.nodeLabels(k.era())
 	maps.Copy(n.Labels, labels)
 	n.Spec.Taints = k.Running.RegisterWithTaints
 	for _, x := range capacity {

@@ -133,7 +133,7 @@ func (k *Kubelet) configure(c *sim.Ctx) (cfg *KubeletConfiguration, why string) 
 	if err != nil {
 		return nil, gatesFailed + err.Error()
 	}
-	if _, err := k.Flags.nodeLabels(); err != nil {
+	if _, err := k.Flags.nodeLabels(k.era()); err != nil {
 		return nil, "failed to validate kubelet flags: " + err.Error()
 	}
 	if file := k.Flags.Config; file == "" {

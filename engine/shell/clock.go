@@ -120,7 +120,7 @@ func strftime(format string, t time.Time) (string, error) {
 // moments are the forms in which a whole date is written, days those without
 // a time, hours those without a day.
 var (
-	moments = []string{time.RFC3339Nano, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05 MST", "2006-01-02",
+	moments = []string{time.RFC3339Nano, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", "2006-1-2 15:04:05", "2006-1-2 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05 MST", "2006-1-2",
 		"Mon Jan _2 15:04:05 MST 2006", "Jan _2 15:04:05 2006 MST", time.RFC1123Z, time.RFC1123}
 	hours = []string{"15:04:05", "15:04"}
 	// relative is one part of "+6 minutes", "2 days ago", "1 year 3 hours".
