@@ -52,3 +52,6 @@ var KubectlRBAC = row("kubectl/rbac-version",
 
 // KubectlNodeRoles: a kubectl that makes its own columns tells the roles of nodes.
 var KubectlNodeRoles = row("kubectl/node-roles", Fact[bool]{Since: "1.8", Value: true, Source: "pkg/printers/internalversion/printers.go @1.8"})
+
+// KubectlNamesUnmapped: an object of a kind that the server has not is named.
+var KubectlNamesUnmapped = row("kubectl/names-unmapped", Fact[bool]{Since: "1.24", Value: true, Source: "k8s.io/cli-runtime/pkg/resource/mapper.go @0.24, before: unable to recognize"})

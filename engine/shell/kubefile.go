@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/joinery-lab/joinery/engine/era"
 )
 
 // manifest is one object of a file.
@@ -112,7 +114,7 @@ func (k *kube) parse(out []manifest, from, text string) ([]manifest, error) {
 			}
 			d := manifest{from: from, object: m}
 			if d.r, err = k.byKind(d.text("apiVersion"), d.text("kind")); err != nil {
-				return nil, unmapped(err, d)
+				return nil, unmapped(k.era(), err, d)
 			}
 			out = append(out, d)
 		}
@@ -120,12 +122,15 @@ func (k *kube) parse(out []manifest, from, text string) ([]manifest, error) {
 	return out, nil
 }
 
-func unmapped(err error, d manifest) error {
+func unmapped(e era.Era, err error, d manifest) error {
 	if s, ok := err.(*status); ok && s.Code == http.StatusUnauthorized {
 		return fmt.Errorf("error: error validating %q: error validating data: failed to download openapi: the server has asked for the client to provide credentials; if you choose to ignore these errors, turn validation off with --validate=false", d.from)
 	}
 	if _, ok := err.(noMatch); !ok {
 		return err
+	}
+	if !era.KubectlNamesUnmapped.In(e) {
+		return fmt.Errorf("error: unable to recognize %q: %v", d.from, err)
 	}
 	return fmt.Errorf("error: resource mapping not found for name: %q namespace: %q from %q: %v\nensure CRDs are installed first", d.text("metadata", "name"), d.text("metadata", "namespace"), d.from, err)
 }
