@@ -89,6 +89,7 @@ func (m *ControllerManager) judge(c *sim.Ctx, l *loop, n *corev1.Node) {
 	b, leased := life.Beats[name]
 	_, renewed := b.last(now)
 	life.Health[name] = h
+	m.recount(name)
 	late := m.over(now, name)
 	if leased && h.Renewed.Before(renewed) {
 		at, _ := b.last(now)
@@ -222,6 +223,7 @@ func (m *ControllerManager) judgedAs(c *sim.Ctx, l *loop, n *corev1.Node, observ
 	if h.Status != status {
 		h.Status = status
 		m.Life.Health[name], m.Life.Turned = h, true
+		m.recount(name)
 	}
 	if ready == nil {
 		m.judgedNode(c, l)

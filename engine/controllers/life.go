@@ -40,6 +40,8 @@ type lifecycle struct {
 	Turned bool            `json:"turned,omitempty"`
 	Zones  map[string]zone `json:"zones"`
 	Events recorder        `json:"events"`
+
+	tally *tally // follows from the rest; nil until it is counted
 }
 
 // beat is a node's Lease as the watch last showed it: a renewal that came At, with the
@@ -87,7 +89,7 @@ func (l *lifecycle) clone() *lifecycle {
 	}
 	n := *l
 	n.Beats, n.Health, n.Known, n.Look, n.New, n.Zones = maps.Clone(l.Beats), maps.Clone(l.Health), maps.Clone(l.Known), maps.Clone(l.Look), maps.Clone(l.New), maps.Clone(l.Zones)
-	n.Events = l.Events.clone()
+	n.Events, n.tally = l.Events.clone(), nil
 	return &n
 }
 
@@ -291,6 +293,7 @@ func (m *ControllerManager) nodeChanged(c *sim.Ctx, object json.RawMessage) stri
 		return n.Name
 	}
 	m.Nodes[n.Name] = n
+	m.recount(n.Name)
 	m.lookAt(c, n.Name)
 	m.each(c, kindNodeTaint, n.Name)
 	return n.Name
@@ -298,6 +301,7 @@ func (m *ControllerManager) nodeChanged(c *sim.Ctx, object json.RawMessage) stri
 
 func (m *ControllerManager) nodeGone(c *sim.Ctx, name string) {
 	delete(m.Nodes, name)
+	m.recount(name)
 	m.lookAt(c, name)
 }
 
@@ -331,6 +335,7 @@ func (m *ControllerManager) monitor(c *sim.Ctx) {
 			m.nodeEvent(c, name, uid, "RemovingNode", "Removing Node "+name+" from Controller")
 			delete(l.Known, name)
 			l.Turned = true
+			m.recount(name)
 		}
 		if n == nil {
 			continue
@@ -340,6 +345,7 @@ func (m *ControllerManager) monitor(c *sim.Ctx) {
 			m.log(c, 'I', 1, "node_lifecycle_controller.go:671", "Controller observed a new Node", "node", name)
 			m.nodeEvent(c, name, string(n.UID), "RegisteredNode", "Registered Node "+name+" in Controller")
 			l.Known[name], l.New[name], l.Turned = string(n.UID), true, true
+			m.recount(name)
 		}
 		m.newZone(c, zoneOf(n))
 	}

@@ -360,25 +360,58 @@ func (m *ControllerManager) calm() bool {
 // excluded is the label of nodes that don't count for a zone's state.
 const excluded = "node.kubernetes.io/exclude-disruption"
 
+// tally counts the nodes of each zone that are ready and those that are not. It is kept
+// up with each node, because a cluster of thousands is looked at with each that joins.
+type tally struct {
+	of          map[string]counted
+	ready, sick map[string]int // by zone
+}
+
+// counted is what a node counts as.
+type counted struct {
+	zone  string
+	ready bool
+}
+
+// recount counts a node as it is now.
+func (m *ControllerManager) recount(name string) {
+	if m.Life == nil || m.Life.tally == nil {
+		return
+	}
+	t := m.Life.tally
+	add := func(is counted, by int) {
+		if is.ready {
+			t.ready[is.zone] += by
+		} else {
+			t.sick[is.zone] += by
+		}
+	}
+	if was, ok := t.of[name]; ok {
+		add(was, -1)
+		delete(t.of, name)
+	}
+	n := m.Nodes[name]
+	if _, known := m.Life.Known[name]; !known || n == nil {
+		return
+	}
+	if _, out := n.Labels[excluded]; out {
+		return
+	}
+	t.of[name] = counted{zoneOf(n), m.Life.Health[name].Status == corev1.ConditionTrue}
+	add(t.of[name], 1)
+}
+
 // disruption looks how many nodes of each zone are ready, and changes how fast those
 // that are not are tainted. Models handleDisruption.
 func (m *ControllerManager) disruption(c *sim.Ctx) {
 	l := m.Life
-	ready, sick := map[string]int{}, map[string]int{}
-	for name := range l.Known {
-		n := m.Nodes[name]
-		if n == nil {
-			continue
-		}
-		if _, out := n.Labels[excluded]; out {
-			continue
-		}
-		if l.Health[name].Status == corev1.ConditionTrue {
-			ready[zoneOf(n)]++
-		} else {
-			sick[zoneOf(n)]++
+	if l.tally == nil {
+		l.tally = &tally{of: map[string]counted{}, ready: map[string]int{}, sick: map[string]int{}}
+		for name := range l.Known {
+			m.recount(name)
 		}
 	}
+	ready, sick := l.tally.ready, l.tally.sick
 	states := map[string]string{}
 	now, before := true, true // all zones are, or were, in full disruption
 	for key := range l.Zones {
