@@ -50,7 +50,7 @@ $(PLAIN): go.mod go.sum Makefile $(shell find tools/plain -type f)
 	find .work/apimachinery -name "*_fuzz.go" -delete
 	cd .work/apimachinery/pkg/apis/meta/v1 && rm conversion.go zz_generated.conversion.go zz_generated.defaults.go
 	for f in .work/api/*/v*/register.go; do sed -i -e '/^func addKnownTypes/,$$d' -e 's/NewSchemeBuilder(addKnownTypes)/NewSchemeBuilder()/' -e '/apis\/meta\/v1"/d' $$f || exit 1; done
-	gofmt -w .work/apimachinery/pkg/runtime/serializer/cbor/direct .work/apimachinery/third_party
+	gofmt -w .work/api/*/v*/register.go .work/apimachinery/pkg/runtime/serializer/cbor/direct .work/apimachinery/third_party
 	cp go.sum .work/wasm.sum
 	cp go.mod $@ && $(GO) mod edit -replace k8s.io/api=./.work/api -replace k8s.io/apimachinery=./.work/apimachinery -replace k8s.io/klog/v2=./.work/klog $@
 

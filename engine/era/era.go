@@ -54,6 +54,9 @@ func (e Era) String() string { return "1." + strconv.Itoa(e.minor) }
 // Before is the release before it, "1.35".
 func (e Era) Before() string { return Era{e.minor - 1}.String() }
 
+// Older tells whether a release came before another.
+func (e Era) Older(than Era) bool { return e.minor < than.minor }
+
 // Minor is the number that /version and kubectl version tell.
 func (e Era) Minor() int { return e.minor }
 

@@ -106,7 +106,7 @@ func (m *Model) releasePanel() Release {
 	p.Note = t("release.note")
 	p.Anew = Button{Test: "release-anew", Label: t("release.anew", "release", to), Primary: true, Disabled: !m.Ready, Msg: TakeRelease{}}
 	along := "release.upgrade"
-	if era.Must(to).Minor() < era.Must(from).Minor() {
+	if era.Must(to).Older(era.Must(from)) {
 		along = "release.downgrade"
 	}
 	p.Along = Button{Test: "release-along", Label: t(along, "release", to), Hint: t("release.along.hint"), Disabled: !m.Ready || m.Ghost, Msg: TakeRelease{Along: true}}
