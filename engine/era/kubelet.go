@@ -201,10 +201,8 @@ var (
 	KubeletWithoutServing = row("kubelet/without-serving", Fact[string]{Value: "no certificate available", Source: "pkg/kubelet/kubelet.go @1.9"},
 		Fact[string]{Since: "1.10", Value: "no serving certificate available for the kubelet", Source: "pkg/kubelet/kubelet.go @1.10; recorded: d/kubelet.log"})
 	// KubeletPairReload: a pair of files is taken into use when it changes;
-	// KubeletCAReload and KubeletCAsShown: so is the file of the clients' CAs, and the
-	// list of them that is shown to clients.
+	// KubeletCAsShown: so is the list of the clients' CAs that is shown to clients.
 	KubeletPairReload = row("kubelet/pair-reload", Fact[bool]{Since: "1.31", Value: true, Source: "pkg/features ReloadKubeletServerCertificateFile (beta 1.31)"})
-	KubeletCAReload   = row("kubelet/ca-reload", Fact[bool]{Since: "1.17", Value: true, Source: "cmd/kubelet/app/auth.go @1.17 dynamiccertificates"})
 	KubeletCAsShown   = row("kubelet/cas-shown", Fact[bool]{Since: "1.36", Value: true, Source: "pkg/features ReloadKubeletClientCAFile (beta 1.36); recorded: m2"})
 	// KubeletStatusTimeout is in the query of heartbeats. KubeletStatusWatched: the Node
 	// as its own watch showed it is what a status is written to, and nobody reads it

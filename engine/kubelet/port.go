@@ -197,7 +197,7 @@ func (k *Kubelet) openPort(c *sim.Ctx) {
 		if data, err := k.readClientCA(c); err == nil {
 			p.CAs = data
 		}
-		if era.KubeletCAReload.In(k.era()) {
+		if era.KubeletClientCAReload.In(k.era()).ByItself {
 			c.Notify(p.ClientCA)
 		}
 		if era.KubeletCAsShown.In(k.era()) {
